@@ -1,0 +1,2 @@
+//! Toolpost.
+fn main() {}

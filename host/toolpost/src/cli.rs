@@ -1,0 +1,131 @@
+//! The command line: what can be said, and the help that explains it. Does nothing itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A build master whose steps are sandboxed WebAssembly plugins, swapped while it runs.
+#[derive(Debug, Parser)]
+#[command(name = "toolpost", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 it worked, 1 it did not, 2 the command line or configuration is wrong.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// When to colour what is printed.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On terminals, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the master until SIGINT or SIGTERM.
+    Run(RunArgs),
+    /// Check a configuration, with the plugins it uses, and say what is wrong with it.
+    Check(ConfigArgs),
+    /// Say what applying a configuration would change, compared with what was applied last.
+    Plan(PlanArgs),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema(ConfigArgs),
+    /// Make, build and look at plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Configuration file, or a folder with toolpost.toml in it; conf.d/*.toml beside it is read too.
+    #[arg(value_name = "CONFIG", default_value = "toolpost.toml", env = "TOOLPOST_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Listen here instead of at the configured address; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Print log records as JSON, one a line.
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Make a crate for a new plugin in a folder of its name: a step, a test and a README.
+    New {
+        /// Name of the plugin: lower-case letters, digits and hyphens.
+        name: String,
+        /// Folder to make it in.
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        path: PathBuf,
+        /// Take the SDK from this folder instead of a released version.
+        #[arg(long, value_name = "DIR")]
+        sdk: Option<PathBuf>,
+    },
+    /// Build a plugin crate to a component; sets up the compiler for it where it can.
+    Build {
+        /// The crate's folder.
+        #[arg(default_value = ".", value_name = "DIR")]
+        path: PathBuf,
+        /// Put the component here too, for instance into the master's plugin folder.
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+    /// Load a component as the master would and print what it is: name, steps, parameters.
+    Inspect {
+        /// The component.
+        file: PathBuf,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the plugins of a running master: versions, uses, and what went wrong with the last reload.
+    List {
+        /// Address of the master.
+        #[arg(long, default_value = "http://127.0.0.1:8010/", env = "TOOLPOST_URL")]
+        url: String,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

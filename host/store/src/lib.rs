@@ -1,1 +1,35 @@
-//! store.
+//! Everything a farm remembers: SQLite by default, PostgreSQL by URL, logs in compressed segments beside them.
+//!
+//! Each write is one transaction and is safe to run again; the events of a transaction are handed to
+//! `on_commit` after its commit and nowhere else. Time comes in as an argument. Every query has a name
+//! (see [`StoreError::Query`]) and every list has a limit.
+//!
+//! Never here: decisions. What runs next, what is collapsed, who reacts to a change is decided by
+//! `toolpost-core` and `toolpost-master`; the store only refuses what would break the records, such as a second
+//! claim on a request.
+
+mod error;
+mod logs;
+mod migrate;
+mod ops;
+mod options;
+mod query;
+mod resources;
+mod sql;
+mod store;
+
+pub use error::{Result, StoreError};
+pub use logs::{LogLines, LogStream, LogWriter};
+pub use ops::builds::{BuildEnd, StartBuild};
+pub use ops::buildsets::{AddedBuildset, NewBuildset, ParentBuild};
+pub use ops::changes::NewChange;
+pub use ops::configuration::{ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker};
+pub use ops::masters::Recovered;
+pub use ops::plugins::{PluginEventKind, PluginEventRow, PluginVersionRow};
+pub use ops::requests::{Cancel, CollapseCandidate, PendingRequest};
+pub use ops::schedulers::{SchedulerCommitted, SchedulerState};
+pub use ops::steps::NewStep;
+pub use options::{OnCommit, StoreOptions, Synchronous};
+pub use query::{Filter, Op, Order, Query, ROWS_PER_LIST_MAX};
+pub use resources::Resource;
+pub use store::Store;

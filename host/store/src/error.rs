@@ -1,0 +1,123 @@
+//! What can go wrong between a caller and the records.
+
+use std::path::PathBuf;
+
+/// Results of this crate.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The URL names no database that this program can open.
+    #[error(
+        "cannot use {url:?} as a database: {reason}; write sqlite:PATH or postgres://USER@HOST/NAME"
+    )]
+    Url {
+        /// As configured, without its password.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another process has the SQLite file.
+    #[error(
+        "database {} is in use by another Toolpost (pid {}); stop that one, or give this one a database of its own",
+        path.display(),
+        pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+    )]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+        /// Who has it, as its lock file says.
+        pid: Option<u32>,
+    },
+    /// The lock file or a directory of the store cannot be used.
+    #[error("cannot use {}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A newer program has migrated this database.
+    #[error(
+        "the database has schema version {found}, this program knows versions up to {known}; run a newer Toolpost, or restore a backup"
+    )]
+    NewerSchema {
+        /// What the database says.
+        found: i64,
+        /// The newest that this program has.
+        known: i64,
+    },
+    /// A statement failed.
+    #[error("{operation}: {source}")]
+    Query {
+        /// Name of the operation.
+        operation: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// There is no room for what was to be written. Nothing of the operation was kept; it may be tried again.
+    #[error("{operation}: no space is left for the database; free some and try again")]
+    DiskFull {
+        /// Name of the operation.
+        operation: &'static str,
+    },
+    /// The object store (log segments, plugin components) failed.
+    #[error("object {key}: {source}")]
+    Object {
+        /// Name of the object.
+        key: String,
+        /// What the object store said.
+        source: object_store::Error,
+    },
+    /// Somebody else moved the record in the meantime; read it again.
+    #[error("{what} was changed by another master in the meantime")]
+    Conflict {
+        /// Which record.
+        what: String,
+    },
+    /// There is no such record.
+    #[error("there is no {what} {id}")]
+    NotFound {
+        /// Kind of record.
+        what: &'static str,
+        /// Its id.
+        id: i64,
+    },
+    /// A query names a field that the resource does not have.
+    #[error("{resource} has no field {field:?}; it has {}", known.join(", "))]
+    UnknownField {
+        /// The resource.
+        resource: &'static str,
+        /// The field asked for.
+        field: String,
+        /// The fields there are.
+        known: Vec<&'static str>,
+    },
+    /// A filter cannot be applied.
+    #[error("filter on {field:?}: {reason}")]
+    Filter {
+        /// The field.
+        field: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A stored value cannot be read back.
+    #[error("stored {what} cannot be read: {reason}")]
+    Corrupt {
+        /// Which value.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// An operation panicked; its transaction was rolled back.
+    #[error("{operation}: stopped by a defect of this program, nothing was written")]
+    Panicked {
+        /// Name of the operation.
+        operation: &'static str,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}

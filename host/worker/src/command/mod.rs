@@ -1,0 +1,22 @@
+//! Commands: what to run, running it, and how it ended.
+
+mod course;
+mod environment;
+mod exit;
+mod group;
+mod launch;
+mod output;
+mod program;
+mod running;
+mod spec;
+mod start;
+mod supervise;
+
+pub use exit::{Exit, Status, StopCause};
+pub use launch::{Launch, StartError};
+pub use output::{Output, OutputStream};
+pub use running::{Captured, CommandControl, RunningCommand};
+pub use spec::{CommandSpec, EnvValue, INTERRUPT_GRACE_DEFAULT, InterruptSignal, Invocation};
+
+pub(crate) use launch::Launcher;
+pub(crate) use start::Starter;

@@ -1,0 +1,162 @@
+//! The handle of a command that was started.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use crate::command::exit::{Exit, Status};
+use crate::command::launch::Launch;
+use crate::command::output::{Output, OutputReceiver, OutputStream};
+
+/// A command that runs. Take its output with [`RunningCommand::next`] until `None`, then its end
+/// with [`RunningCommand::exit`]. Dropping it kills the command and its process group.
+#[derive(Debug)]
+pub struct RunningCommand {
+    launch: Launch,
+    started: Instant,
+    output: OutputReceiver,
+    control: CommandControl,
+    ending: Option<oneshot::Receiver<Exit>>,
+    exit: Option<Exit>,
+}
+
+/// Stops a command from elsewhere. Cheap to clone; does nothing once the command has ended.
+#[derive(Debug, Clone)]
+pub struct CommandControl {
+    requests: watch::Sender<StopRequest>,
+}
+
+/// What was last asked of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopRequest {
+    None,
+    /// With the grace of its spec.
+    Interrupt,
+    /// With this grace; zero kills.
+    InterruptWithin(Duration),
+}
+
+/// The whole output of a command and its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// The first bytes of standard output, up to the limit that was asked for.
+    pub stdout: Bytes,
+    /// The first bytes of standard error, up to the same limit.
+    pub stderr: Bytes,
+    /// Some output is missing because of the limit.
+    pub truncated: bool,
+    /// How the command ended.
+    pub exit: Exit,
+}
+
+impl RunningCommand {
+    pub(crate) fn new(
+        launch: Launch,
+        started: Instant,
+        output: OutputReceiver,
+        requests: watch::Sender<StopRequest>,
+        ending: oneshot::Receiver<Exit>,
+    ) -> Self {
+        Self {
+            launch,
+            started,
+            output,
+            control: CommandControl { requests },
+            ending: Some(ending),
+            exit: None,
+        }
+    }
+
+    /// What was started, where and with what.
+    #[must_use]
+    pub fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    /// The next piece of output; `None` when the command is over. As long as nobody calls this, the
+    /// command can write no more than the worker's queue holds, and then waits. Nothing is lost when
+    /// the future is dropped.
+    pub async fn next(&mut self) -> Option<Output> {
+        self.output.next().await
+    }
+
+    /// Waits for the end; output that was not taken before is thrown away. Can be called again.
+    pub async fn exit(&mut self) -> Exit {
+        while self.next().await.is_some() {}
+        if let Some(exit) = self.exit {
+            return exit;
+        }
+        let ended = match &mut self.ending {
+            Some(ending) => ending.await.ok(),
+            None => None,
+        };
+        // The task is gone only when the runtime shuts down, and took the command with it.
+        let exit = ended.unwrap_or_else(|| Exit {
+            status: Status::Lost,
+            cause: None,
+            elapsed: self.started.elapsed(),
+            pipes_left_open: false,
+        });
+        self.ending = None;
+        self.exit = Some(exit);
+        exit
+    }
+
+    /// Takes all output, keeps the first `limit_bytes` of each stream, and waits for the end.
+    pub async fn capture(mut self, limit_bytes: usize) -> Captured {
+        let (mut stdout, mut stderr) = (BytesMut::new(), BytesMut::new());
+        let mut truncated = false;
+        while let Some(Output { stream, bytes }) = self.next().await {
+            let kept = match stream {
+                OutputStream::Stdout => &mut stdout,
+                OutputStream::Stderr => &mut stderr,
+            };
+            let room = limit_bytes - kept.len();
+            truncated |= bytes.len() > room;
+            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        Captured {
+            stdout: stdout.freeze(),
+            stderr: stderr.freeze(),
+            truncated,
+            exit: self.exit().await,
+        }
+    }
+
+    /// Asks the command to stop, with the signal and the grace of its spec.
+    pub fn interrupt(&self) {
+        self.control.interrupt();
+    }
+
+    /// Asks the command to stop, with the signal of its spec and this grace; zero kills at once.
+    pub fn interrupt_within(&self, grace: Duration) {
+        self.control.interrupt_within(grace);
+    }
+
+    /// Stops this command from elsewhere.
+    #[must_use]
+    pub fn control(&self) -> CommandControl {
+        self.control.clone()
+    }
+}
+
+impl Drop for RunningCommand {
+    fn drop(&mut self) {
+        self.control.interrupt_within(Duration::ZERO);
+    }
+}
+
+impl CommandControl {
+    /// Asks the command to stop, with the signal and the grace of its spec.
+    pub fn interrupt(&self) {
+        self.requests.send_replace(StopRequest::Interrupt);
+    }
+
+    /// Asks the command to stop, with the signal of its spec and this grace; zero kills at once.
+    pub fn interrupt_within(&self, grace: Duration) {
+        self.requests
+            .send_replace(StopRequest::InterruptWithin(grace));
+    }
+}

@@ -1,0 +1,184 @@
+//! The task that owns one running command: reads its pipes, waits for its end, keeps its times, and
+//! sends its process group the signals that its [`Course`] asks for.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::command::course::{Course, View};
+use crate::command::exit::{Exit, Status, StopCause};
+use crate::command::group::ProcessGroup;
+use crate::command::output::{OutputSender, OutputStream, Pump};
+use crate::command::running::StopRequest;
+use crate::command::spec::InterruptSignal;
+
+/// How long the worker's commands have left to stop, once it shuts down.
+pub(crate) type Shutdown = watch::Receiver<Option<Duration>>;
+
+pub(crate) struct Supervisor {
+    child: Child,
+    group: ProcessGroup,
+    course: Course,
+    status: Option<Status>,
+    sender: OutputSender,
+    requests: watch::Receiver<StopRequest>,
+    shutdown: Shutdown,
+}
+
+struct Plumbing {
+    stdout: Pump<ChildStdout>,
+    stderr: Pump<ChildStderr>,
+    stdin: Option<(ChildStdin, Bytes)>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(
+        child: Child,
+        course: Course,
+        sender: OutputSender,
+        requests: watch::Receiver<StopRequest>,
+        shutdown: Shutdown,
+    ) -> Self {
+        let group = ProcessGroup::new(child.id());
+        Self {
+            child,
+            group,
+            course,
+            status: None,
+            sender,
+            requests,
+            shutdown,
+        }
+    }
+
+    /// Stays with the command until its end. Dropping the future kills the group.
+    pub(crate) async fn run(mut self, stdin: Option<Bytes>) -> Exit {
+        let mut plumbing = Plumbing::new(&mut self.child, stdin, &self.sender);
+        let pipes_closed = {
+            let running = pin!(plumbing.run());
+            self.until_over(running).await
+        };
+        if !pipes_closed {
+            plumbing.finish().await;
+        }
+        Exit {
+            status: self.status.unwrap_or(Status::Lost),
+            cause: self.course.cause(),
+            elapsed: self.course.elapsed(Instant::now()),
+            pipes_left_open: !pipes_closed,
+        }
+    }
+
+    /// Whether the pipes were closed by everybody when the command was over.
+    async fn until_over(&mut self, mut plumbing: Pin<&mut impl Future<Output = ()>>) -> bool {
+        let mut pipes_closed = false;
+        while !self.course.over(pipes_closed) {
+            let deadline = self.course.deadline();
+            tokio::select! {
+                biased;
+                ended = self.child.wait(), if self.status.is_none() => self.leader_ended(ended),
+                (cause, grace) = next_stop(&mut self.requests, &mut self.shutdown) => {
+                    let signal = self.course.stop(Instant::now(), cause, grace);
+                    self.send(signal);
+                }
+                () = until(deadline) => self.tick(),
+                () = plumbing.as_mut(), if !pipes_closed => pipes_closed = true,
+            }
+            if !self.course.group_may_live() {
+                self.group.disarm();
+            }
+        }
+        pipes_closed
+    }
+
+    fn leader_ended(&mut self, ended: io::Result<ExitStatus>) {
+        self.status = Some(match ended {
+            Ok(status) => Status::from_system(status),
+            Err(error) => {
+                tracing::warn!("a command cannot be waited for: {error}");
+                Status::Lost
+            }
+        });
+        self.course.leader_ended(Instant::now());
+    }
+
+    fn tick(&mut self) {
+        let activity = self.sender.activity();
+        let signal = self.course.tick(View {
+            now: Instant::now(),
+            last_output: activity.last_output,
+            reader_waits: activity.reader_waits(),
+            group_alive: self.group.alive(),
+        });
+        self.send(signal);
+    }
+
+    fn send(&self, signal: Option<InterruptSignal>) {
+        if let Some(signal) = signal {
+            self.group.signal(signal);
+        }
+    }
+}
+
+impl Plumbing {
+    fn new(child: &mut Child, stdin: Option<Bytes>, sender: &OutputSender) -> Self {
+        let stdout = Pump::new(child.stdout.take(), OutputStream::Stdout, sender.clone());
+        let stderr = Pump::new(child.stderr.take(), OutputStream::Stderr, sender.clone());
+        Self {
+            stdout,
+            stderr,
+            stdin: child.stdin.take().zip(stdin),
+        }
+    }
+
+    async fn run(&mut self) {
+        let stdin = self.stdin.take();
+        let feed = async {
+            if let Some((mut pipe, bytes)) = stdin {
+                // A command need not read its input to the end.
+                let _ = pipe.write_all(&bytes).await;
+            }
+        };
+        tokio::join!(self.stdout.run(), self.stderr.run(), feed);
+    }
+
+    async fn finish(&mut self) {
+        tokio::join!(self.stdout.finish(), self.stderr.finish());
+    }
+}
+
+/// Waits for the next reason to stop, however many there were before.
+async fn next_stop(
+    requests: &mut watch::Receiver<StopRequest>,
+    shutdown: &mut Shutdown,
+) -> (StopCause, Option<Duration>) {
+    tokio::select! {
+        Ok(()) = requests.changed() => {
+            let grace = match *requests.borrow_and_update() {
+                StopRequest::None | StopRequest::Interrupt => None,
+                StopRequest::InterruptWithin(grace) => Some(grace),
+            };
+            (StopCause::Interrupted, grace)
+        }
+        Ok(()) = shutdown.changed() => {
+            let grace = *shutdown.borrow_and_update();
+            (StopCause::Shutdown, grace)
+        }
+        else => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

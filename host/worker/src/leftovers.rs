@@ -1,0 +1,162 @@
+//! Ends what a worker that was killed left running.
+//!
+//! A process group outlives its worker's sudden death, and would work on in a directory in which its
+//! build is about to run again. Every command therefore carries a mark in its environment: the
+//! worker's session and base directory. What left the session on purpose (a daemon) is left alone.
+//! Only Linux shows the environment of other processes; elsewhere nothing is found.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::Duration;
+
+/// The environment variable that holds the mark.
+pub(crate) const MARK_VARIABLE: &str = "TOOLPOST_WORKER";
+
+/// How often to look again for what was killed or forked meanwhile.
+const SWEEPS_MAX: u32 = 100;
+const SWEEP_WAIT: Duration = Duration::from_millis(20);
+
+/// What the commands of one worker carry.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    session: i32,
+    base_dir: OsString,
+}
+
+impl Mark {
+    /// The mark of this process's worker on this base directory (in its canonical form).
+    pub(crate) fn new(base_dir: &Path) -> Self {
+        let session = rustix::process::getsid(None);
+        Self {
+            // A session of another process id namespace has no number here.
+            session: session.map_or(0, |session| session.as_raw_nonzero().get()),
+            base_dir: base_dir.as_os_str().to_owned(),
+        }
+    }
+
+    pub(crate) fn value(&self) -> OsString {
+        let mut value = format!("{}:", self.session).into_bytes();
+        value.extend_from_slice(self.base_dir.as_bytes());
+        OsString::from_vec(value)
+    }
+
+    /// Kills what carries the mark of an earlier worker on the same base directory, until nothing is
+    /// left of it (or gives up after some seconds); how many processes that were.
+    pub(crate) async fn end_leftovers(&self) -> usize {
+        let mut killed = std::collections::BTreeSet::new();
+        for _ in 0..SWEEPS_MAX {
+            let mark = self.clone();
+            let swept = tokio::task::spawn_blocking(move || sweep(&mark.base_dir)).await;
+            match swept {
+                Ok(swept) if !swept.is_empty() => killed.extend(swept),
+                _ => break,
+            }
+            tokio::time::sleep(SWEEP_WAIT).await;
+        }
+        killed.len()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sweep(_base_dir: &std::ffi::OsStr) -> Vec<i32> {
+    Vec::new()
+}
+
+#[cfg(target_os = "linux")]
+use linux::sweep;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    use super::MARK_VARIABLE;
+
+    /// Kills every process with a mark for this directory; their ids.
+    pub(super) fn sweep(base_dir: &OsStr) -> Vec<i32> {
+        let Ok(processes) = fs::read_dir("/proc") else {
+            return Vec::new();
+        };
+        let ids = processes
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let own = i32::try_from(std::process::id()).ok();
+        ids.filter(|id| Some(*id) != own)
+            .filter(|id| kill_if_marked(*id, base_dir))
+            .collect()
+    }
+
+    fn kill_if_marked(id: i32, base_dir: &OsStr) -> bool {
+        if !is_marked(id, base_dir) {
+            return false;
+        }
+        let Some(pid) = Pid::from_raw(id) else {
+            return false;
+        };
+        // The handle holds the process, so the second look is at the one that is killed.
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
+            return false;
+        };
+        is_marked(id, base_dir) && pidfd_send_signal(handle, Signal::KILL).is_ok()
+    }
+
+    fn is_marked(id: i32, base_dir: &OsStr) -> bool {
+        // Processes of others cannot be read, nor are they ours.
+        let Ok(environment) = fs::read(format!("/proc/{id}/environ")) else {
+            return false;
+        };
+        let Some(session) = marked_session(&environment, base_dir) else {
+            return false;
+        };
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        session_of(&stat) == Some(session)
+    }
+
+    /// The session in the mark for this base directory.
+    fn marked_session(environment: &[u8], base_dir: &OsStr) -> Option<i32> {
+        environment.split(|byte| *byte == 0).find_map(|variable| {
+            let value = variable
+                .strip_prefix(MARK_VARIABLE.as_bytes())?
+                .strip_prefix(b"=")?;
+            let colon = value.iter().position(|byte| *byte == b':')?;
+            let (session, dir) = value.split_at(colon);
+            if &dir[1..] != base_dir.as_bytes() {
+                return None;
+            }
+            std::str::from_utf8(session).ok()?.parse().ok()
+        })
+    }
+
+    /// The session of a process by its `stat` line, whose second field may contain anything.
+    fn session_of(stat: &str) -> Option<i32> {
+        let after_name = &stat[stat.rfind(')')? + 1..];
+        after_name.split_whitespace().nth(3)?.parse().ok()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_session_is_read_past_a_name_with_parentheses() {
+            assert_eq!(session_of("7 (a) b) S 1 7 42 0 -1"), Some(42));
+            assert_eq!(session_of(""), None);
+            assert_eq!(session_of("7 (a) S"), None);
+        }
+
+        #[test]
+        fn only_a_mark_for_the_same_directory_counts() {
+            let marked =
+                |environment: &str| marked_session(environment.as_bytes(), OsStr::new("/base:dir"));
+            assert_eq!(marked("A=b\0TOOLPOST_WORKER=42:/base:dir\0"), Some(42));
+            assert_eq!(marked("TOOLPOST_WORKER=42:/base:dir2\0"), None);
+            assert_eq!(marked("XTOOLPOST_WORKER=42:/base:dir\0"), None);
+            assert_eq!(marked("TOOLPOST_WORKER=x:/base:dir\0"), None);
+            assert_eq!(marked("TOOLPOST_WORKER=\0"), None);
+        }
+    }
+}

@@ -4,14 +4,24 @@
 //! database and no serialisation of wire types. Time comes in as an argument, effects go out as values.
 //! Invariant: the same inputs give the same outputs, on every machine.
 
+pub mod backoff;
+pub mod collapse;
+pub mod distribute;
 pub mod event;
+pub mod filter;
 pub mod ids;
+pub mod locks;
 pub mod model;
 pub mod properties;
 pub mod results;
+pub mod schedule;
+pub mod sourcestamp;
+pub mod step;
+pub mod template;
 pub mod time;
 
 pub use event::Event;
+pub use filter::ChangeFilter;
 pub use ids::*;
 pub use properties::{Properties, Property};
 pub use results::Results;

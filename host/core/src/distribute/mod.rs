@@ -1,0 +1,148 @@
+//! Decides which pending request runs on which worker.
+//!
+//! Pure: snapshot in, claims out. The shell may lose any of the claims to another master; it re-reads the
+//! store and calls again. Never reads the clock, never changes a lock.
+//!
+//! Order: the request with the highest priority of all builders first, then the oldest; of requests made at
+//! the same moment, that of the builder which was served longest ago. A builder that cannot start its first
+//! request steps aside and keeps nobody else waiting. A request never overtakes another of its builder.
+//!
+//! Cost: `O((requests claimed + builders) log n)` beside reading the snapshot once; a request that cannot run
+//! is never looked at one by one.
+
+mod round;
+#[cfg(test)]
+mod tests;
+
+use crate::ids::{BuilderId, RequestId, WorkerId};
+use crate::locks::{LockAccess, LockError, LockKey, LockTable};
+use crate::time::Timestamp;
+
+/// A request that waits for a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// Its id.
+    pub id: RequestId,
+    /// Higher runs first.
+    pub priority: i32,
+    /// When it was made.
+    pub submitted_at: Timestamp,
+    /// Whether a running build waits for it.
+    pub waited_for: bool,
+}
+
+/// A builder with something to do.
+#[derive(Debug, Clone)]
+pub struct BuilderState<'a> {
+    /// Its id.
+    pub id: BuilderId,
+    /// Its first requests, in any order. There may be more in the store; then call again after claiming.
+    pub pending: Vec<Pending>,
+    /// Workers that may run it.
+    pub workers: &'a [WorkerId],
+    /// Builds that it runs now.
+    pub running: u32,
+    /// Builds that it may run at one time; `None` for any number.
+    pub builds_max: Option<u32>,
+    /// When it last got a worker; `None` for never.
+    pub served_at: Option<Timestamp>,
+    /// Locks that a build of it holds from start to end.
+    pub locks: &'a [LockAccess],
+}
+
+/// A worker.
+#[derive(Debug, Clone)]
+pub struct WorkerState<'a> {
+    /// Its id.
+    pub id: WorkerId,
+    /// Its name, by which its locks are known.
+    pub name: &'a str,
+    /// Whether it can be used from this master now.
+    pub connected: bool,
+    /// Whether it takes no new builds (paused, or about to shut down).
+    pub paused: bool,
+    /// Builds that it runs now.
+    pub running: u32,
+    /// Builds that it may run at one time; `None` for any number.
+    pub builds_max: Option<u32>,
+    /// When its last build ended; `None` for never.
+    pub idle_since: Option<Timestamp>,
+}
+
+/// Everything that the decision depends on.
+#[derive(Debug, Clone)]
+pub struct Snapshot<'a> {
+    /// Builders with pending requests; others do no harm.
+    pub builders: Vec<BuilderState<'a>>,
+    /// All workers.
+    pub workers: Vec<WorkerState<'a>>,
+    /// The locks as they are now.
+    pub locks: &'a LockTable,
+    /// Builds that this master may start in addition; `None` for any number.
+    pub master_free: Option<u32>,
+    /// Whether the master takes nothing new; requests that its running builds wait for are still run, or
+    /// those builds would never end.
+    pub draining: bool,
+}
+
+/// One build to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The request to claim.
+    pub request: RequestId,
+    /// Its builder.
+    pub builder: BuilderId,
+    /// The worker to run it on.
+    pub worker: WorkerId,
+}
+
+/// Why a builder's requests wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitReason {
+    /// The builder has no worker at all.
+    NoWorkers,
+    /// None of its workers is connected.
+    NotConnected,
+    /// Those of its workers that are connected are paused.
+    Paused,
+    /// All its workers have as many builds as they may.
+    WorkersBusy,
+    /// The builder runs as many builds as it may.
+    BuilderFull,
+    /// The master runs as many builds as it may.
+    MasterFull,
+    /// The master drains.
+    Draining,
+    /// A lock of the builder is held, or others wait for it.
+    Lock(LockKey),
+    /// A lock of the builder can never be had.
+    LockNever(LockError),
+}
+
+/// What still waits of one builder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The builder.
+    pub builder: BuilderId,
+    /// Its first request that waits.
+    pub first: RequestId,
+    /// How many of the snapshot's requests of this builder wait.
+    pub count: usize,
+    /// Why.
+    pub reason: WaitReason,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Distribution {
+    /// Builds to start, the most urgent first.
+    pub claims: Vec<Claim>,
+    /// What waits, in the order of giving up.
+    pub waiting: Vec<Waiting>,
+}
+
+/// Decides what starts now.
+#[must_use]
+pub fn distribute(snapshot: Snapshot<'_>) -> Distribution {
+    round::run(snapshot)
+}

@@ -1,0 +1,122 @@
+//! Runs cargo and collects the components that it reports.
+
+use crate::{TARGET, ToolchainError};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// How to build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Optimise; a debug component is several megabytes.
+    pub release: bool,
+    /// Where cargo puts its files; by default where it does anyway.
+    pub target_dir: Option<PathBuf>,
+    /// Further arguments for `cargo build`, such as `--locked`.
+    pub cargo_args: Vec<OsString>,
+    /// Say nothing but warnings and errors.
+    pub quiet: bool,
+}
+
+pub(crate) fn build(
+    environment: &[(&'static str, OsString)],
+    crate_dir: &Path,
+    options: &BuildOptions,
+) -> Result<Vec<PathBuf>, ToolchainError> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(&cargo);
+    command
+        .current_dir(crate_dir)
+        .args([
+            "build",
+            "--target",
+            TARGET,
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .args(options.release.then_some("--release"))
+        .args(options.quiet.then_some("--quiet"))
+        .args(&options.cargo_args)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    if let Some(target_dir) = &options.target_dir {
+        command.arg("--target-dir").arg(target_dir);
+    }
+    let mut child = command.spawn().map_err(|source| ToolchainError::Start {
+        program: cargo.to_string_lossy().into_owned(),
+        source,
+    })?;
+    let mut components = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.map_err(ToolchainError::file("read the output of", &cargo))?;
+            components.extend(components_of_message(&line));
+        }
+    }
+    let status = child
+        .wait()
+        .map_err(ToolchainError::file("wait for", &cargo))?;
+    if !status.success() {
+        return Err(ToolchainError::Build {
+            crate_dir: crate_dir.to_owned(),
+            status,
+        });
+    }
+    if components.is_empty() {
+        return Err(ToolchainError::NoComponent {
+            crate_dir: crate_dir.to_owned(),
+        });
+    }
+    Ok(components)
+}
+
+/// The components in one line of cargo's JSON messages; lines that are something else have none.
+fn components_of_message(line: &str) -> Vec<PathBuf> {
+    let Ok(message) = serde_json::from_str::<Value>(line) else {
+        return Vec::new();
+    };
+    let is_library = message["target"]["crate_types"]
+        .as_array()
+        .is_some_and(|types| types.iter().any(|crate_type| crate_type == "cdylib"));
+    if message["reason"] != "compiler-artifact" || !is_library {
+        return Vec::new();
+    }
+    let files = message["filenames"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    files
+        .filter(|file| file.ends_with(".wasm"))
+        .map(PathBuf::from)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_components_of_libraries_are_collected() {
+        let check = |line: &str, expected: &[&str]| {
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(components_of_message(line), expected, "{line}");
+        };
+        let artifact = |crate_type: &str, files: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"crate_types":["{crate_type}"]}},"filenames":[{files}]}}"#
+            )
+        };
+        check(
+            &artifact("cdylib", r#""/t/a.wasm","/t/a.d""#),
+            &["/t/a.wasm"],
+        );
+        check(&artifact("bin", r#""/t/tool.wasm""#), &[]);
+        check(&artifact("lib", r#""/t/liba.rlib""#), &[]);
+        check(r#"{"reason":"build-finished","success":true}"#, &[]);
+        check("   Compiling a v0.1.0", &[]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Finds or fetches a Rust compiler for WebAssembly components, and builds plugins with it.
+//!
+//! Plugins are `wasm32-wasip2` components. The compiler that the person has knows how to make them
+//! as soon as that target's standard library is there, which is looked for in this order:
+//!
+//! 1. the installed toolchain has it already;
+//! 2. an unpacked Debian toolchain from an earlier run is in the cache;
+//! 3. `rustup target add` brings it (with a time limit, because behind some networks it hangs);
+//! 4. on Debian, its ready-built packages are unpacked into the cache, and the system stays as it is.
+//!
+//! The crate never changes anything outside the cache directory, except for what
+//! `rustup target add` does, and never names a download host: the Debian archive is the one that
+//! the system's own package sources name.
+
+mod build;
+mod debian;
+mod error;
+mod locate;
+mod process;
+
+pub use build::BuildOptions;
+pub use error::ToolchainError;
+pub use locate::{LocateOptions, default_cache_dir};
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The compilation target of every plugin.
+pub const TARGET: &str = "wasm32-wasip2";
+
+/// Where a toolchain's standard library for [`TARGET`] comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The compiler on the `PATH` has it.
+    Installed,
+    /// Debian packages unpacked below the cache directory.
+    DebianPackages {
+        /// The folder with the unpacked packages.
+        root: PathBuf,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installed => formatter.write_str("the installed Rust toolchain"),
+            Self::DebianPackages { root } => {
+                write!(formatter, "Debian's Rust packages in {}", root.display())
+            }
+        }
+    }
+}
+
+/// A compiler that can build plugins.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    origin: Origin,
+    /// What has to be in the environment of cargo so that it uses this compiler.
+    environment: Vec<(&'static str, OsString)>,
+}
+
+impl Toolchain {
+    /// Finds a toolchain, or fetches one. `progress` gets a line for each thing that takes long.
+    ///
+    /// # Errors
+    ///
+    /// When there is no way to get one on this machine; the error says what each way failed with.
+    pub fn locate(
+        options: &LocateOptions,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, ToolchainError> {
+        locate::locate(options, progress)
+    }
+
+    /// Where the standard library for plugins comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Builds the crate or workspace in `crate_dir` and returns the components that it produced,
+    /// in the order in which cargo finished them. Cargo's own messages go to standard error.
+    ///
+    /// # Errors
+    ///
+    /// When cargo cannot be started, when the build fails, and when it produced no component.
+    pub fn build(
+        &self,
+        crate_dir: &Path,
+        options: &BuildOptions,
+    ) -> Result<Vec<PathBuf>, ToolchainError> {
+        build::build(&self.environment, crate_dir, options)
+    }
+}

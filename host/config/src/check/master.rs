@@ -1,0 +1,198 @@
+//! `[master]`, `[[lock]]` and `[plugin.NAME]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use toolpost_core::locks::{LockScope as Scope, LockSpec};
+
+use super::names::{Thing, identifier_fault};
+use super::{Checker, list, value};
+use crate::config::{LimitsConfig, Link, MasterConfig, PluginConfig};
+use crate::raw::{LockScope, RawLimits, RawLock, RawMaster, RawPlugin};
+use crate::tree::At;
+
+/// A log shorter than this could not even hold the command line that it starts with.
+const LOG_BYTES_MIN: u64 = 64 << 10;
+/// Lines cut shorter than this are not readable.
+const LOG_LINE_BYTES_MIN: u64 = 256;
+
+impl Checker<'_, '_> {
+    pub(super) fn master(&mut self, raw: RawMaster) -> MasterConfig {
+        let listen = raw
+            .listen
+            .map_or(MasterConfig::LISTEN_DEFAULT, |address| address.value.0);
+        if let Some(name) = &raw.name
+            && name.value.trim().is_empty()
+        {
+            self.report.at(name.span, "must not be empty");
+        }
+        let links = list(raw.links)
+            .into_iter()
+            .filter_map(|link| {
+                self.http_url(link.value.url.as_ref());
+                Some(Link {
+                    label: value(link.value.label)?,
+                    url: value(link.value.url)?,
+                })
+            })
+            .collect();
+        MasterConfig {
+            name: value(raw.name),
+            title: value(raw.title).unwrap_or_else(|| "Toolpost".into()),
+            url: self.public_url(raw.url, listen),
+            listen,
+            admin: value(raw.admin),
+            links,
+            database_url: self.database_url(raw.database_url),
+            object_dir: self.path_or(value(raw.object_dir), MasterConfig::OBJECT_DIR_DEFAULT),
+            plugin_dir: self.path_or(value(raw.plugin_dir), MasterConfig::PLUGIN_DIR_DEFAULT),
+            drain_timeout: value(raw.drain_timeout)
+                .map_or(MasterConfig::DRAIN_TIMEOUT_DEFAULT, |duration| duration.0),
+            limits: self.limits(value(raw.limits).unwrap_or_default()),
+        }
+    }
+
+    fn limits(&mut self, raw: RawLimits) -> LimitsConfig {
+        let default = LimitsConfig::default();
+        let mut size = |size: Option<At<crate::decode::ByteSize>>, min: u64, default: u64| {
+            let Some(size) = size else { return default };
+            if size.value.0 < min {
+                self.report
+                    .at(size.span, format!("must be at least {min} bytes"));
+            }
+            size.value.0
+        };
+        let log_bytes_max = size(raw.log_size_max, LOG_BYTES_MIN, default.log_bytes_max);
+        let log_line_bytes_max = size(
+            raw.log_line_size_max,
+            LOG_LINE_BYTES_MIN,
+            default.log_line_bytes_max,
+        );
+        LimitsConfig {
+            builds_max: self.at_least_one(raw.builds_max),
+            log_bytes_max,
+            log_line_bytes_max,
+        }
+    }
+
+    /// Notes a URL that a browser would not open, or that would run a script.
+    fn http_url(&mut self, url: Option<&At<String>>) {
+        let Some(url) = url else { return };
+        if !(url.value.starts_with("http://") || url.value.starts_with("https://")) {
+            self.report.at(
+                url.span,
+                "expected a URL that starts with http:// or https://",
+            );
+        }
+    }
+
+    /// Where people reach the pages; links are made by adding to it, so it ends with a slash.
+    fn public_url(&mut self, url: Option<At<String>>, listen: SocketAddr) -> String {
+        self.http_url(url.as_ref());
+        match value(url) {
+            Some(url) if url.ends_with('/') => url,
+            Some(url) => format!("{url}/"),
+            None if listen.ip().is_unspecified() => format!("http://localhost:{}/", listen.port()),
+            None => format!("http://{listen}/"),
+        }
+    }
+
+    fn database_url(&mut self, url: Option<At<String>>) -> String {
+        let default = MasterConfig::DATABASE_URL_DEFAULT;
+        if let Some(url) = &url {
+            let known = ["sqlite:", "postgres://", "postgresql://"];
+            if !known.iter().any(|scheme| url.value.starts_with(scheme)) {
+                self.report
+                    .at(url.span, "this is not the URL of a database")
+                    .help("write \"sqlite:PATH\" or \"postgres://USER@HOST/NAME\"");
+            }
+        }
+        let url = value(url).unwrap_or_else(|| default.into());
+        match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                format!("sqlite:{}", self.path(path).display())
+            }
+            None => url,
+        }
+    }
+
+    /// A path that starts at the directory of the main configuration file.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.report.sources().base_dir().join(path)
+    }
+
+    fn path_or(&self, path: Option<String>, default: &str) -> PathBuf {
+        self.path(path.as_deref().unwrap_or(default))
+    }
+
+    pub(super) fn lock(&mut self, raw: RawLock) -> Option<LockSpec> {
+        let scope = match value(raw.scope) {
+            Some(LockScope::Worker) => Scope::Worker,
+            Some(LockScope::Master) | None => Scope::Master,
+        };
+        let max_count = self.at_least_one(raw.max_count).unwrap_or(1);
+        if let Some(counts) = &raw.worker_counts
+            && scope == Scope::Master
+        {
+            self.report
+                .at(
+                    counts.span,
+                    "a lock of the whole farm has no counts for single workers",
+                )
+                .help("add `scope = \"worker\"`");
+        }
+        let mut max_count_for_worker = std::collections::BTreeMap::new();
+        for (worker, (key, count)) in value(raw.worker_counts).unwrap_or_default().0 {
+            let name = At {
+                value: worker,
+                span: key,
+            };
+            if self.is_known(Thing::Worker, &name) {
+                max_count_for_worker.insert(name.value, count.value);
+            }
+        }
+        Some(LockSpec {
+            name: value(raw.name)?,
+            scope,
+            max_count,
+            max_count_for_worker,
+        })
+    }
+
+    pub(super) fn plugin(&mut self, name: At<String>, raw: RawPlugin) -> PluginConfig {
+        if let Some(fault) = identifier_fault(&name.value) {
+            self.report
+                .at(name.span, format!("the name of a plugin {fault}"));
+        }
+        let hosts = list(value(raw.grant).and_then(|grant| grant.http));
+        self.no_repetition(&hosts);
+        for host in &hosts {
+            if !is_host(&host.value) {
+                self.report
+                    .at(host.span, format!("`{}` is not a host", host.value))
+                    .help("write \"host\" or \"host:port\", without http:// and path");
+            }
+        }
+        PluginConfig {
+            name: name.value,
+            http_hosts: hosts.into_iter().map(|host| host.value).collect(),
+            memory_mib: self.at_least_one(raw.memory_mib),
+            cpu_ms: self.at_least_one(raw.cpu_ms),
+            wall_s: self.at_least_one(raw.wall_s),
+            log_mib: self.at_least_one(raw.log_mib),
+        }
+    }
+}
+
+/// `host` or `host:port`: a grant is for one host, never for a pattern.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    !host.is_empty()
+        && host.chars().all(name)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}

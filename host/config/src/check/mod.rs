@@ -1,0 +1,151 @@
+//! From raw to checked: every name resolved, every value in its range, every default filled in.
+//!
+//! Nothing here stops at a problem. Each part becomes its checked form, or is left out with a note;
+//! the configuration is returned only if there are no notes at all.
+
+mod builder;
+mod changes;
+mod force;
+mod master;
+mod names;
+mod scheduler;
+mod step;
+mod text;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toolpost_core::locks::LockSpec;
+use toolpost_core::template::Templates;
+
+use self::names::Names;
+use self::step::StepTypes;
+use crate::catalog::StepCatalog;
+use crate::config::Config;
+use crate::decode::Decode as _;
+use crate::problem::{Problems, Report};
+use crate::raw::RawConfig;
+use crate::sources::{Sources, Span};
+use crate::tree::{At, Kind, Node, parse};
+
+/// Where the whole configuration is written, for what has no better place.
+const START: Span = Span {
+    file: 0,
+    start: 0,
+    end: 0,
+};
+
+/// Checks a configuration against the step types that there are.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(sources: &Sources, catalog: &dyn StepCatalog) -> Result<Config, Problems> {
+    let mut report = Report::new(sources);
+    let raw = parse(sources, &mut report).and_then(|table| {
+        let root = Node {
+            kind: Kind::Table(table),
+            span: START,
+        };
+        RawConfig::decode(root, &mut report)
+    });
+    let config = raw.map(|raw| Checker::new(&raw, catalog, &mut report).config(raw));
+    match config {
+        Some(config) if report.is_empty() => Ok(config),
+        _ => Err(report.into_problems()),
+    }
+}
+
+/// What the checks of all parts share.
+struct Checker<'c, 's> {
+    report: &'c mut Report<'s>,
+    names: Names,
+    /// Locks by name, for whoever uses them.
+    locks: BTreeMap<String, Arc<LockSpec>>,
+    step_types: StepTypes<'c>,
+    /// Directories of builders, each with its builder and its place.
+    build_dirs: BTreeMap<String, (String, Span)>,
+    templates: Templates,
+}
+
+impl<'c, 's> Checker<'c, 's> {
+    fn new(raw: &RawConfig, catalog: &'c dyn StepCatalog, report: &'c mut Report<'s>) -> Self {
+        Self {
+            names: Names::collect(raw, report),
+            locks: BTreeMap::new(),
+            step_types: StepTypes::new(catalog),
+            build_dirs: BTreeMap::new(),
+            templates: Templates::default(),
+            report,
+        }
+    }
+
+    fn config(mut self, raw: RawConfig) -> Config {
+        let master = Arc::new(self.master(value(raw.master).unwrap_or_default()));
+        // Locks come before builders, whose uses of them are checked against their counts.
+        for lock in list(raw.lock) {
+            if let Some(lock) = self.lock(lock.value) {
+                self.locks.insert(lock.name.clone(), Arc::new(lock));
+            }
+        }
+        let workers = self.each(raw.worker, Self::worker, |worker| &worker.name);
+        self.check_worker_directories(&workers);
+        let change_sources = self.each(raw.changes, Self::change_source, |source| &source.name);
+        let builders = self.each(raw.builder, Self::builder, |builder| &builder.name);
+        let schedulers = self.each(raw.scheduler, Self::scheduler, |scheduler| &scheduler.name);
+        let plugins = value(raw.plugin).unwrap_or_default().0;
+        let plugins = plugins
+            .into_iter()
+            .map(|(name, (span, raw))| {
+                let plugin = self.plugin(At { value: name, span }, raw.value);
+                (plugin.name.clone(), Arc::new(plugin))
+            })
+            .collect();
+        Config {
+            master,
+            workers,
+            change_sources,
+            schedulers,
+            builders,
+            locks: self.locks,
+            plugins,
+        }
+    }
+
+    /// Checks each item of a list and keeps the good ones by name.
+    fn each<R, C>(
+        &mut self,
+        raw: Option<At<Vec<At<R>>>>,
+        check: impl Fn(&mut Self, At<R>) -> Option<C>,
+        name: impl Fn(&C) -> &String,
+    ) -> BTreeMap<String, Arc<C>> {
+        list(raw)
+            .into_iter()
+            .filter_map(|item| check(self, item))
+            .map(|item| (name(&item).clone(), Arc::new(item)))
+            .collect()
+    }
+
+    /// Notes an amount of nothing where something is needed.
+    fn at_least_one<T: PartialOrd + Default + Copy>(&mut self, number: Option<At<T>>) -> Option<T> {
+        let number = number?;
+        if number.value <= T::default() {
+            self.report.at(number.span, "must be at least 1");
+            return None;
+        }
+        Some(number.value)
+    }
+}
+
+fn value<T>(at: Option<At<T>>) -> Option<T> {
+    at.map(|at| at.value)
+}
+
+fn list<T>(at: Option<At<Vec<T>>>) -> Vec<T> {
+    value(at).unwrap_or_default()
+}
+
+/// The texts of a list, without their places.
+fn texts(list: Vec<At<String>>) -> Vec<String> {
+    list.into_iter().map(|text| text.value).collect()
+}

@@ -1,0 +1,132 @@
+//! The force scheduler: a form that starts builds.
+
+use serde_json::Value;
+use toolpost_core::filter::Pattern;
+
+/// `use = "force"`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForceConfig {
+    /// Heading of the form.
+    pub label: String,
+    /// Text of its button.
+    pub button: String,
+    /// The reason of the build, asked for in the form.
+    pub reason: ForceField,
+    /// Who forces; asked for only where nobody is logged in.
+    pub username: ForceField,
+    /// What is asked about each codebase; at least one, the only one has an empty name.
+    pub codebases: Vec<ForceCodebase>,
+    /// Further fields, in the order of the form; each becomes a property.
+    pub parameters: Vec<ForceParameter>,
+}
+
+/// A text field with a fixed meaning.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForceField {
+    /// Text beside it.
+    pub label: String,
+    /// What it holds at first.
+    pub default: String,
+    /// Whether it must not be empty.
+    pub required: bool,
+    /// Whether the form leaves it out and the default counts.
+    pub hidden: bool,
+}
+
+/// What is asked about one codebase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForceCodebase {
+    /// Its name; empty for the only one.
+    pub codebase: String,
+    /// Branch; empty for the default one.
+    pub branch: ForceField,
+    /// Revision; empty for the newest.
+    pub revision: ForceField,
+    /// Repository.
+    pub repository: ForceField,
+    /// Project.
+    pub project: ForceField,
+}
+
+/// A typed field of the form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForceParameter {
+    /// Name of the property; empty only for a nested group whose fields stand on their own.
+    pub name: String,
+    /// Text beside it.
+    pub label: String,
+    /// Explanation shown on demand.
+    pub tooltip: Option<String>,
+    /// Whether it must have a value.
+    pub required: bool,
+    /// Whether the form leaves it out and the default counts.
+    pub hidden: bool,
+    /// What it holds at first; fits the kind, or is null for nothing.
+    pub default: Value,
+    /// What it takes.
+    pub kind: ParameterKind,
+}
+
+/// What a field of the form takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ParameterKind {
+    /// One line of text.
+    String {
+        /// Has to match at the start of the value.
+        regex: Option<Pattern>,
+    },
+    /// Several lines of text.
+    Text {
+        /// Has to match at the start of the value.
+        regex: Option<Pattern>,
+        /// Width of the field, characters.
+        columns: u32,
+        /// Height of the field, lines.
+        rows: u32,
+    },
+    /// A whole number.
+    Int {
+        /// Smallest that is taken.
+        min: Option<i64>,
+        /// Largest that is taken.
+        max: Option<i64>,
+    },
+    /// A tick box.
+    Bool,
+    /// One or several of a list.
+    Choice {
+        /// The list, without repetition.
+        choices: Vec<String>,
+        /// Whether several may be chosen; the value is a list then.
+        multiple: bool,
+        /// Whether nothing outside the list is taken.
+        strict: bool,
+    },
+    /// A person, `Name <mail>`.
+    Username {
+        /// Whether the mail address must be there.
+        need_email: bool,
+    },
+    /// A group of fields.
+    Nested {
+        /// The fields; their values form an object under the group's name, or stand on their own if
+        /// the group has none.
+        fields: Vec<ForceParameter>,
+    },
+}
+
+impl ParameterKind {
+    /// The word for it in the configuration and the REST API.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::String { .. } => "string",
+            Self::Text { .. } => "text",
+            Self::Int { .. } => "int",
+            Self::Bool => "bool",
+            Self::Choice { .. } => "choice",
+            Self::Username { .. } => "username",
+            Self::Nested { .. } => "nested",
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The checked configuration: typed, complete, every name resolved.
+//!
+//! Whoever holds a [`Config`] needs no further check and no default: what is optional here means
+//! something when it is absent. Values are behind `Arc`, so that two configurations share what did
+//! not change hands, and everything is `PartialEq`, so that a plan is a comparison.
+
+mod builder;
+mod changes;
+mod force;
+mod master;
+mod scheduler;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use builder::{BuilderConfig, EnvironmentValue, StepConfig};
+pub(crate) use changes::compile_glob;
+pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};
+pub use force::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
+pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig};
+pub use scheduler::{FileFilter, SchedulerConfig, SchedulerKind, SingleBranchConfig};
+pub use worker::{SecretReference, WorkerConfig, WorkerKind};
+
+use serde_json::Value;
+use toolpost_core::locks::LockSpec;
+
+/// Name of a property to its value; strings may be templates.
+pub type PropertyValues = BTreeMap<String, Value>;
+
+/// A whole configuration, by name where things have names.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// The master process itself.
+    pub master: Arc<MasterConfig>,
+    /// Workers by name.
+    pub workers: BTreeMap<String, Arc<WorkerConfig>>,
+    /// Change sources by name.
+    pub change_sources: BTreeMap<String, Arc<ChangeSourceConfig>>,
+    /// Schedulers by name.
+    pub schedulers: BTreeMap<String, Arc<SchedulerConfig>>,
+    /// Builders by name.
+    pub builders: BTreeMap<String, Arc<BuilderConfig>>,
+    /// Locks by name.
+    pub locks: BTreeMap<String, Arc<LockSpec>>,
+    /// Grants and limits of plugins by the plugin's name; a plugin that is not here has the defaults.
+    pub plugins: BTreeMap<String, Arc<PluginConfig>>,
+}
+
+/// One place where a step type is used.
+#[derive(Debug, Clone, Copy)]
+pub struct StepUse<'a> {
+    /// The builder.
+    pub builder: &'a BuilderConfig,
+    /// Which of its steps, counted from 0.
+    pub index: usize,
+    /// The step.
+    pub step: &'a StepConfig,
+}
+
+impl Config {
+    /// Every step of every builder, in the order of builder names.
+    pub fn steps(&self) -> impl Iterator<Item = StepUse<'_>> {
+        self.builders.values().flat_map(|builder| {
+            builder
+                .steps
+                .iter()
+                .enumerate()
+                .map(|(index, step)| StepUse {
+                    builder,
+                    index,
+                    step,
+                })
+        })
+    }
+
+    /// Where a step type is used: what a plugin must not break and may not leave.
+    pub fn uses_of(&self, step_type: &str) -> impl Iterator<Item = StepUse<'_>> {
+        self.steps()
+            .filter(move |place| place.step.step_type == step_type)
+    }
+}

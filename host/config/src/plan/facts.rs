@@ -1,0 +1,489 @@
+//! Each part of a configuration as a list of fields with values.
+//!
+//! The structs are taken apart without `..`, so that a field that is added to one of them and forgotten
+//! here does not compile.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use toolpost_core::filter::{ChangeFilter, Conditions};
+use toolpost_core::locks::{LockAccess, LockMode, LockScope, LockSpec};
+use toolpost_core::model::SourceStampSpec;
+
+use super::FieldChange;
+use super::steps;
+use crate::config::{
+    BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, EnvironmentValue,
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, GitPollerConfig, LimitsConfig,
+    MasterConfig, ParameterKind, PluginConfig, PropertyValues, SchedulerConfig, SchedulerKind,
+    SecretReference, SingleBranchConfig, WorkerConfig, WorkerKind,
+};
+
+/// Names of settings, as in the configuration, with their values.
+pub(super) type FactList = Vec<(String, Value)>;
+
+pub(super) trait Facts {
+    /// Every setting.
+    fn facts(&self) -> FactList;
+
+    /// Changes of parts that have settings of their own.
+    fn inner_changes(&self, _new: &Self) -> Vec<FieldChange> {
+        Vec::new()
+    }
+}
+
+pub(super) fn fact(name: &str, value: impl Into<Value>) -> (String, Value) {
+    (name.to_owned(), value.into())
+}
+
+impl Facts for MasterConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name,
+            title,
+            url,
+            listen,
+            admin,
+            links,
+            database_url,
+            object_dir,
+            plugin_dir,
+            drain_timeout,
+            limits,
+        } = self;
+        let LimitsConfig {
+            builds_max,
+            log_bytes_max,
+            log_line_bytes_max,
+        } = limits;
+        let links: Vec<String> = links
+            .iter()
+            .map(|link| format!("{}: {}", link.label, link.url))
+            .collect();
+        vec![
+            fact("name", name.clone()),
+            fact("title", title.as_str()),
+            fact("url", url.as_str()),
+            fact("listen", listen.to_string()),
+            fact("admin", admin.clone()),
+            fact("links", links),
+            fact("database_url", without_password(database_url)),
+            fact("object_dir", object_dir.display().to_string()),
+            fact("plugin_dir", plugin_dir.display().to_string()),
+            fact("drain_timeout", duration(*drain_timeout)),
+            fact("limits.builds_max", *builds_max),
+            fact("limits.log_size_max", *log_bytes_max),
+            fact("limits.log_line_size_max", *log_line_bytes_max),
+        ]
+    }
+}
+
+impl Facts for PluginConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            http_hosts,
+            memory_mib,
+            cpu_ms,
+            wall_s,
+            log_mib,
+        } = self;
+        vec![
+            fact("grant.http", json!(http_hosts)),
+            fact("memory_mib", *memory_mib),
+            fact("cpu_ms", *cpu_ms),
+            fact("wall_s", *wall_s),
+            fact("log_mib", *log_mib),
+        ]
+    }
+}
+
+impl Facts for LockSpec {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            scope,
+            max_count,
+            max_count_for_worker,
+        } = self;
+        let scope = match scope {
+            LockScope::Master => "master",
+            LockScope::Worker => "worker",
+        };
+        vec![
+            fact("scope", scope),
+            fact("max_count", *max_count),
+            fact("worker_counts", json!(max_count_for_worker)),
+        ]
+    }
+}
+
+impl Facts for WorkerConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            kind,
+            max_builds,
+            properties,
+            default_properties,
+        } = self;
+        let (kind, place) = match kind {
+            WorkerKind::Local { base_dir } => {
+                ("local", fact("base_dir", base_dir.display().to_string()))
+            }
+            WorkerKind::Remote { password } => (
+                "remote",
+                match password {
+                    SecretReference::File(path) => {
+                        fact("password_file", path.display().to_string())
+                    }
+                    SecretReference::Environment(name) => fact("password_env", name.as_str()),
+                },
+            ),
+        };
+        vec![
+            fact("kind", kind),
+            place,
+            fact("max_builds", *max_builds),
+            fact("properties", json!(properties)),
+            fact("default_properties", json!(default_properties)),
+        ]
+    }
+}
+
+impl Facts for ChangeSourceConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            project,
+            codebase,
+            category,
+            kind,
+        } = self;
+        let mut facts = vec![
+            fact("project", project.as_str()),
+            fact("codebase", codebase.as_str()),
+            fact("category", category.clone()),
+        ];
+        let ChangeSourceKind::GitPoller(GitPollerConfig {
+            repository,
+            branches,
+            interval,
+            poll_at_launch,
+        }) = kind;
+        let branches = match branches {
+            BranchSelection::All => json!("all"),
+            BranchSelection::Matching { patterns, .. } => json!(patterns),
+        };
+        facts.extend([
+            fact("repository", without_password(repository)),
+            fact("branches", branches),
+            fact("interval", duration(*interval)),
+            fact("poll_at_launch", *poll_at_launch),
+        ]);
+        facts
+    }
+}
+
+impl Facts for BuilderConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            description,
+            tags,
+            workers,
+            env,
+            properties,
+            default_properties,
+            locks,
+            max_builds,
+            collapse,
+            build_dir,
+            workdir,
+            steps: _,
+        } = self;
+        let env: Map<String, Value> = env
+            .iter()
+            .map(|(name, variable)| match variable {
+                EnvironmentValue::Set(text) => (name.clone(), json!(text)),
+                EnvironmentValue::Unset => (name.clone(), json!(false)),
+            })
+            .collect();
+        let collapse = *collapse == toolpost_core::collapse::CollapsePolicy::Compatible;
+        vec![
+            fact("description", description.clone()),
+            fact("tags", tags.clone()),
+            fact("workers", workers.clone()),
+            fact("env", env),
+            fact("properties", json!(properties)),
+            fact("default_properties", json!(default_properties)),
+            fact("locks", locks_as_json(locks)),
+            fact("max_builds", *max_builds),
+            fact("collapse_requests", collapse),
+            fact("build_dir", build_dir.as_str()),
+            fact("workdir", workdir.as_str()),
+        ]
+    }
+
+    fn inner_changes(&self, new: &Self) -> Vec<FieldChange> {
+        steps::changes(&self.steps, &new.steps)
+    }
+}
+
+impl Facts for SchedulerConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            builders,
+            properties,
+            kind,
+        } = self;
+        let mut facts = vec![
+            fact("builders", builders.clone()),
+            fact("properties", json!(properties as &PropertyValues)),
+        ];
+        match kind {
+            SchedulerKind::SingleBranch(single) => {
+                facts.push(fact("use", "single-branch"));
+                facts.extend(single_branch(single));
+            }
+            SchedulerKind::Force(force) => {
+                facts.push(fact("use", "force"));
+                facts.extend(self::force(force));
+            }
+        }
+        facts
+    }
+}
+
+fn single_branch(config: &SingleBranchConfig) -> FactList {
+    let SingleBranchConfig {
+        change_filter,
+        tree_stable_timer,
+        files,
+        only_important,
+        codebases,
+        create_absolute_source_stamps,
+        reason,
+        priority,
+    } = config;
+    vec![
+        fact("change_filter", filter(change_filter)),
+        fact("tree_stable_timer", tree_stable_timer.map(duration)),
+        fact("important_files", files.important()),
+        fact("unimportant_files", files.unimportant()),
+        fact("only_important", *only_important),
+        fact("codebases", codebases.iter().map(stamp).collect::<Vec<_>>()),
+        fact(
+            "create_absolute_source_stamps",
+            *create_absolute_source_stamps,
+        ),
+        fact("reason", reason.as_str()),
+        fact("priority", *priority),
+    ]
+}
+
+fn stamp(spec: &SourceStampSpec) -> Value {
+    let SourceStampSpec {
+        codebase,
+        repository,
+        branch,
+        revision,
+        project,
+    } = spec;
+    let repository = without_password(repository);
+    json!({
+        "codebase": codebase, "repository": repository, "branch": branch, "revision": revision,
+        "project": project,
+    })
+}
+
+/// Only what is asked, so that a line is short.
+fn filter(filter: &ChangeFilter) -> Value {
+    let ChangeFilter {
+        branch,
+        repository,
+        project,
+        category,
+        codebase,
+        files,
+        properties,
+    } = filter;
+    let attributes = [
+        ("branch", branch),
+        ("repository", repository),
+        ("project", project),
+        ("category", category),
+        ("codebase", codebase),
+        ("files", files),
+    ];
+    let mut asked: Map<String, Value> = attributes
+        .into_iter()
+        .filter(|(_, conditions)| !conditions.is_empty())
+        .map(|(name, asked)| (name.to_owned(), conditions(asked)))
+        .collect();
+    if !properties.is_empty() {
+        let properties: Map<String, Value> = properties
+            .iter()
+            .map(|(name, asked)| (name.clone(), conditions(asked)))
+            .collect();
+        asked.insert("properties".into(), Value::Object(properties));
+    }
+    Value::Object(asked)
+}
+
+fn conditions(asked: &Conditions) -> Value {
+    let Conditions {
+        eq,
+        not_eq,
+        re,
+        not_re,
+    } = asked;
+    let patterns = |list: &Option<Vec<_>>| {
+        list.as_ref().map(|list| {
+            let texts = list.iter().map(toolpost_core::filter::Pattern::as_str);
+            json!(texts.collect::<Vec<_>>())
+        })
+    };
+    let lists = [
+        ("is", eq.as_ref().map(|list| json!(list))),
+        ("not", not_eq.as_ref().map(|list| json!(list))),
+        ("regex", patterns(re)),
+        ("not_regex", patterns(not_re)),
+    ];
+    lists
+        .into_iter()
+        .filter_map(|(name, list)| Some((name.to_owned(), list?)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn force(config: &ForceConfig) -> FactList {
+    let ForceConfig {
+        label,
+        button,
+        reason,
+        username,
+        codebases,
+        parameters,
+    } = config;
+    vec![
+        fact("label", label.as_str()),
+        fact("button", button.as_str()),
+        fact("reason", force_field(reason)),
+        fact("username", force_field(username)),
+        fact(
+            "codebases",
+            codebases.iter().map(force_codebase).collect::<Vec<_>>(),
+        ),
+        fact(
+            "parameters",
+            parameters.iter().map(parameter).collect::<Vec<_>>(),
+        ),
+    ]
+}
+
+fn force_field(field: &ForceField) -> Value {
+    let ForceField {
+        label,
+        default,
+        required,
+        hidden,
+    } = field;
+    json!({ "label": label, "default": default, "required": required, "hidden": hidden })
+}
+
+fn force_codebase(of: &ForceCodebase) -> Value {
+    let ForceCodebase {
+        codebase,
+        branch,
+        revision,
+        repository,
+        project,
+    } = of;
+    json!({
+        "codebase": codebase,
+        "branch": force_field(branch),
+        "revision": force_field(revision),
+        "repository": force_field(repository),
+        "project": force_field(project),
+    })
+}
+
+fn parameter(of: &ForceParameter) -> Value {
+    let ForceParameter {
+        name,
+        label,
+        tooltip,
+        required,
+        hidden,
+        default,
+        kind,
+    } = of;
+    let regex_text = |regex: &Option<toolpost_core::filter::Pattern>| {
+        regex.as_ref().map(|regex| regex.as_str().to_owned())
+    };
+    let own = match kind {
+        ParameterKind::String { regex } => json!({ "regex": regex_text(regex) }),
+        ParameterKind::Text {
+            regex,
+            columns,
+            rows,
+        } => json!({ "regex": regex_text(regex), "columns": columns, "rows": rows }),
+        ParameterKind::Int { min, max } => json!({ "min": min, "max": max }),
+        ParameterKind::Bool => json!({}),
+        ParameterKind::Choice {
+            choices,
+            multiple,
+            strict,
+        } => json!({ "choices": choices, "multiple": multiple, "strict": strict }),
+        ParameterKind::Username { need_email } => json!({ "need_email": need_email }),
+        ParameterKind::Nested { fields } => {
+            json!({ "fields": fields.iter().map(parameter).collect::<Vec<_>>() })
+        }
+    };
+    let mut all = json!({
+        "type": kind.name(), "name": name, "label": label, "tooltip": tooltip,
+        "required": required, "hidden": hidden, "default": default,
+    });
+    if let (Some(all), Value::Object(own)) = (all.as_object_mut(), own) {
+        all.extend(own);
+    }
+    all
+}
+
+pub(super) fn locks_as_json(locks: &[LockAccess]) -> Value {
+    locks
+        .iter()
+        .map(|LockAccess { lock, mode }| match mode {
+            LockMode::Counting { count: 1 } => json!(lock),
+            LockMode::Counting { count } => json!({ "name": lock, "count": count }),
+            LockMode::Exclusive => json!({ "name": lock, "mode": "exclusive" }),
+        })
+        .collect()
+}
+
+fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+/// A URL for people who may read the plan, but not the password in it.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let password = authority
+        .rsplit_once('@')
+        .and_then(|(user, _)| user.split_once(':'))
+        .map(|(_, password)| password);
+    match password {
+        Some(password) if !password.is_empty() => {
+            format!(
+                "{scheme}://{}",
+                rest.replacen(&format!(":{password}@"), ":***@", 1)
+            )
+        }
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,189 @@
+//! `[master]`, `[[worker]]`, `[[lock]]` and `[plugin.NAME]`.
+
+use crate::decode::{ByteSize, HumanDuration, JsonObject, Keyed, raw_choice, raw_table, raw_words};
+use crate::tree::At;
+
+raw_table! {
+    /// The master process: addresses, places, limits. Relative paths start at the directory of the
+    /// main configuration file.
+    RawMaster("[master]") {
+        /// Name of this master among those that share a database. Default: host name and directory.
+        name ? String,
+        /// Title of the pages. Default: "Toolpost".
+        title ? String,
+        /// Where people reach the pages, as it is written into links. Default: made from `listen`.
+        url ? String,
+        /// Address and port of the web server, such as "127.0.0.1:8010", or a port alone. Default:
+        /// port 8010, reachable from this machine only. A change needs a restart.
+        listen ? ListenAddress,
+        /// Whom to ask about this farm; shown on the pages.
+        admin ? String,
+        /// Links on the home page.
+        links ? Vec<At<RawLink>>,
+        /// "sqlite:PATH" or "postgres://USER@HOST/NAME". Default: "sqlite:state/toolpost.db". A
+        /// change needs a restart.
+        database_url ? String,
+        /// Directory of sealed logs. Default: "state/objects". A change needs a restart.
+        object_dir ? String,
+        /// Directory where `.wasm` files are picked up. Default: "plugins". A change needs a restart.
+        plugin_dir ? String,
+        /// How long running builds may go on after a stop was asked for. Default: "1m".
+        drain_timeout ? HumanDuration,
+        /// Limits that keep one user from taking the farm from the others.
+        limits ? RawLimits,
+    }
+}
+
+/// `"127.0.0.1:8010"` or a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListenAddress(pub(crate) std::net::SocketAddr);
+
+raw_table! {
+    /// A link on the home page.
+    RawLink("a link") {
+        /// Its text.
+        label ! String,
+        /// Where it leads.
+        url ! String,
+    }
+}
+
+raw_table! {
+    /// Limits that keep one user from taking the farm from the others.
+    RawLimits("[master.limits]") {
+        /// Builds that run at one time on this master. Default: as many as the workers take.
+        builds_max ? u32,
+        /// A log ends at this size and says so. Default: "1GiB".
+        log_size_max ? ByteSize,
+        /// A longer line of a log is cut into several. Default: "64KiB".
+        log_line_size_max ? ByteSize,
+    }
+}
+
+raw_choice! {
+    /// A machine, or a part of one, that runs builds.
+    RawWorker("a worker") by "kind" {
+        "local" => Local(RawLocalWorker),
+        "remote" => Remote(RawRemoteWorker),
+    }
+}
+
+raw_table! {
+    /// A worker inside the master's process.
+    RawLocalWorker("a local worker") {
+        /// Unique name.
+        name ! String,
+        /// Builds that it runs at one time. Default: no limit.
+        max_builds ? u32,
+        /// Directory of its builds. Default: "workers/NAME".
+        base_dir ? String,
+        /// Properties of every build that runs on it.
+        properties ? JsonObject,
+        /// The same, where nothing else sets them.
+        default_properties ? JsonObject,
+    }
+}
+
+raw_table! {
+    /// A worker that connects from elsewhere. Not in this version yet.
+    RawRemoteWorker("a remote worker") {
+        /// Unique name.
+        name ! String,
+        /// Builds that it runs at one time. Default: no limit.
+        max_builds ? u32,
+        /// File that holds its password.
+        password_file ? String,
+        /// Environment variable of the master that holds its password.
+        password_env ? String,
+        /// Properties of every build that runs on it.
+        properties ? JsonObject,
+        /// The same, where nothing else sets them.
+        default_properties ? JsonObject,
+    }
+}
+
+raw_words! {
+    /// Who shares a lock.
+    LockScope {
+        "master" => Master,
+        "worker" => Worker,
+    }
+}
+
+raw_table! {
+    /// Something that not everybody may use at one time.
+    RawLock("a lock") {
+        /// Unique name; steps and builders name it in `locks`.
+        name ! String,
+        /// "master": one for the whole farm. "worker": one for each worker. Default: "master".
+        scope ? LockScope,
+        /// How many may count on it at one time. Default: 1.
+        max_count ? u32,
+        /// The same for single workers, by name; for the scope "worker".
+        worker_counts ? Keyed<u32>,
+    }
+}
+
+raw_table! {
+    /// What one plugin may do and use.
+    RawPlugin("the settings of a plugin") {
+        /// What it may do beyond computing.
+        grant ? RawGrant,
+        /// Memory of one call, MiB.
+        memory_mib ? u32,
+        /// Computing time of one call, milliseconds; waiting is not counted.
+        cpu_ms ? u64,
+        /// Time from start to end of one call, seconds.
+        wall_s ? u64,
+        /// Log output of one call, MiB.
+        log_mib ? u32,
+    }
+}
+
+raw_table! {
+    /// What a plugin may do beyond computing. Default: nothing.
+    RawGrant("the grants of a plugin") {
+        /// Hosts that it may call over HTTP, as "host" or "host:port".
+        http ? Vec<At<String>>,
+    }
+}
+
+impl crate::decode::Decode for ListenAddress {
+    fn decode(node: crate::tree::Node, report: &mut crate::problem::Report<'_>) -> Option<Self> {
+        use crate::tree::Kind;
+        let address = match &node.kind {
+            Kind::Integer(port) => u16::try_from(*port)
+                .ok()
+                .map(|port| (std::net::Ipv4Addr::LOCALHOST, port).into()),
+            Kind::String(text) => text.parse().ok(),
+            _ => {
+                return crate::decode::expected(
+                    &node,
+                    "an address like \"127.0.0.1:8010\", or a port",
+                    report,
+                );
+            }
+        };
+        if address.is_none() {
+            report
+                .at(node.span, "this is not an address and a port")
+                .help("write it like \"127.0.0.1:8010\", or \"[::]:8010\" for every network");
+        }
+        address.map(Self)
+    }
+}
+
+impl schemars::JsonSchema for ListenAddress {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ListenAddress".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": 65535 },
+            { "type": "string", "pattern": ":\\d+$" }
+        ] })
+    }
+}

@@ -1,0 +1,46 @@
+//! The configuration as it is written: every key, documented, nothing checked yet beyond types.
+//!
+//! The comments on the keys are what an editor shows, so they speak to the person who writes TOML.
+
+mod builder;
+mod changes;
+mod force;
+mod master;
+mod scheduler;
+
+pub(crate) use builder::{
+    LockMode, RawBuilder, RawEnvironmentValue, RawLockUse, RawStep, RawSummaryPolicy, RawWhen,
+    ResultsWord,
+};
+pub(crate) use changes::{RawBranches, RawChangeSource, RawGitPoller};
+pub(crate) use force::{
+    RawChoiceParameter, RawForce, RawForceCodebase, RawForceField, RawIntParameter,
+    RawNestedParameter, RawParameter, RawParameterCommon, RawTextParameter,
+};
+pub(crate) use master::{
+    LockScope, RawLimits, RawLocalWorker, RawLock, RawMaster, RawPlugin, RawRemoteWorker, RawWorker,
+};
+pub(crate) use scheduler::{RawCodebase, RawFilter, RawMatcher, RawScheduler, RawSingleBranch};
+
+use crate::decode::{Keyed, ROOT, raw_table};
+use crate::tree::At;
+
+raw_table! {
+    /// A Toolpost configuration.
+    RawConfig(ROOT) {
+        /// The master process: addresses, places, limits.
+        master ? RawMaster,
+        /// A machine, or a part of one, that runs builds.
+        worker ? Vec<At<RawWorker>>,
+        /// Where changes come from.
+        changes ? Vec<At<RawChangeSource>>,
+        /// When what is built.
+        scheduler ? Vec<At<RawScheduler>>,
+        /// What is built, and how.
+        builder ? Vec<At<RawBuilder>>,
+        /// Something that not everybody may use at one time.
+        lock ? Vec<At<RawLock>>,
+        /// Grants and limits of plugins, by the plugin's name.
+        plugin ? Keyed<RawPlugin>,
+    }
+}

@@ -26,7 +26,7 @@ mod template;
 mod tree;
 
 pub use catalog::{CatalogChain, StepCatalog};
-pub use check::check;
+pub use check::{check, check_master};
 pub use config::Config;
 pub use parameters::{ParameterProblem, ParametersSchema, SchemaError};
 pub use plan::{Plan, diff};

@@ -16,13 +16,14 @@ mod worker;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
 use toolpost_core::locks::LockSpec;
 use toolpost_core::template::Templates;
 
 use self::names::Names;
 use self::step::StepTypes;
 use crate::catalog::StepCatalog;
-use crate::config::Config;
+use crate::config::{Config, MasterConfig};
 use crate::decode::Decode as _;
 use crate::problem::{Problems, Report};
 use crate::raw::RawConfig;
@@ -42,18 +43,39 @@ const START: Span = Span {
 /// Everything that is wrong with it.
 pub fn check(sources: &Sources, catalog: &dyn StepCatalog) -> Result<Config, Problems> {
     let mut report = Report::new(sources);
-    let raw = parse(sources, &mut report).and_then(|table| {
-        let root = Node {
-            kind: Kind::Table(table),
-            span: START,
-        };
-        RawConfig::decode(root, &mut report)
-    });
+    let raw = read(sources, &mut report);
     let config = raw.map(|raw| Checker::new(&raw, catalog, &mut report).config(raw));
     match config {
         Some(config) if report.is_empty() => Ok(config),
         _ => Err(report.into_problems()),
     }
+}
+
+/// Checks the table `[master]` alone: a process has to know its plugin directory before it can know the step
+/// types that the rest is checked against.
+///
+/// # Errors
+/// What is wrong with that table, or keeps the files from being read at all.
+pub fn check_master(sources: &Sources) -> Result<MasterConfig, Problems> {
+    let mut report = Report::new(sources);
+    let raw = read(sources, &mut report);
+    let no_types: BTreeMap<String, Arc<Value>> = BTreeMap::new();
+    let master = raw.map(|raw| {
+        Checker::new(&raw, &no_types, &mut report).master(value(raw.master).unwrap_or_default())
+    });
+    match master {
+        Some(master) if report.is_empty() => Ok(master),
+        _ => Err(report.into_problems()),
+    }
+}
+
+fn read(sources: &Sources, report: &mut Report<'_>) -> Option<RawConfig> {
+    let table = parse(sources, report)?;
+    let root = Node {
+        kind: Kind::Table(table),
+        span: START,
+    };
+    RawConfig::decode(root, report)
 }
 
 /// What the checks of all parts share.

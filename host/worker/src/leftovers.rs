@@ -75,18 +75,13 @@ mod linux {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     use super::MARK_VARIABLE;
+    use crate::processes;
 
     /// Kills every process with a mark for this directory; their ids.
     pub(super) fn sweep(base_dir: &OsStr) -> Vec<i32> {
-        let Ok(processes) = fs::read_dir("/proc") else {
-            return Vec::new();
-        };
-        let ids = processes
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let own = i32::try_from(std::process::id()).ok();
-        ids.filter(|id| Some(*id) != own)
-            .filter(|id| kill_if_marked(*id, base_dir))
+        processes::ids()
+            .filter(|id| Some(*id) != own && kill_if_marked(*id, base_dir))
             .collect()
     }
 
@@ -112,8 +107,7 @@ mod linux {
         let Some(session) = marked_session(&environment, base_dir) else {
             return false;
         };
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        session_of(&stat) == Some(session)
+        processes::stat(id).is_some_and(|stat| stat.session == session)
     }
 
     /// The session in the mark for this base directory.
@@ -131,22 +125,9 @@ mod linux {
         })
     }
 
-    /// The session of a process by its `stat` line, whose second field may contain anything.
-    fn session_of(stat: &str) -> Option<i32> {
-        let after_name = &stat[stat.rfind(')')? + 1..];
-        after_name.split_whitespace().nth(3)?.parse().ok()
-    }
-
     #[cfg(test)]
     mod tests {
         use super::*;
-
-        #[test]
-        fn the_session_is_read_past_a_name_with_parentheses() {
-            assert_eq!(session_of("7 (a) b) S 1 7 42 0 -1"), Some(42));
-            assert_eq!(session_of(""), None);
-            assert_eq!(session_of("7 (a) S"), None);
-        }
 
         #[test]
         fn only_a_mark_for_the_same_directory_counts() {

@@ -16,6 +16,8 @@ mod files;
 mod info;
 mod leftovers;
 mod options;
+#[cfg(target_os = "linux")]
+mod processes;
 mod worker;
 
 pub use command::{

@@ -37,15 +37,31 @@ impl ProcessGroup {
         }
     }
 
-    pub(crate) fn alive(&self) -> bool {
-        self.id
-            .is_some_and(|id| test_kill_process_group(id).is_ok())
+    /// Whether a process of the group is left. The dead of whom nobody took notice yet belong to it
+    /// as well; where the system lets us tell, they do not count. Looks at every process for that.
+    pub(crate) async fn alive(&self) -> bool {
+        match self.id {
+            Some(id) if test_kill_process_group(id).is_ok() => works(id).await,
+            _ => false,
+        }
     }
 
     /// From now on the group is left alone.
     pub(crate) fn disarm(&mut self) {
         self.armed = false;
     }
+}
+
+#[cfg(target_os = "linux")]
+async fn works(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().get();
+    let look = move || crate::processes::group_works(group);
+    tokio::task::spawn_blocking(look).await.unwrap_or(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn works(_group: Pid) -> bool {
+    true
 }
 
 impl Drop for ProcessGroup {

@@ -134,9 +134,9 @@ impl Launcher {
         let argv = argv(&spec.invocation)?;
         let dir = self.working_dir(spec)?;
         let mut environment = environment::compose(&self.environment, &spec.env)?;
-        environment
-            .entry("PWD".into())
-            .insert_entry(dir.clone().into());
+        if !spec.env.contains_key("PWD") {
+            environment.insert("PWD".into(), dir.clone().into());
+        }
         environment.insert(MARK_VARIABLE.into(), self.mark.value());
         let search = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
         let program = program::find(argv[0], search, &dir)?;

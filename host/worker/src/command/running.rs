@@ -26,17 +26,12 @@ pub struct RunningCommand {
 #[derive(Debug, Clone)]
 pub struct CommandControl {
     requests: watch::Sender<StopRequest>,
+    /// The grace of the command's spec.
+    grace: Duration,
 }
 
-/// What was last asked of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StopRequest {
-    None,
-    /// With the grace of its spec.
-    Interrupt,
-    /// With this grace; zero kills.
-    InterruptWithin(Duration),
-}
+/// The shortest grace with which a command was asked to stop, if it was.
+pub(crate) type StopRequest = Option<Duration>;
 
 /// The whole output of a command and its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +51,14 @@ impl RunningCommand {
         launch: Launch,
         started: Instant,
         output: OutputReceiver,
-        requests: watch::Sender<StopRequest>,
+        control: CommandControl,
         ending: oneshot::Receiver<Exit>,
     ) -> Self {
         Self {
             launch,
             started,
             output,
-            control: CommandControl { requests },
+            control,
             ending: Some(ending),
             exit: None,
         }
@@ -149,14 +144,21 @@ impl Drop for RunningCommand {
 }
 
 impl CommandControl {
+    pub(crate) fn new(grace: Duration) -> (Self, watch::Receiver<StopRequest>) {
+        let (requests, requested) = watch::channel(None);
+        (Self { requests, grace }, requested)
+    }
+
     /// Asks the command to stop, with the signal and the grace of its spec.
     pub fn interrupt(&self) {
-        self.requests.send_replace(StopRequest::Interrupt);
+        self.interrupt_within(self.grace);
     }
 
     /// Asks the command to stop, with the signal of its spec and this grace; zero kills at once.
+    /// Asking again can only shorten the grace.
     pub fn interrupt_within(&self, grace: Duration) {
-        self.requests
-            .send_replace(StopRequest::InterruptWithin(grace));
+        self.requests.send_modify(|request| {
+            *request = Some(request.map_or(grace, |earlier| earlier.min(grace)));
+        });
     }
 }

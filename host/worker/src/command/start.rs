@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::process::Child;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::command::course::{Course, Plan};
 use crate::command::launch::{Launcher, Prepared, StartError};
 use crate::command::output;
-use crate::command::running::{RunningCommand, StopRequest};
+use crate::command::running::{CommandControl, RunningCommand};
 use crate::command::spec::CommandSpec;
 use crate::command::supervise::{Shutdown, Supervisor};
 use crate::options::Limits;
@@ -43,7 +43,7 @@ struct Ready {
 
 enum Attempt {
     Started(RunningCommand),
-    Busy(Ready),
+    Busy(Box<Ready>),
     Failed(StartError),
 }
 
@@ -55,12 +55,12 @@ impl Starter {
         let plan = self.plan(&spec);
         let stdin = spec.stdin.clone();
         let prepared = blocking(move || launcher.prepare(&spec)).await??;
-        let mut ready = Ready {
+        let mut ready = Box::new(Ready {
             prepared,
             plan,
             stdin,
             slot,
-        };
+        });
         for tries in 1.. {
             let starter = self.clone();
             let last = tries == BUSY_TRIES_MAX;
@@ -99,9 +99,9 @@ impl Starter {
 
     /// Makes the process and hands it to its supervisor in one go, so that no dropped future can
     /// leave a process that nobody looks after.
-    fn attempt(&self, mut ready: Ready, last: bool) -> Attempt {
+    fn attempt(&self, mut ready: Box<Ready>, last: bool) -> Attempt {
         match ready.prepared.spawn() {
-            Ok(child) => Attempt::Started(self.supervise(ready, child)),
+            Ok(child) => Attempt::Started(self.supervise(*ready, child)),
             Err(error) if error.is_busy_program() && !last => Attempt::Busy(ready),
             Err(error) => Attempt::Failed(error),
         }
@@ -111,7 +111,7 @@ impl Starter {
         let started = Instant::now();
         let launch = ready.prepared.into_launch(child.id());
         let (sender, receiver) = output::queue(self.limits.output_queue_bytes_max, started);
-        let (requests, requested) = watch::channel(StopRequest::None);
+        let (control, requested) = CommandControl::new(ready.plan.grace);
         let (ended, ending) = oneshot::channel();
         let course = Course::new(ready.plan, started);
         let supervisor = Supervisor::new(child, course, sender, requested, self.shutdown.clone());
@@ -124,7 +124,7 @@ impl Starter {
             // Nobody may want to know any more.
             let _ = ended.send(exit);
         });
-        RunningCommand::new(launch, started, receiver, requests, ending)
+        RunningCommand::new(launch, started, receiver, control, ending)
     }
 }
 

@@ -89,7 +89,7 @@ impl Supervisor {
                     let signal = self.course.stop(Instant::now(), cause, grace);
                     self.send(signal);
                 }
-                () = until(deadline) => self.tick(),
+                () = until(deadline) => self.tick().await,
                 () = plumbing.as_mut(), if !pipes_closed => pipes_closed = true,
             }
             if !self.course.group_may_live() {
@@ -110,13 +110,14 @@ impl Supervisor {
         self.course.leader_ended(Instant::now());
     }
 
-    fn tick(&mut self) {
+    async fn tick(&mut self) {
+        let group_alive = self.status.is_none() || self.group.alive().await;
         let activity = self.sender.activity();
         let signal = self.course.tick(View {
             now: Instant::now(),
             last_output: activity.last_output,
             reader_waits: activity.reader_waits(),
-            group_alive: self.group.alive(),
+            group_alive,
         });
         self.send(signal);
     }
@@ -162,10 +163,7 @@ async fn next_stop(
 ) -> (StopCause, Option<Duration>) {
     tokio::select! {
         Ok(()) = requests.changed() => {
-            let grace = match *requests.borrow_and_update() {
-                StopRequest::None | StopRequest::Interrupt => None,
-                StopRequest::InterruptWithin(grace) => Some(grace),
-            };
+            let grace = *requests.borrow_and_update();
             (StopCause::Interrupted, grace)
         }
         Ok(()) = shutdown.changed() => {

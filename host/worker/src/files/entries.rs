@@ -1,11 +1,12 @@
 //! Looking at paths and listing directories.
 
 use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, SystemTime};
+use std::os::unix::fs::PermissionsExt;
 
-use rustix::fs::{self, AtFlags, Dir, FileType, OFlags, Stat};
+use rustix::fs::{self, AtFlags, Dir, FileType, OFlags};
 use rustix::io::Errno;
 
 use crate::files::error::FileError;
@@ -20,12 +21,18 @@ const LOOK_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 
 pub(crate) fn stat(root: &Root, path: &str) -> Result<FileInfo, FileError> {
     let fd = root.open_beneath(path, LOOK_FLAGS)?;
-    let stat = fs::fstat(fd).map_err(|error| FileError::io("look at", path, error))?;
+    let failed = |error| FileError::io("look at", path, error);
+    let metadata = File::from(fd).metadata().map_err(failed)?;
+    let file_type = metadata.file_type();
     Ok(FileInfo {
-        kind: FileKind::from_mode(stat.st_mode),
-        size: u64::try_from(stat.st_size).unwrap_or(0),
-        mode: u32::from(stat.st_mode & 0o7777),
-        modified: modified(&stat),
+        kind: match (file_type.is_file(), file_type.is_dir()) {
+            (true, _) => FileKind::File,
+            (_, true) => FileKind::Directory,
+            _ => FileKind::Other,
+        },
+        size: metadata.len(),
+        mode: metadata.permissions().mode() & 0o7777,
+        modified: metadata.modified().map_err(failed)?,
     })
 }
 
@@ -86,14 +93,6 @@ pub(crate) fn names_of(
 
 fn is_self_or_parent(name: &CStr) -> bool {
     matches!(name.to_bytes(), b"." | b"..")
-}
-
-fn modified(stat: &Stat) -> SystemTime {
-    let nanoseconds = Duration::from_nanos(u64::try_from(stat.st_mtime_nsec).unwrap_or(0));
-    match u64::try_from(stat.st_mtime) {
-        Ok(seconds) => SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + nanoseconds,
-        Err(_) => SystemTime::UNIX_EPOCH,
-    }
 }
 
 impl FileKind {

@@ -26,7 +26,7 @@ pub(crate) fn glob(root: &Root, pattern: &str, limits: &Limits) -> Result<Vec<St
         found: Vec::new(),
     };
     match root.descend(&parsed.start, false) {
-        Ok(dir) => search.directory(dir.into_fd(), &parsed.start, 0)?,
+        Ok(dir) => search.directory(&dir.into_fd(), &parsed.start, 0)?,
         Err(FileError::NotFound { .. } | FileError::WrongKind { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -97,7 +97,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn directory(&mut self, dir: OwnedFd, path: &str, depth: usize) -> Result<(), FileError> {
+    fn directory(&mut self, dir: &OwnedFd, path: &str, depth: usize) -> Result<(), FileError> {
         let failed = |error: Errno| FileError::io("list", path, error);
         for entry in names_of(dir.as_fd()).map_err(failed)? {
             let (name, kind) = entry.map_err(failed)?;
@@ -124,8 +124,8 @@ impl Search<'_> {
                     "tree_depth_max",
                 ));
             }
-            match fs::openat(&dir, &name, DIR_FLAGS, Mode::empty()) {
-                Ok(dir) => self.directory(dir, &path, depth + 1)?,
+            match fs::openat(dir, &name, DIR_FLAGS, Mode::empty()) {
+                Ok(dir) => self.directory(&dir, &path, depth + 1)?,
                 // Gone or replaced meanwhile, or closed to us: nothing is found in it.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => {}
                 Err(error) => return Err(FileError::io("list", path, error)),

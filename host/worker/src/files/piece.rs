@@ -18,8 +18,6 @@ use crate::options::Limits;
 
 /// The permissions of a new file, less what the umask takes.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
-/// Permissions that can be asked for.
-const MODE_BITS: u32 = 0o7777;
 
 pub(crate) fn read(
     root: &Root,
@@ -80,10 +78,10 @@ fn replace(root: &Root, path: &str, bytes: &[u8], mode: Option<u32>) -> Result<(
     let old = fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW).ok();
     let kept = match old.map(|old| (FileType::from_raw_mode(old.st_mode), old.st_mode)) {
         Some((FileType::Directory, _)) => return Err(failed(Errno::ISDIR)),
-        Some((FileType::RegularFile, mode)) => Some(mode & MODE_BITS),
+        Some((FileType::RegularFile, mode)) => Some(Mode::from_raw_mode(mode & 0o7777)),
         _ => None,
     };
-    let mode = mode.or(kept);
+    let mode = mode.map(permissions).or(kept);
     let (temporary, mut file) = create_beside(&dir).map_err(failed)?;
     let result = (|| {
         file.write_all(bytes)?;
@@ -126,7 +124,7 @@ fn append(
         });
     }
     file.write_all(bytes).map_err(failed)?;
-    set_mode(&file, mode).map_err(failed)
+    set_mode(&file, mode.map(permissions)).map_err(failed)
 }
 
 /// The open file, if it is one.
@@ -141,10 +139,16 @@ fn regular(fd: OwnedFd, path: &str) -> Result<File, FileError> {
     }
 }
 
-fn set_mode(file: &File, mode: Option<u32>) -> io::Result<()> {
-    let Some(mode) = mode else { return Ok(()) };
-    let mode = Mode::from_raw_mode((mode & MODE_BITS) as fs::RawMode);
-    Ok(fs::fchmod(file, mode)?)
+fn set_mode(file: &File, mode: Option<Mode>) -> io::Result<()> {
+    match mode {
+        Some(mode) => Ok(fs::fchmod(file, mode)?),
+        None => Ok(()),
+    }
+}
+
+/// The permissions that a number asks for; other bits are ignored.
+fn permissions(mode: u32) -> Mode {
+    Mode::from_raw_mode((mode & 0o7777) as fs::RawMode)
 }
 
 /// A new file in this directory under a name that nobody else takes.

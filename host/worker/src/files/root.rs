@@ -88,7 +88,7 @@ impl Root {
         })?;
         let parent = self
             .resolve(&names, DIR_FLAGS)
-            .map_err(|error| FileError::io("open the directory of", path, error))?;
+            .map_err(|error| FileError::io("open directory", text(&names.joined()), error))?;
         Ok((parent, name))
     }
 
@@ -195,7 +195,7 @@ fn walk(root: BorrowedFd<'_>, names: &Names, flags: OFlags) -> Result<OwnedFd, E
                 return Err(Errno::LOOP);
             }
             let target = fs::readlinkat(here, name.as_os_str(), Vec::new())?.into_bytes();
-            prepend(&mut todo, target)?;
+            prepend(&mut todo, &target)?;
             continue;
         }
         let flags = if last { flags } else { DIR_FLAGS };
@@ -216,7 +216,7 @@ fn walk(root: BorrowedFd<'_>, names: &Names, flags: OFlags) -> Result<OwnedFd, E
 }
 
 /// Goes on with the target of a symbolic link.
-fn prepend(todo: &mut VecDeque<OsString>, target: Vec<u8>) -> Result<(), Errno> {
+fn prepend(todo: &mut VecDeque<OsString>, target: &[u8]) -> Result<(), Errno> {
     if target.first() == Some(&b'/') {
         return Err(Errno::XDEV);
     }
@@ -230,4 +230,119 @@ fn prepend(todo: &mut VecDeque<OsString>, target: Vec<u8>) -> Result<(), Errno> 
 /// The name as text for errors and listings.
 pub(crate) fn text(name: &OsStr) -> String {
     String::from_utf8_lossy(name.as_bytes()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// What reading `path` beneath `inside` gives, by one of the two ways.
+    fn contents(root: &Root, path: &str, flags: OFlags, kernel: bool) -> Result<String, Errno> {
+        let names = Names::parse(path).expect("a relative path");
+        let fd = match kernel {
+            #[cfg(target_os = "linux")]
+            true => beneath::open(root.fd.as_fd(), &names.joined(), flags)?,
+            _ => walk(root.fd.as_fd(), &names, flags)?,
+        };
+        let file = std::fs::File::from(fd);
+        match file.metadata().expect("metadata").is_dir() {
+            true => Ok("directory".to_owned()),
+            false => Ok(std::io::read_to_string(file).expect("text")),
+        }
+    }
+
+    fn tree() -> (tempfile::TempDir, Root) {
+        let temp = tempfile::tempdir().expect("a directory");
+        let inside = temp.path().join("inside");
+        std::fs::create_dir_all(inside.join("a/b")).expect("directories");
+        std::fs::write(temp.path().join("secret"), "secret").expect("a file");
+        std::fs::write(inside.join("a/b/file"), "contents").expect("a file");
+        for (link, target) in [
+            ("to-file", "a/b/file"),
+            ("a/up", ".."),
+            ("a/b/back", "../../a/b/file"),
+            ("chain", "to-file"),
+            ("loop", "loop"),
+            ("out", "../secret"),
+            ("a/out", "../../secret"),
+            ("absolute", "/etc/hostname"),
+            ("absolute-inside", inside.to_str().expect("text")),
+            ("above", ".."),
+            ("dangling", "nothing"),
+        ] {
+            symlink(target, inside.join(link)).expect("a link");
+        }
+        let root = Root::open(&inside).expect("the directory");
+        (temp, root)
+    }
+
+    #[test]
+    fn both_ways_resolve_paths_alike_and_never_leave() {
+        let (_temp, root) = tree();
+        let read = OFlags::RDONLY | OFlags::CLOEXEC;
+        let cases: &[(&str, Result<&str, Errno>)] = &[
+            ("a/b/file", Ok("contents")),
+            ("./a//b/./file", Ok("contents")),
+            ("a/../a/b/../b/file", Ok("contents")),
+            ("to-file", Ok("contents")),
+            ("chain", Ok("contents")),
+            ("a/b/back", Ok("contents")),
+            ("a/up/a/up/to-file", Ok("contents")),
+            ("", Ok("directory")),
+            ("a/..", Ok("directory")),
+            ("a/up", Ok("directory")),
+            ("loop", Err(Errno::LOOP)),
+            ("dangling", Err(Errno::NOENT)),
+            ("a/b/file/x", Err(Errno::NOTDIR)),
+            ("..", Err(Errno::XDEV)),
+            ("../secret", Err(Errno::XDEV)),
+            ("a/../../secret", Err(Errno::XDEV)),
+            ("out", Err(Errno::XDEV)),
+            ("a/out", Err(Errno::XDEV)),
+            ("a/up/out", Err(Errno::XDEV)),
+            ("absolute", Err(Errno::XDEV)),
+            ("absolute-inside", Err(Errno::XDEV)),
+            ("above/secret", Err(Errno::XDEV)),
+            ("above/inside/to-file", Err(Errno::XDEV)),
+        ];
+        for (path, expected) in cases {
+            for kernel in [true, false] {
+                let got = contents(&root, path, read, kernel);
+                let got = got.as_deref().map_err(|error| *error);
+                assert_eq!(got, *expected, "`{path}`, by the kernel: {kernel}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_at_the_end_can_be_refused() {
+        let (_temp, root) = tree();
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for kernel in [true, false] {
+            assert_eq!(contents(&root, "to-file", flags, kernel), Err(Errno::LOOP));
+            let through = contents(&root, "a/up/a/b/file", flags, kernel);
+            assert_eq!(through.as_deref(), Ok("contents"));
+        }
+    }
+
+    #[test]
+    fn directories_are_made_inside_only() {
+        let (temp, root) = tree();
+        for path in ["new/x/y", "a/up/new2", "a/../new3"] {
+            root.descend(path, true).expect(path);
+        }
+        for name in ["new/x/y", "new2", "new3"] {
+            assert!(temp.path().join("inside").join(name).is_dir(), "{name}");
+        }
+        for path in ["../evil", "above/evil", "a/../../evil", "/tmp/evil"] {
+            let error = root.descend(path, true).expect_err(path);
+            assert!(
+                matches!(error, FileError::Outside { .. }),
+                "{path}: {error}"
+            );
+        }
+        assert!(!temp.path().join("evil").exists());
+    }
 }

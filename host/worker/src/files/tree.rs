@@ -39,13 +39,11 @@ struct Remover<'a> {
 
 impl Remover<'_> {
     fn remove(&self, parent: BorrowedFd<'_>, name: &OsStr, depth: usize) -> Result<(), FileError> {
-        let failed = |error: Errno| {
-            FileError::io("remove", format!("{} ({})", self.path, text(name)), error)
-        };
+        let failed = |error: Errno| FileError::io("remove", shown(self.path, name, depth), error);
         match fs::unlinkat(parent, name, AtFlags::empty()) {
             Ok(()) => return Ok(()),
             // Linux and POSIX name the attempt on a directory differently.
-            Err(Errno::ISDIR | Errno::PERM) => {}
+            Err(Errno::ISDIR | Errno::PERM) if is_dir(parent, name) => {}
             Err(error) => return Err(failed(error)),
         }
         too_deep(self.path, depth, self.depth_max)?;
@@ -74,6 +72,19 @@ impl Remover<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn is_dir(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
+    fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileKind::from_mode(stat.st_mode) == FileKind::Directory)
+}
+
+/// The path for an error: the one that was asked for, and which entry in it.
+fn shown(path: &str, name: &OsStr, depth: usize) -> String {
+    match depth {
+        0 => path.to_owned(),
+        _ => format!("{path}: {}", text(name)),
     }
 }
 
@@ -200,7 +211,11 @@ impl Copier<'_> {
     }
 
     fn shown(&self, name: &OsStr) -> String {
-        format!("{} ({})", self.from, text(name))
+        let name = text(name);
+        match self.from.ends_with(&name) {
+            true => self.from.to_owned(),
+            false => format!("{}: {name}", self.from),
+        }
     }
 
     fn failed(&self, name: &OsStr, error: Errno) -> FileError {
@@ -216,7 +231,6 @@ fn open_dir(parent: BorrowedFd<'_>, name: &OsStr) -> Result<(OwnedFd, Stat), Err
 
 #[expect(
     clippy::unnecessary_cast,
-    clippy::cast_lossless,
     reason = "the types of these numbers differ between systems"
 )]
 fn identity(stat: &Stat) -> (u64, u64) {

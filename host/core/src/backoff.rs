@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Exponential back-off with a limit and full-range jitter.
+/// Exponential back-off with a limit and jitter.
 ///
 /// The n-th wait is `start * factor^n`, at most `limit`, and then shortened by up to the share `jitter` of
 /// itself, so that many who failed together do not come back together.

@@ -78,3 +78,59 @@ pub fn for_rebuild(
     });
     pinned.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(codebase: &str, revision: Option<&str>) -> SourceStampSpec {
+        SourceStampSpec {
+            codebase: codebase.into(),
+            revision: revision.map(Into::into),
+            ..SourceStampSpec::default()
+        }
+    }
+
+    #[test]
+    fn of_each_codebase_the_newest_counts() {
+        let older = [stamp("lib", Some("l1")), stamp("app", Some("a1"))];
+        let newer = [stamp("app", Some("a2")), stamp("tool", None)];
+        assert_eq!(
+            merge([older.as_slice(), newer.as_slice()]),
+            [
+                stamp("app", Some("a2")),
+                stamp("lib", Some("l1")),
+                stamp("tool", None)
+            ]
+        );
+        assert_eq!(merge([]), []);
+    }
+
+    #[test]
+    fn defaults_fill_codebases_that_are_missing() {
+        let defaults = [stamp("app", None), stamp("lib", None)];
+        assert_eq!(
+            with_defaults(&[stamp("lib", Some("l1"))], &defaults),
+            [stamp("app", None), stamp("lib", Some("l1"))]
+        );
+    }
+
+    #[test]
+    fn a_rebuild_is_of_the_revisions_that_were_built() {
+        let found = [("app", "found"), ("lib", "other")]
+            .map(|(codebase, revision)| (codebase.to_owned(), revision.to_owned()));
+        let stamps = [
+            stamp("app", None),
+            stamp("lib", Some("asked")),
+            stamp("x", None),
+        ];
+        assert_eq!(
+            for_rebuild(&stamps, &found.into()),
+            [
+                stamp("app", Some("found")),
+                stamp("lib", Some("asked")),
+                stamp("x", None)
+            ]
+        );
+    }
+}

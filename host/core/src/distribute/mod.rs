@@ -14,6 +14,8 @@ mod round;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use crate::ids::{BuilderId, RequestId, WorkerId};
 use crate::locks::{LockAccess, LockError, LockKey, LockTable};
 use crate::time::Timestamp;
@@ -117,6 +119,22 @@ pub enum WaitReason {
     Lock(LockKey),
     /// A lock of the builder can never be had.
     LockNever(LockError),
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWorkers => f.write_str("its builder has no workers"),
+            Self::NotConnected => f.write_str("no worker of its builder is connected"),
+            Self::Paused => f.write_str("all connected workers of its builder are paused"),
+            Self::WorkersBusy => f.write_str("all workers of its builder are busy"),
+            Self::BuilderFull => f.write_str("its builder runs as many builds as it may"),
+            Self::MasterFull => f.write_str("the master runs as many builds as it may"),
+            Self::Draining => f.write_str("the master takes no new builds"),
+            Self::Lock(key) => write!(f, "lock {key} is not free"),
+            Self::LockNever(error) => error.fmt(f),
+        }
+    }
 }
 
 /// What still waits of one builder.

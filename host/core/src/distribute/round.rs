@@ -132,7 +132,7 @@ impl<'a> Round<'a> {
                 }));
             builder.pending = admitted;
         }
-        (!builder.pending.is_empty()).then(|| Contender {
+        (!builder.pending.is_empty()).then_some(Contender {
             served: Served::Earlier(builder.served_at),
             builder,
             next: 0,

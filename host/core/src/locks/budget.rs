@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::answer::LockError;
+use super::claim::Tally;
 use super::spec::{LockAccess, LockKey};
-use super::table::{Claim, LockError, LockTable, Tally};
+use super::table::LockTable;
 
 /// What a planned distribution has taken from a table in thought, without changing it.
 #[derive(Debug, Clone)]
@@ -41,7 +43,8 @@ impl<'a> LockBudget<'a> {
             .claims(accesses, worker)
             .map_err(Refused::Never)?;
         for claim in &claims {
-            if !self.fits(claim) {
+            let taken = self.taken.get(&claim.key).copied().unwrap_or_default();
+            if !self.table.available(claim, None, taken) {
                 return Err(Refused::Busy(claim.key.clone()));
             }
         }
@@ -49,13 +52,5 @@ impl<'a> LockBudget<'a> {
             self.taken.entry(claim.key).or_default().add(claim.mode);
         }
         Ok(())
-    }
-
-    fn fits(&self, claim: &Claim) -> bool {
-        let mut tally = self.table.tally(&claim.key);
-        if let Some(taken) = self.taken.get(&claim.key) {
-            tally.join(*taken);
-        }
-        tally.fits(claim.mode, self.table.max_of(&claim.key))
     }
 }

@@ -7,10 +7,15 @@
 //! request are granted at once; whoever asked earlier for a lock is never overtaken on that lock, so that
 //! neither an exclusive request nor a large count starves.
 
+mod answer;
 mod budget;
+mod claim;
 mod spec;
 mod table;
+#[cfg(test)]
+mod tests;
 
+pub use answer::{Acquisition, Blocked, Holder, LockError, Reconfigured};
 pub use budget::{LockBudget, Refused};
 pub use spec::{LockAccess, LockKey, LockMode, LockScope, LockSpec};
-pub use table::{Acquisition, Blocked, Holder, LockError, LockTable, Reconfigured};
+pub use table::LockTable;

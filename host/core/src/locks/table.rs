@@ -2,108 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::answer::{Acquisition, Blocked, Holder, LockError, Reconfigured};
+use super::claim::{Claim, Tally};
 use super::spec::{LockAccess, LockKey, LockMode, LockSpec};
-
-/// Who asks for locks: a build, or a step of one.
-///
-/// The number of the build is the caller's; it need not be the row id, because a build takes its locks
-/// before it has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Holder {
-    /// The build.
-    pub build: u64,
-    /// The step, or `None` for the build itself.
-    pub step: Option<u32>,
-}
-
-impl Holder {
-    /// The build itself.
-    #[must_use]
-    pub fn build(build: u64) -> Self {
-        Self { build, step: None }
-    }
-
-    /// A step of a build.
-    #[must_use]
-    pub fn step(build: u64, step: u32) -> Self {
-        Self {
-            build,
-            step: Some(step),
-        }
-    }
-}
-
-/// A request that can never be granted, or makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LockError {
-    /// No such lock is configured.
-    #[error("there is no lock `{lock}`; configure it or take it out of `locks`")]
-    Unknown {
-        /// Its name.
-        lock: String,
-    },
-    /// More units than the lock has.
-    #[error(
-        "lock {key} has {max} units and can never give {count}; raise its `max_count` or ask for less"
-    )]
-    NeverAvailable {
-        /// The lock.
-        key: LockKey,
-        /// Units asked for; 1 for exclusive use.
-        count: u32,
-        /// Units that there are.
-        max: u32,
-    },
-    /// One request names a lock twice.
-    #[error("lock {key} is asked for twice at once; name it once")]
-    Twice {
-        /// The lock.
-        key: LockKey,
-    },
-    /// A step wants what its own build holds: it would wait for itself.
-    #[error("lock {key} is held by the build of this very step; take it out of one of them")]
-    HeldByOwnBuild {
-        /// The lock.
-        key: LockKey,
-    },
-    /// The holder has locks already, or waits for some.
-    #[error("locks were asked for again before the earlier ones were released")]
-    Busy,
-}
-
-/// Answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Acquisition {
-    /// All locks are held now.
-    Granted,
-    /// None is held.
-    Blocked(Blocked),
-}
-
-/// What a request waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocked {
-    /// The first of its locks that is not available.
-    pub key: LockKey,
-    /// Who holds that lock now, and then who waits for it since longer.
-    pub by: Vec<Holder>,
-}
-
-/// What a new configuration of the locks brought.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reconfigured {
-    /// These hold their locks now.
-    pub granted: Vec<Holder>,
-    /// These can never get theirs any more; they wait no longer.
-    pub impossible: Vec<(Holder, LockError)>,
-}
-
-/// What one request takes of one real lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Claim {
-    pub(super) key: LockKey,
-    pub(super) mode: LockMode,
-}
 
 #[derive(Debug, Clone)]
 struct Waiter {
@@ -111,43 +12,6 @@ struct Waiter {
     accesses: Vec<LockAccess>,
     worker: String,
     claims: Vec<Claim>,
-}
-
-/// Units in use, by holders or by waiters that come first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    counting: u32,
-    exclusive: bool,
-}
-
-impl Tally {
-    pub(super) fn fits(self, mode: LockMode, max: u32) -> bool {
-        match mode {
-            LockMode::Exclusive => !self.exclusive && self.counting == 0 && max > 0,
-            LockMode::Counting { count } => {
-                !self.exclusive && self.counting.saturating_add(count) <= max
-            }
-        }
-    }
-
-    pub(super) fn add(&mut self, mode: LockMode) {
-        match mode {
-            LockMode::Exclusive => self.exclusive = true,
-            LockMode::Counting { count } => self.counting = self.counting.saturating_add(count),
-        }
-    }
-
-    pub(super) fn join(&mut self, other: Self) {
-        self.counting = self.counting.saturating_add(other.counting);
-        self.exclusive |= other.exclusive;
-    }
-
-    fn remove(&mut self, mode: LockMode) {
-        match mode {
-            LockMode::Exclusive => self.exclusive = false,
-            LockMode::Counting { count } => self.counting = self.counting.saturating_sub(count),
-        }
-    }
 }
 
 /// A real lock that is held or waited for.
@@ -395,40 +259,28 @@ impl LockTable {
         Ok(claims)
     }
 
-    pub(super) fn max_of(&self, key: &LockKey) -> u32 {
+    fn max_of(&self, key: &LockKey) -> u32 {
         self.specs
             .get(&key.lock)
             .map_or(0, |spec| spec.limit_on(key.worker.as_deref().unwrap_or("")))
     }
 
-    /// Whether a claim fits beside what is held and what those before it in the queue have asked for;
-    /// before a ticket of its own, or at the end of the queue.
-    fn available(&self, claim: &Claim, ticket: Option<u64>) -> bool {
+    /// Whether a claim fits beside what is held, what is taken in thought, and what those before `ticket` in
+    /// the queue have asked for; without a ticket all those in the queue.
+    pub(super) fn available(&self, claim: &Claim, ticket: Option<u64>, taken: Tally) -> bool {
         let max = self.max_of(&claim.key);
-        let Some(real) = self.real.get(&claim.key) else {
-            return Tally::default().fits(claim.mode, max);
-        };
-        let mut tally = real.held;
-        for earlier in &real.queue {
-            // A full lock stays full for everybody further behind.
-            if Some(*earlier) == ticket || !tally.fits(claim.mode, max) {
-                break;
+        let mut tally = taken;
+        if let Some(real) = self.real.get(&claim.key) {
+            tally.join(real.held);
+            for earlier in &real.queue {
+                // What does not fit here fits no better further behind.
+                if Some(*earlier) == ticket || !tally.fits(claim.mode, max) {
+                    break;
+                }
+                tally.add(self.mode_of(*earlier, &claim.key));
             }
-            tally.add(self.mode_of(*earlier, &claim.key));
         }
         tally.fits(claim.mode, max)
-    }
-
-    /// What is held and asked for by all who came so far.
-    pub(super) fn tally(&self, key: &LockKey) -> Tally {
-        let Some(real) = self.real.get(key) else {
-            return Tally::default();
-        };
-        let mut tally = real.held;
-        for ticket in &real.queue {
-            tally.add(self.mode_of(*ticket, key));
-        }
-        tally
     }
 
     fn mode_of(&self, ticket: u64, key: &LockKey) -> LockMode {
@@ -442,7 +294,7 @@ impl LockTable {
     fn first_blocked(&self, claims: &[Claim], ticket: Option<u64>) -> Option<LockKey> {
         claims
             .iter()
-            .find(|claim| !self.available(claim, ticket))
+            .find(|claim| !self.available(claim, ticket, Tally::default()))
             .map(|claim| claim.key.clone())
     }
 

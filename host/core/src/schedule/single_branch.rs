@@ -11,7 +11,7 @@ use crate::sourcestamp;
 
 /// Changes that are kept at most while a tree is not stable. When there are more, a build set is made at
 /// once if one of them is important; otherwise the oldest are forgotten.
-pub const PENDING_CHANGES_MAX: usize = 10_000;
+pub const PENDING_CHANGES_MAX: usize = 1_000;
 
 /// What a single-branch scheduler is told to do.
 #[derive(Clone, Copy)]

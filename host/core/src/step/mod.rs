@@ -7,6 +7,8 @@ mod build;
 mod names;
 mod options;
 mod progress;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use build::{BuildProgress, Next, PlannedStep, Stop};

@@ -109,7 +109,7 @@ fn explain(detail: &str, scope: &Scope) -> String {
         return format!("{detail}; give it a value, or say `| default(...)`");
     };
     let path: Vec<&str> = expression
-        .split(['.', '[', ']', '"'])
+        .split(['.', '[', ']', '"', '\''])
         .filter(|part| !part.is_empty())
         .collect();
     let Some((missing, parents)) = path.split_last() else {

@@ -8,8 +8,10 @@
 //! `{{ prop.target | default("all") }}`. A text that is exactly one `{{ expression }}` keeps the type of the
 //! value, so that `"{{ prop.jobs }}"` can be a number or a list.
 
+mod check;
 mod error;
 mod render;
+mod scan;
 mod scope;
 #[cfg(test)]
 mod tests;

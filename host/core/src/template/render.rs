@@ -1,13 +1,13 @@
-//! Checking and rendering within limits.
+//! Rendering within limits.
 
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Rest, Serde, Value as Engine, ValueKind};
-use minijinja::{Environment, UndefinedBehavior, escape_formatter};
+use minijinja::value::{Serde, Value as Engine, ValueKind};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, escape_formatter};
 use serde_json::Value;
 
-use super::error::{TemplateError, TemplateErrorKind, position};
+use super::error::{TemplateError, TemplateErrorKind};
 use super::scope::Scope;
 use crate::step::When;
 
@@ -38,7 +38,7 @@ impl Default for TemplateLimits {
 /// The template engine. Cheap to clone; the same for all builds.
 #[derive(Clone)]
 pub struct Templates {
-    engine: Arc<Environment<'static>>,
+    pub(super) engine: Arc<Environment<'static>>,
     limits: TemplateLimits,
 }
 
@@ -83,51 +83,6 @@ impl Templates {
     #[must_use]
     pub fn is_template(text: &str) -> bool {
         text.contains("{{") || text.contains("{%") || text.contains("{#")
-    }
-
-    /// Checks a template without rendering it: its grammar, its filters, and that it names only what can be
-    /// in a [`Scope`].
-    ///
-    /// # Errors
-    /// The first mistake, with its place in the text.
-    pub fn check(&self, text: &str) -> Result<(), TemplateError> {
-        if !Self::is_template(text) {
-            return Ok(());
-        }
-        self.check_length(text)?;
-        let template = self
-            .engine
-            .template_from_str(text)
-            .map_err(|error| TemplateError::from_engine(&error, text, 0, None))?;
-        self.check_names(text, template.undeclared_variables(false))
-    }
-
-    /// Checks every text in a JSON value, to any depth.
-    ///
-    /// # Errors
-    /// The first mistake, with its place in the text that has it.
-    pub fn check_value(&self, value: &Value) -> Result<(), TemplateError> {
-        match value {
-            Value::String(text) => self.check(text),
-            Value::Array(items) => items.iter().try_for_each(|item| self.check_value(item)),
-            Value::Object(fields) => fields
-                .values()
-                .try_for_each(|field| self.check_value(field)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-        }
-    }
-
-    /// Checks an expression, as [`Self::check`] does a template.
-    ///
-    /// # Errors
-    /// The first mistake, with its place in the text.
-    pub fn check_expression(&self, expression: &str) -> Result<(), TemplateError> {
-        self.check_length(expression)?;
-        let compiled = self
-            .engine
-            .compile_expression(expression)
-            .map_err(|error| TemplateError::from_engine(&error, expression, 0, None))?;
-        self.check_names(expression, compiled.undeclared_variables(false))
     }
 
     /// Renders a template to a text. Null becomes nothing, a list or an object becomes JSON.
@@ -273,7 +228,7 @@ impl Templates {
         }
     }
 
-    fn check_length(&self, text: &str) -> Result<(), TemplateError> {
+    pub(super) fn check_length(&self, text: &str) -> Result<(), TemplateError> {
         if text.len() <= self.limits.template_bytes_max {
             return Ok(());
         }
@@ -296,41 +251,15 @@ impl Templates {
             ),
         )
     }
-
-    fn check_names(
-        &self,
-        text: &str,
-        used: impl IntoIterator<Item = String>,
-    ) -> Result<(), TemplateError> {
-        let globals: Vec<&str> = self.engine.globals().map(|(name, _)| name).collect();
-        let unknown = used
-            .into_iter()
-            .filter(|name| !Scope::NAMES.contains(&name.as_str()))
-            .filter(|name| !globals.contains(&name.as_str()))
-            .min();
-        let Some(name) = unknown else {
-            return Ok(());
-        };
-        let (line, column) = text.find(&name).map_or((0, 0), |byte| position(text, byte));
-        Err(TemplateError {
-            kind: TemplateErrorKind::Syntax,
-            message: format!(
-                "there is no `{name}` in templates; there are {}",
-                Scope::NAMES.map(|name| format!("`{name}`")).join(", ")
-            ),
-            line,
-            column,
-        })
-    }
 }
 
 /// Jinja's `default`, which takes the place of null as well: an unknown branch is null, not undefined.
-fn default(value: &Engine, other: Rest<Engine>) -> Engine {
-    let replaced = value.is_undefined() || value.is_none();
-    match other.first() {
-        Some(other) if replaced => other.clone(),
-        None if replaced => Engine::from(""),
-        Some(_) | None => value.clone(),
+fn default(value: &Engine, other: Option<Engine>, or_falsy: Option<bool>) -> Engine {
+    let absent = value.is_undefined() || value.is_none();
+    if absent || (or_falsy == Some(true) && !value.is_true()) {
+        other.unwrap_or_else(|| Engine::from(""))
+    } else {
+        value.clone()
     }
 }
 
@@ -344,7 +273,7 @@ fn format_value(
         ValueKind::None => Ok(()),
         ValueKind::Seq | ValueKind::Map => {
             let json = serde_json::to_string(value).map_err(|error| {
-                minijinja::Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
+                minijinja::Error::new(ErrorKind::BadSerialization, error.to_string())
             })?;
             out.write_str(&json).map_err(minijinja::Error::from)
         }

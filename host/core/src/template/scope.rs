@@ -92,7 +92,7 @@ impl Scope {
         let values = properties
             .iter()
             .map(|(name, property)| (name.to_owned(), Engine::from(Serde(&property.value))));
-        self.with("prop", values.collect())
+        self.with("prop", Engine::from_pairs(values))
     }
 
     /// With `src.CODEBASE.FIELD`, and `src.FIELD` when there is one source only. The fields are `branch`,
@@ -104,15 +104,15 @@ impl Scope {
             .iter()
             .filter(|source| !source.stamp.codebase.is_empty())
             .map(|source| {
-                let fields = source.fields().into_iter();
-                (source.stamp.codebase.clone(), fields.collect())
+                let fields = Engine::from_pairs(source.fields());
+                (source.stamp.codebase.clone(), fields)
             })
             .collect();
         if let [only] = sources.as_slice() {
             let fields = only.fields().into_iter();
             values.extend(fields.map(|(name, value)| (name.to_owned(), value)));
         }
-        self.with("src", values.into_iter().collect())
+        self.with("src", Engine::from_pairs(values))
     }
 
     /// With `build`.
@@ -125,7 +125,7 @@ impl Scope {
             ("reason", build.reason.as_str().into()),
             ("url", build.url.as_deref().into()),
         ];
-        self.with("build", values.into_iter().collect())
+        self.with("build", Engine::from_pairs(values))
     }
 
     /// With `worker`.
@@ -135,7 +135,7 @@ impl Scope {
             ("name", Engine::from(worker.name.as_str())),
             ("info", Engine::from(Serde(&worker.info))),
         ];
-        self.with("worker", values.into_iter().collect())
+        self.with("worker", Engine::from_pairs(values))
     }
 
     /// With `results` (Buildbot's number) and `result` (its name, `"success"`): for `hide_step_if` and
@@ -152,10 +152,11 @@ impl Scope {
     }
 
     pub(super) fn to_engine(&self) -> Engine {
-        self.names
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        Engine::from_pairs(
+            self.names
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.clone())),
+        )
     }
 
     /// What there is below a name of the scope (`["prop"]`, or `["src", "hello"]`), or the names themselves

@@ -9,6 +9,9 @@
 //! * Files are many: a change passes when *one* of its files fulfils all file conditions, so
 //!   `files_not_re = "docs/"` lets through whatever touches more than the documentation.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;

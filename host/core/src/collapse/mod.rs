@@ -4,6 +4,9 @@
 //! have changes, their revisions may differ: the newer one contains the older. Where neither has any, the
 //! revisions must be equal, because both were asked for by hand.
 
+#[cfg(test)]
+mod tests;
+
 use crate::ids::{BuildsetId, RequestId};
 use crate::model::SourceStampSpec;
 use crate::sourcestamp::by_codebase;
@@ -55,7 +58,7 @@ pub const SCHEDULER_PROPERTY_SOURCE: &str = "Scheduler";
 pub struct Group {
     /// The newest: the build is for its source stamps.
     pub main: RequestId,
-    /// The others, in the order given; they end as skipped when the build starts.
+    /// The others; they end as skipped when the build starts.
     pub collapsed: Vec<RequestId>,
 }
 

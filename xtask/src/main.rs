@@ -1,2 +1,61 @@
-//! Chores.
-fn main() {}
+//! The chores of the project, as `cargo xtask COMMAND`.
+//!
+//! A chore does its own set-up, so that a fresh clone needs nothing but a Rust toolchain; what it
+//! starts it also stops, however it ends. Nothing here is part of the product.
+
+mod children;
+mod paths;
+mod plugins;
+mod services;
+mod setup;
+mod test;
+mod ui;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Chores of the Toolpost project.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Installs what the tests need (as root on Debian; elsewhere says what is missing)
+    Setup,
+    /// Builds the first-party plugins into target/plugins
+    Plugins,
+    /// Sets everything up and runs all tests, of the host and of the plugins
+    Test {
+        /// Arguments for `cargo nextest run` (or `cargo test`) of the host, such as a test's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Starts a private PostgreSQL and Redis, prints their addresses, and runs until Ctrl-C
+    Services,
+}
+
+fn main() -> ExitCode {
+    let chore = Cli::parse().chore;
+    let done = children::stop_on_signals().and_then(|()| match chore {
+        Chore::Setup => setup::everything().map(drop),
+        Chore::Plugins => plugins::build().map(drop),
+        Chore::Test { arguments } => test::run(&arguments),
+        Chore::Services => services::serve(),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui::failed(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

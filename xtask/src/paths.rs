@@ -1,0 +1,37 @@
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest_dir.parent().unwrap_or(manifest_dir).to_owned()
+}
+
+/// The workspace of the plugins and their SDK.
+pub(crate) fn guests() -> PathBuf {
+    root().join("plugins")
+}
+
+/// Where cargo builds the host.
+pub(crate) fn target() -> PathBuf {
+    caller_target().unwrap_or_else(|| root().join("target"))
+}
+
+/// Where cargo builds the plugins: apart from the host, because two compilers in one directory
+/// would wait for each other's lock.
+pub(crate) fn guest_target() -> PathBuf {
+    caller_target().map_or_else(|| guests().join("target"), |target| target.join("guests"))
+}
+
+/// Where the finished plugins are put.
+pub(crate) fn built_plugins() -> PathBuf {
+    target().join("plugins")
+}
+
+/// The directory that the caller chose with `CARGO_TARGET_DIR`, against the current directory as
+/// cargo takes it.
+fn caller_target() -> Option<PathBuf> {
+    let chosen = std::env::var_os("CARGO_TARGET_DIR").filter(|value| !value.is_empty())?;
+    std::path::absolute(PathBuf::from(chosen)).ok()
+}

@@ -1,0 +1,110 @@
+//! Runs every test there is, with everything they need; none is skipped for want of it.
+
+use crate::services::Services;
+use crate::setup::Installed;
+use crate::{children, paths, plugins, setup, ui};
+use anyhow::{Result, bail};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Sets up, runs the tests of the host and of the plugins, and stops the services again.
+pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
+    let start = Instant::now();
+    let installed = setup::everything()?;
+    let plugins = plugins::build()?;
+    let services = Services::start(&installed)?;
+    let mut failed = Vec::new();
+    for suite in suites(arguments) {
+        ui::heading(suite.name);
+        let mut command = suite.command;
+        command.envs(environment(&services, &installed, &plugins));
+        if !children::status(&mut command)?.success() {
+            failed.push(suite.name);
+        }
+    }
+    drop(services);
+    let elapsed = ui::duration(start.elapsed());
+    if !failed.is_empty() {
+        bail!("failed: {} (after {elapsed})", failed.join(", "));
+    }
+    eprintln!("\nall tests passed ({elapsed})");
+    Ok(())
+}
+
+/// A group of tests that one cargo runs.
+struct Suite {
+    name: &'static str,
+    command: Command,
+}
+
+fn suites(arguments: &[OsString]) -> Vec<Suite> {
+    let mut suites = Vec::new();
+    let mut host = cargo(&paths::root());
+    if has_nextest() {
+        host.args(["nextest", "run", "--workspace"]);
+        // nextest leaves the examples in the documentation out.
+        let mut documentation = cargo(&paths::root());
+        documentation.args(["test", "--workspace", "--doc", "--quiet"]);
+        suites.push(Suite {
+            name: "documentation of the host",
+            command: documentation,
+        });
+    } else {
+        host.args(["test", "--workspace"]);
+    }
+    host.args(arguments);
+    suites.insert(
+        0,
+        Suite {
+            name: "host",
+            command: host,
+        },
+    );
+    let mut guests = cargo(&paths::guests());
+    guests.args(["test", "--workspace", "--locked", "--quiet", "--target-dir"]);
+    guests.arg(paths::guest_target());
+    suites.push(Suite {
+        name: "plugins and SDK",
+        command: guests,
+    });
+    suites
+}
+
+fn cargo(directory: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(directory);
+    command
+}
+
+fn has_nextest() -> bool {
+    let mut command = cargo(&paths::root());
+    command
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// What tests find their surroundings with.
+fn environment(
+    services: &Services,
+    installed: &Installed,
+    plugins: &Path,
+) -> Vec<(&'static str, OsString)> {
+    let mut variables = services.environment();
+    variables.extend([
+        ("TOOLPOST_TEST_PLUGINS", plugins.into()),
+        ("TOOLPOST_TEST_CHROMIUM", installed.chromium.clone().into()),
+        (
+            "TOOLPOST_TEST_CHROMEDRIVER",
+            installed.chromedriver.clone().into(),
+        ),
+        (
+            "TOOLPOST_TEST_BUILDBOT_WORKER",
+            installed.buildbot_worker.clone().into(),
+        ),
+    ]);
+    variables
+}

@@ -7,6 +7,16 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// A built plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// The name of its package, which is the name of a plugin: its file is `PACKAGE.wasm` where a
+    /// master loads it from, while cargo writes hyphens as underscores.
+    pub package: String,
+    /// Where cargo has put it.
+    pub path: PathBuf,
+}
+
 /// How to build.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
@@ -24,7 +34,7 @@ pub(crate) fn build(
     environment: &[(&'static str, OsString)],
     crate_dir: &Path,
     options: &BuildOptions,
-) -> Result<Vec<PathBuf>, ToolchainError> {
+) -> Result<Vec<Component>, ToolchainError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
@@ -74,7 +84,7 @@ pub(crate) fn build(
 }
 
 /// The components in one line of cargo's JSON messages; lines that are something else have none.
-fn components_of_message(line: &str) -> Vec<PathBuf> {
+fn components_of_message(line: &str) -> Vec<Component> {
     let Ok(message) = serde_json::from_str::<Value>(line) else {
         return Vec::new();
     };
@@ -84,6 +94,7 @@ fn components_of_message(line: &str) -> Vec<PathBuf> {
     if message["reason"] != "compiler-artifact" || !is_library {
         return Vec::new();
     }
+    let package = package_name(message["package_id"].as_str().unwrap_or_default());
     let files = message["filenames"]
         .as_array()
         .into_iter()
@@ -91,8 +102,21 @@ fn components_of_message(line: &str) -> Vec<PathBuf> {
         .filter_map(Value::as_str);
     files
         .filter(|file| file.ends_with(".wasm"))
-        .map(PathBuf::from)
+        .map(|file| Component {
+            package: package.to_owned(),
+            path: PathBuf::from(file),
+        })
         .collect()
+}
+
+/// The name in a package id specification: `...#name@version`, or `.../name#version` where the
+/// directory has the package's name.
+fn package_name(id: &str) -> &str {
+    let (source, fragment) = id.rsplit_once('#').unwrap_or((id, ""));
+    fragment.split_once('@').map_or_else(
+        || source.rsplit('/').next().unwrap_or(source),
+        |(name, _)| name,
+    )
 }
 
 #[cfg(test)]
@@ -101,22 +125,39 @@ mod tests {
 
     #[test]
     fn only_components_of_libraries_are_collected() {
-        let check = |line: &str, expected: &[&str]| {
-            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+        let check = |line: &str, expected: &[(&str, &str)]| {
+            let component = |(package, path): &(&str, &str)| Component {
+                package: (*package).to_owned(),
+                path: PathBuf::from(path),
+            };
+            let expected: Vec<Component> = expected.iter().map(component).collect();
             assert_eq!(components_of_message(line), expected, "{line}");
         };
         let artifact = |crate_type: &str, files: &str| {
             format!(
-                r#"{{"reason":"compiler-artifact","target":{{"crate_types":["{crate_type}"]}},"filenames":[{files}]}}"#
+                r#"{{"reason":"compiler-artifact","package_id":"path+file:///p/a-b#0.1.0","target":{{"crate_types":["{crate_type}"]}},"filenames":[{files}]}}"#
             )
         };
         check(
-            &artifact("cdylib", r#""/t/a.wasm","/t/a.d""#),
-            &["/t/a.wasm"],
+            &artifact("cdylib", r#""/t/a_b.wasm","/t/a_b.d""#),
+            &[("a-b", "/t/a_b.wasm")],
         );
         check(&artifact("bin", r#""/t/tool.wasm""#), &[]);
         check(&artifact("lib", r#""/t/liba.rlib""#), &[]);
         check(r#"{"reason":"build-finished","success":true}"#, &[]);
         check("   Compiling a v0.1.0", &[]);
+    }
+
+    #[test]
+    fn package_names_are_read_from_both_forms_of_an_id() {
+        assert_eq!(
+            package_name("path+file:///work/plugins/test-summary#0.1.0"),
+            "test-summary"
+        );
+        assert_eq!(
+            package_name("path+file:///work/dir#my-plugin@0.1.0"),
+            "my-plugin"
+        );
+        assert_eq!(package_name("odd"), "odd");
     }
 }

@@ -18,7 +18,7 @@ mod error;
 mod locate;
 mod process;
 
-pub use build::BuildOptions;
+pub use build::{BuildOptions, Component};
 pub use error::ToolchainError;
 pub use locate::{LocateOptions, default_cache_dir};
 
@@ -89,7 +89,7 @@ impl Toolchain {
         &self,
         crate_dir: &Path,
         options: &BuildOptions,
-    ) -> Result<Vec<PathBuf>, ToolchainError> {
+    ) -> Result<Vec<Component>, ToolchainError> {
         build::build(&self.environment, crate_dir, options)
     }
 }

@@ -1,12 +1,12 @@
 //! Locates a real toolchain on this machine and builds real crates with it.
 
-use std::path::{Path, PathBuf};
-use toolpost_toolchain::{BuildOptions, LocateOptions, Toolchain, ToolchainError};
+use std::path::Path;
+use toolpost_toolchain::{BuildOptions, Component, LocateOptions, Toolchain, ToolchainError};
 
 /// A component starts with the magic number and, unlike a core module, the layer 1.
 const COMPONENT_HEADER: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 
-fn build(crate_dir: &Path, target_dir: &Path) -> Result<Vec<PathBuf>, ToolchainError> {
+fn build(crate_dir: &Path, target_dir: &Path) -> Result<Vec<Component>, ToolchainError> {
     let options = LocateOptions::new(crate_dir);
     let toolchain = Toolchain::locate(&options, &mut |line| eprintln!("{line}"))?;
     eprintln!("using {}", toolchain.origin());
@@ -37,12 +37,12 @@ fn a_library_becomes_one_component() {
     let [component] = components.as_slice() else {
         panic!("one component, not {components:?}")
     };
+    assert_eq!(component.package, "smallest-component");
     assert!(
-        component.ends_with("release/smallest_component.wasm"),
-        "{}",
-        component.display()
+        component.path.ends_with("release/smallest_component.wasm"),
+        "{component:?}"
     );
-    let bytes = std::fs::read(component).expect("the component is there");
+    let bytes = std::fs::read(&component.path).expect("the component is there");
     assert_eq!(bytes[..8], COMPONENT_HEADER);
 }
 

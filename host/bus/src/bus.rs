@@ -6,9 +6,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use toolpost_core::Event;
 
-/// How many events a subscriber may fall behind before it hears [`Signal::Lagged`] instead. About
-/// 1 MiB in all, shared by every subscriber: a second of the busiest master that we have measured,
-/// many times over.
+/// How many events a subscriber may fall behind before it hears [`Signal::Lagged`] instead. They take
+/// less than 2 MiB in all, shared by every subscriber.
 pub const BUS_CAPACITY_EVENTS: usize = 16 * 1024;
 
 /// Hands events to every subscriber. Cheap to clone; all clones are the same bus.

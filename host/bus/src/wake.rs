@@ -12,6 +12,9 @@ use crate::bus::{Signal, Subscription};
 /// the loop: the rest become one more wake-up.
 const BURST_EVENTS_MAX: usize = 4 * 1024;
 
+/// No loop sleeps longer; also keeps the clock from overflowing.
+const AT_LEAST_EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Tells one loop when to look at the store again.
 ///
 /// ```no_run
@@ -60,8 +63,8 @@ pub enum Woken {
 }
 
 impl Wake {
-    /// Wakes for the events for which `wanted` says yes, and `at_least_every` so often without any
-    /// (the price of a lost event is this delay).
+    /// Wakes for the events for which `wanted` says yes, and without any `at_least_every` so often (the
+    /// price of a lost event is this delay; at most a day).
     #[must_use]
     pub fn new(
         subscription: Subscription,
@@ -83,7 +86,7 @@ impl Wake {
     /// store for that much more latency. Without it a burst is what is there at the moment of waking.
     #[must_use]
     pub fn gathering(mut self, gather: Duration) -> Self {
-        self.gather = gather;
+        self.gather = gather.min(AT_LEAST_EVERY_MAX);
         self
     }
 
@@ -91,7 +94,7 @@ impl Wake {
     /// longest time between two looks, whichever is first. Nothing is lost when the future is dropped.
     pub async fn next(&mut self, deadline: Option<Instant>) -> Woken {
         let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let latest = waiting_since + self.at_least_every;
+        let latest = waiting_since + self.at_least_every.min(AT_LEAST_EVERY_MAX);
         let timer = deadline.map_or(latest, |deadline| deadline.min(latest));
         loop {
             self.take_waiting();

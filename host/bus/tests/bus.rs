@@ -15,9 +15,10 @@ fn heard(subscription: &mut toolpost_bus::Subscription) -> Vec<Signal> {
 #[tokio::test]
 async fn every_subscriber_hears_everything_in_order() {
     let bus = Bus::default();
-    let (mut one, mut two) = (bus.subscribe(), bus.clone().subscribe());
+    let same = bus.clone();
+    let (mut one, mut two) = (bus.subscribe(), same.subscribe());
     bus.publish(&[event(1), event(2)]);
-    bus.publish(&[event(3)]);
+    same.publish(&[event(3)]);
     let expected: Vec<_> = (1..=3).map(|n| Signal::Event(event(n))).collect();
     assert_eq!(heard(&mut one), expected);
     assert_eq!(heard(&mut two), expected);

@@ -2,15 +2,20 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How the names of the variables begin that configure this process.
+const OWN_VARIABLES: &[u8] = b"TOOLPOST_";
 
 /// How a local worker is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalWorkerOptions {
     /// Beneath it lies a directory for each builder. Made if missing; one worker at a time may use it.
     pub base_dir: PathBuf,
-    /// What a command's environment starts from, by default this process's own.
+    /// What a command's environment starts from. By default this process's own without what is
+    /// meant for it alone: the variables that begin with `TOOLPOST_`.
     pub environment: Vec<(OsString, OsString)>,
     /// What protects the machine.
     pub limits: Limits,
@@ -22,7 +27,9 @@ impl LocalWorkerOptions {
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
         Self {
             base_dir: base_dir.into(),
-            environment: std::env::vars_os().collect(),
+            environment: std::env::vars_os()
+                .filter(|(name, _)| !name.as_bytes().starts_with(OWN_VARIABLES))
+                .collect(),
             limits: Limits::default(),
         }
     }

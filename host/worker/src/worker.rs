@@ -131,7 +131,10 @@ impl LocalWorker {
         starter.slots.close();
         self.inner.shutdown.send_replace(Some(grace));
         starter.tasks.close();
-        let patience = grace + starter.limits.kill_wait + starter.limits.pipe_close_wait;
+        let limits = &starter.limits;
+        let patience = grace
+            .saturating_add(limits.kill_wait)
+            .saturating_add(limits.pipe_close_wait);
         if timeout(patience, starter.tasks.wait()).await.is_err() {
             tracing::warn!("{} commands did not end at shutdown", starter.tasks.len());
         }

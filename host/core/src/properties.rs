@@ -86,3 +86,30 @@ impl<N: Into<String>> FromIterator<(N, Property)> for Properties {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_with_one_name_the_later_wins_with_its_source() {
+        let mut properties = Properties::new();
+        assert!(properties.is_empty());
+        properties.set("a", 1, "Builder");
+        properties.set("b", "x", "Builder");
+        let mut build = Properties::new();
+        build.set("b", "y", "Build");
+        build.set("c", true, "Build");
+        properties.merge(&build);
+        let shown = properties
+            .iter()
+            .map(|(n, p)| format!("{n}={} {}", p.value, p.source));
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            ["a=1 Builder", "b=\"y\" Build", "c=true Build"]
+        );
+        assert_eq!(properties.len(), 3);
+        assert_eq!(properties.get("b"), Some(&Value::from("y")));
+        assert_eq!(properties.get("z"), None);
+    }
+}

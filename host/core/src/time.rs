@@ -34,3 +34,29 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_down_on_both_sides_of_the_epoch() {
+        assert_eq!(
+            [1999, 2000, -1, -1000].map(|ms| Timestamp(ms).seconds()),
+            [1, 2, -1, -1]
+        );
+        assert_eq!(Timestamp::from_seconds(2), Timestamp(2000));
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        assert_eq!(Timestamp::from_seconds(i64::MAX), Timestamp(i64::MAX));
+        assert_eq!(Timestamp(5).after(Duration::MAX), Timestamp(i64::MAX));
+        assert_eq!(Timestamp(7).since(Timestamp(5)), Duration::from_millis(2));
+        assert_eq!(Timestamp(5).since(Timestamp(7)), Duration::ZERO);
+        assert_eq!(
+            Timestamp(i64::MIN).since(Timestamp(i64::MAX)),
+            Duration::ZERO
+        );
+    }
+}

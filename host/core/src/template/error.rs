@@ -45,11 +45,11 @@ impl TemplateError {
         }
     }
 
-    /// From the engine's. `text` is the whole template, of which the engine saw what begins at byte `start`.
+    /// From the engine's. `text` is what a person wrote; what the engine saw as byte 0 is byte `shift` of it.
     pub(super) fn from_engine(
         error: &minijinja::Error,
         text: &str,
-        start: usize,
+        shift: isize,
         scope: Option<&Scope>,
     ) -> Self {
         let detail = error.detail().unwrap_or_default();
@@ -62,6 +62,13 @@ impl TemplateError {
                 TemplateErrorKind::TooMuch,
                 "the template needs too much work; make it or its values smaller".to_owned(),
             ),
+            ErrorKind::SyntaxError if has_foreign_braces(text) => (
+                TemplateErrorKind::Syntax,
+                format!(
+                    "{}; if the braces are meant for another program, write {{% raw %}}...{{% endraw %}} around them",
+                    both(error.kind(), detail)
+                ),
+            ),
             ErrorKind::SyntaxError
             | ErrorKind::InvalidDelimiter
             | ErrorKind::UnknownFilter
@@ -70,7 +77,7 @@ impl TemplateError {
             other => (TemplateErrorKind::Invalid, both(other, detail)),
         };
         let (line, column) = match error.range() {
-            Some(range) => position(text, start + range.start),
+            Some(range) => position(text, range.start.saturating_add_signed(shift)),
             None => (error.line().map_or(0, saturate), 0),
         };
         Self {
@@ -80,6 +87,13 @@ impl TemplateError {
             column,
         }
     }
+}
+
+/// Whether there is something like `{{.Name}}`, which other programs' templates have and ours never.
+fn has_foreign_braces(text: &str) -> bool {
+    text.split("{{")
+        .skip(1)
+        .any(|code| code.trim_start().starts_with(['.', '$']))
 }
 
 fn both(kind: ErrorKind, detail: &str) -> String {

@@ -188,11 +188,11 @@ impl Templates {
         &self,
         expression: &str,
         text: &str,
-        start: usize,
+        shift: isize,
         scope: &Scope,
     ) -> Result<Value, TemplateError> {
         let failed =
-            |error: minijinja::Error| TemplateError::from_engine(&error, text, start, Some(scope));
+            |error: minijinja::Error| TemplateError::from_engine(&error, text, shift, Some(scope));
         let value = self
             .engine
             .compile_expression(expression)
@@ -205,9 +205,7 @@ impl Templates {
                 .engine
                 .render_str(&printed, scope.to_engine())
                 .map(|_| Value::Null)
-                .map_err(|error| {
-                    TemplateError::from_engine(&error, text, start.saturating_sub(2), Some(scope))
-                });
+                .map_err(|error| TemplateError::from_engine(&error, text, shift - 2, Some(scope)));
         }
         let value = serde_json::to_value(&value)
             .map_err(|error| TemplateError::whole(TemplateErrorKind::Invalid, error.to_string()))?;

@@ -56,6 +56,8 @@ fn is_name_char(c: char) -> bool {
 /// Scans code up to its closing braces; gives where it ended.
 fn scan_code<'a>(text: &'a str, start: usize, found: &mut Vec<(Applied<'a>, usize)>) -> usize {
     let mut at = start;
+    // A dictionary may end in two braces that do not end the code.
+    let mut braces = 0_usize;
     // What came last: a pipe, or `is` with perhaps a `not` behind it.
     let (mut after_pipe, mut after_is) = (false, false);
     while let Some(c) = text[at..].chars().next() {
@@ -63,7 +65,9 @@ fn scan_code<'a>(text: &'a str, start: usize, found: &mut Vec<(Applied<'a>, usiz
         at += c.len_utf8();
         match c {
             '"' | '\'' => at = end_of_string(text, at, c),
-            '%' | '}' if start > 0 && text[at..].starts_with('}') => return at + 1,
+            '%' | '}' if start > 0 && braces == 0 && text[at..].starts_with('}') => return at + 1,
+            '{' => braces += 1,
+            '}' => braces = braces.saturating_sub(1),
             c if is_name_char(c) => {
                 let length = text[here..]
                     .find(|c| !is_name_char(c))
@@ -140,6 +144,11 @@ mod tests {
             &[Filter("d")],
         );
         check("{{ {'k': this} }} {{ y.is | e }}", false, &[Filter("e")]);
+        check(
+            "{{ {'k': {'l': x | a}} | b }} | c",
+            false,
+            &[Filter("a"), Filter("b")],
+        );
         check("x | a == y is b", true, &[Filter("a"), Test("b")]);
         check("", true, &[]);
         check("{ {", false, &[]);

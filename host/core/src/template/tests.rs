@@ -155,6 +155,15 @@ fn mistakes_are_told_with_their_place() {
     insta::assert_snapshot!(check("ok\n  {{ prop.x "), @"2:11: syntax error: unexpected end of input, expected end of variable block");
     insta::assert_snapshot!(check("{% if prop.x %}"), @"1:14: syntax error: unexpected end of input, expected end of block");
     insta::assert_snapshot!(check("ü {{ prop.x | nosuch }}"), @"1:15: there is no filter `nosuch`");
+    insta::assert_snapshot!(check("docker inspect -f '{{.State}}'"), @"1:22: syntax error: unexpected `.`; if the braces are meant for another program, write {% raw %}...{% endraw %} around them");
+    let expression = Templates::default()
+        .evaluate("1 + prop.x", &scope())
+        .unwrap_err();
+    assert_eq!((expression.line, expression.column), (1, 1));
+    let expression = Templates::default()
+        .evaluate("prop.x", &scope())
+        .unwrap_err();
+    assert_eq!((expression.line, expression.column), (1, 1));
     insta::assert_snapshot!(check("{{ }}"), @"1:4: syntax error: unexpected end of variable block");
     insta::assert_snapshot!(check("{{ property.x }}"), @"1:4: there is no `property` in templates; there are `prop`, `src`, `build`, `worker`, `results`, `result`");
     insta::assert_snapshot!(check("{{ nosuch(1) }}"), @"1:4: there is no `nosuch` in templates; there are `prop`, `src`, `build`, `worker`, `results`, `result`");

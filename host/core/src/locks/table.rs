@@ -107,7 +107,7 @@ impl LockTable {
         Ok(Acquisition::Blocked(blocked))
     }
 
-    /// Takes all of `accesses` if they are free and nobody waits for them; does not queue.
+    /// Takes all of `accesses` if they fit beside what is held and waited for; does not queue.
     ///
     /// # Errors
     /// As [`Self::request`].

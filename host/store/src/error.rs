@@ -121,3 +121,43 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
 }
+
+/// SQLITE_FULL, and SQLITE_IOERR_SHMSIZE, which is the same for the file beside the write-ahead log.
+/// <https://www.sqlite.org/rescode.html>
+const SQLITE_NO_SPACE: [&str; 2] = ["13", "4874"];
+/// Class 53 "insufficient resources": disk_full. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const POSTGRES_DISK_FULL: &str = "53100";
+/// serialization_failure and deadlock_detected.
+const POSTGRES_TRY_AGAIN: [&str; 2] = ["40001", "40P01"];
+
+impl StoreError {
+    /// A failed statement.
+    pub(crate) fn query(operation: &'static str, source: sqlx::Error) -> Self {
+        let code = source.as_database_error().and_then(|error| error.code());
+        match code.as_deref() {
+            Some(code) if SQLITE_NO_SPACE.contains(&code) || code == POSTGRES_DISK_FULL => {
+                Self::DiskFull { operation }
+            }
+            _ => Self::Query { operation, source },
+        }
+    }
+
+    /// Whether the database asks for the same transaction again.
+    pub(crate) fn try_again(&self) -> bool {
+        let Self::Query { source, .. } = self else {
+            return false;
+        };
+        source
+            .as_database_error()
+            .and_then(|error| error.code())
+            .is_some_and(|code| POSTGRES_TRY_AGAIN.contains(&code.as_ref()))
+    }
+
+    /// A missing record.
+    pub(crate) fn not_found(what: &'static str, id: impl Into<i64>) -> Self {
+        Self::NotFound {
+            what,
+            id: id.into(),
+        }
+    }
+}

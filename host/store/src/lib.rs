@@ -8,18 +8,22 @@
 //! `toolpost-core` and `toolpost-master`; the store only refuses what would break the records, such as a second
 //! claim on a request.
 
+mod digest;
 mod error;
 mod logs;
 mod migrate;
 mod ops;
 mod options;
+mod postgres;
 mod query;
 mod resources;
 mod sql;
+mod sqlite;
 mod store;
+mod tx;
 
 pub use error::{Result, StoreError};
-pub use logs::{LogLines, LogStream, LogWriter};
+pub use logs::{LOG_LINES_PER_READ_MAX, LogLines, LogStream, LogWriter};
 pub use ops::builds::{BuildEnd, StartBuild};
 pub use ops::buildsets::{AddedBuildset, NewBuildset, ParentBuild};
 pub use ops::changes::NewChange;

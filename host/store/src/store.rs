@@ -1,29 +1,169 @@
 //! The handle that everything goes through.
 
-use crate::{Result, StoreOptions};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::future::BoxFuture;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use toolpost_core::Event;
+
+use crate::sql::Connection;
+use crate::tx::Tx;
+use crate::{OnCommit, Result, StoreError, StoreOptions, postgres, sqlite};
 
 /// The records of a farm. Cheap to clone; all clones share one database.
-#[derive(Clone, Debug)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    objects: Arc<dyn ObjectStore>,
+    commits: Arc<Commits>,
+    options: StoreOptions,
+}
+
+enum Database {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+/// What happens after each commit.
+pub(crate) struct Commits {
+    generation: AtomicU64,
+    on_commit: OnCommit,
+}
+
+impl Commits {
+    /// Counts a commit and tells its events.
+    pub(crate) fn publish(&self, events: &[Event]) {
+        self.generation.fetch_add(1, Ordering::Release);
+        if !events.is_empty() {
+            (self.on_commit)(events);
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
 
 impl Store {
     /// Opens the database, brings it to the newest schema and starts the writer.
     ///
     /// # Errors
-    /// When the database cannot be used; see [`crate::StoreError`].
+    /// When the database cannot be used; see [`StoreError`].
     pub async fn open(options: StoreOptions) -> Result<Self> {
-        todo!("{options:?}")
+        let commits = Arc::new(Commits {
+            generation: AtomicU64::new(0),
+            on_commit: options.on_commit.clone(),
+        });
+        let database = if let Some(path) = sqlite_path(&options.url) {
+            Database::Sqlite(sqlite::Sqlite::open(path?, &options, commits.clone()).await?)
+        } else if options.url.starts_with("postgres:") || options.url.starts_with("postgresql:") {
+            Database::Postgres(postgres::Postgres::open(&options, commits.clone()).await?)
+        } else {
+            return Err(bad_url(&options.url, "it is neither SQLite nor PostgreSQL"));
+        };
+        let objects = match &options.objects {
+            Some(objects) => objects.clone(),
+            None => local_objects(&options.object_dir).await?,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                database,
+                objects,
+                commits,
+                options,
+            }),
+        })
     }
 
-    /// Counts the commits of this store since it was opened. Equal numbers mean that nothing was written in between by this process.
+    /// Counts the commits of this store since it was opened. Equal numbers mean that nothing was written in between by
+    /// this process.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        todo!()
+        self.inner.commits.generation.load(Ordering::Acquire)
     }
 
     /// Finishes the writes that wait, closes the database and gives up its lock. Later calls fail with
-    /// [`crate::StoreError::Closed`].
+    /// [`StoreError::Closed`].
     pub async fn close(&self) {
-        todo!()
+        match &self.inner.database {
+            Database::Sqlite(sqlite) => sqlite.close().await,
+            Database::Postgres(postgres) => postgres.close().await,
+        }
     }
+
+    /// Runs `job` in a transaction, which is carried out even if the caller goes away. The job may be run several times
+    /// (after a deadlock, or when a commit that it shares fails), so it must do nothing but write to the `Tx`.
+    pub(crate) async fn write<T, J>(&self, operation: &'static str, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        match &self.inner.database {
+            Database::Sqlite(sqlite) => sqlite.write(operation, job).await,
+            Database::Postgres(postgres) => postgres.write(operation, job).await,
+        }
+    }
+
+    /// A connection for reading.
+    pub(crate) async fn read(&self, operation: &'static str) -> Result<Connection> {
+        let connection = match &self.inner.database {
+            Database::Sqlite(sqlite) => sqlite.readers.acquire().await.map(Connection::Reader),
+            Database::Postgres(postgres) => postgres.pool.acquire().await.map(Connection::Postgres),
+        };
+        connection.map_err(|source| match source {
+            sqlx::Error::PoolClosed => StoreError::Closed,
+            source => StoreError::query(operation, source),
+        })
+    }
+
+    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner.objects
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.inner.options
+    }
+}
+
+fn sqlite_path(url: &str) -> Option<Result<PathBuf>> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(if path.is_empty() || path == ":memory:" {
+        Err(bad_url(url, "the path of a file is missing"))
+    } else {
+        Ok(PathBuf::from(path))
+    })
+}
+
+/// The error for a URL, without the password that it may hold.
+pub(crate) fn bad_url(url: &str, reason: &str) -> StoreError {
+    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
+        _ => url.to_owned(),
+    };
+    StoreError::Url {
+        url: shown,
+        reason: reason.to_owned(),
+    }
+}
+
+async fn local_objects(dir: &std::path::Path) -> Result<Arc<dyn ObjectStore>> {
+    let failed = |source| StoreError::File {
+        path: dir.to_owned(),
+        source,
+    };
+    tokio::fs::create_dir_all(dir).await.map_err(failed)?;
+    let local = LocalFileSystem::new_with_prefix(dir)
+        .map_err(|error| failed(std::io::Error::other(error)))?;
+    // Rows are deleted once their segment is stored, so the segment must be on the disk by then.
+    Ok(Arc::new(local.with_fsync(true)))
 }

@@ -1,13 +1,20 @@
 //! Build sets and their source stamps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use toolpost_core::model::{SourceStamp, SourceStampSpec};
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, ChangeId, Properties, RequestId, SchedulerId, Timestamp,
+    BuildId, BuilderId, BuildsetId, ChangeId, Event, Properties, RequestId, Results, SchedulerId,
+    Timestamp,
 };
 
-use crate::{Result, Store};
+use crate::digest::digest_of;
+use crate::ops::{properties_json, sourcestamps};
+use crate::resources::read_all;
+use crate::sql::{args, json_ids};
+use crate::tx::Tx;
+use crate::{ROWS_PER_LIST_MAX, Result, Store, StoreError};
 
 /// The build whose trigger step makes a build set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +67,12 @@ impl Store {
     /// # Errors
     /// When a change or builder is unknown or the database fails.
     pub async fn add_buildset(&self, new: NewBuildset, now: Timestamp) -> Result<AddedBuildset> {
-        todo!("{new:?} {now:?}")
+        let new = Arc::new(new);
+        self.write("add_buildset", move |tx| {
+            let new = new.clone();
+            Box::pin(async move { add(tx, &new, now).await })
+        })
+        .await
     }
 
     /// The properties that the build set was made with.
@@ -68,7 +80,14 @@ impl Store {
     /// # Errors
     /// When the build set is unknown or the database fails.
     pub async fn buildset_properties(&self, buildset: BuildsetId) -> Result<Properties> {
-        todo!("{buildset}")
+        let mut connection = self.read("buildset_properties").await?;
+        let sql = "SELECT properties FROM buildsets WHERE id = $1";
+        connection
+            .fetch_optional("buildset_properties", sql, args![buildset])
+            .await?
+            .ok_or_else(|| StoreError::not_found("build set", buildset))?
+            .cells()
+            .json()
     }
 
     /// What the build set is to build, by codebase.
@@ -76,6 +95,177 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn sourcestamps_of(&self, buildset: BuildsetId) -> Result<Vec<SourceStamp>> {
-        todo!("{buildset}")
+        let mut connection = self.read("sourcestamps_of").await?;
+        let end = "JOIN buildset_sourcestamps x ON x.sourcestamp_id = t.id \
+            WHERE x.buildset_id = $1 ORDER BY t.codebase, t.id LIMIT $2";
+        let args = args![buildset, ROWS_PER_LIST_MAX];
+        read_all(&mut connection, "sourcestamps_of", end, args).await
     }
+}
+
+/// Makes a build set and its requests in this transaction.
+pub(super) async fn add(tx: &mut Tx, new: &NewBuildset, now: Timestamp) -> Result<AddedBuildset> {
+    let stamps = if new.sourcestamps.is_empty() {
+        newest_of_changes(tx, &new.changes).await?
+    } else {
+        new.sourcestamps.clone()
+    };
+    let id = insert(tx, new, now).await?;
+    link_sources(tx, id, new, &stamps, now).await?;
+    tx.emit(Event::BuildsetAdded(id));
+    let requests = add_requests(tx, id, new, &collapse_key(&stamps), now).await?;
+    if requests.is_empty() {
+        settle(tx, id, now).await?;
+    }
+    Ok(AddedBuildset { id, requests })
+}
+
+/// For each codebase the source stamp of the newest change.
+async fn newest_of_changes(tx: &mut Tx, changes: &[ChangeId]) -> Result<Vec<SourceStampSpec>> {
+    let end = format!("WHERE t.id IN {} ORDER BY t.id", tx.ids(1));
+    let ids = json_ids(changes.iter().copied());
+    let found: Vec<toolpost_core::model::Change> =
+        read_all(tx, "add_buildset", &end, vec![ids]).await?;
+    if let Some(missing) = changes
+        .iter()
+        .find(|id| found.iter().all(|change| change.id != **id))
+    {
+        return Err(StoreError::not_found("change", *missing));
+    }
+    let mut newest = BTreeMap::new();
+    for change in found {
+        let stamp = SourceStampSpec {
+            codebase: change.codebase,
+            repository: change.repository,
+            branch: change.branch,
+            revision: change.revision,
+            project: change.project,
+        };
+        newest.insert(stamp.codebase.clone(), stamp);
+    }
+    Ok(newest.into_values().collect())
+}
+
+async fn insert(tx: &mut Tx, new: &NewBuildset, now: Timestamp) -> Result<BuildsetId> {
+    let sql = "INSERT INTO buildsets (external_idstring, reason, scheduler_id, submitted_at, \
+        complete, parent_build_id, parent_relationship, rebuilt_build_id, properties) \
+        VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8) RETURNING id";
+    let parent = new.parent.as_ref();
+    let args = args![
+        &new.external_idstring,
+        &new.reason,
+        new.scheduler,
+        now,
+        parent.map(|parent| parent.build),
+        parent.map(|parent| parent.relationship.as_str()),
+        new.rebuilt,
+        properties_json(&new.properties),
+    ];
+    tx.fetch_one("add_buildset", sql, args).await?.first()
+}
+
+async fn link_sources(
+    tx: &mut Tx,
+    buildset: BuildsetId,
+    new: &NewBuildset,
+    stamps: &[SourceStampSpec],
+    now: Timestamp,
+) -> Result<()> {
+    let mut rows = Vec::with_capacity(stamps.len());
+    for stamp in stamps {
+        let stamp = sourcestamps::find_or_add(tx, stamp, now).await?;
+        rows.push(args![buildset, stamp]);
+    }
+    let into = "INSERT INTO buildset_sourcestamps (buildset_id, sourcestamp_id)";
+    let after = "ON CONFLICT DO NOTHING";
+    tx.insert("add_buildset", into, rows, after).await?;
+    let rows = new
+        .changes
+        .iter()
+        .map(|change| args![buildset, *change])
+        .collect();
+    let into = "INSERT INTO buildset_changes (buildset_id, change_id)";
+    tx.insert("add_buildset", into, rows, after).await?;
+    Ok(())
+}
+
+/// Requests with different keys are never collapsed; those with equal keys may be.
+fn collapse_key(stamps: &[SourceStampSpec]) -> String {
+    let mut lines: Vec<_> = stamps
+        .iter()
+        .map(|stamp| {
+            [
+                Some(stamp.codebase.as_str()),
+                Some(stamp.repository.as_str()),
+                stamp.branch.as_deref(),
+                Some(stamp.project.as_str()),
+            ]
+        })
+        .collect();
+    lines.sort_unstable();
+    digest_of(lines.into_iter().flatten())
+}
+
+async fn add_requests(
+    tx: &mut Tx,
+    buildset: BuildsetId,
+    new: &NewBuildset,
+    collapse_key: &str,
+    now: Timestamp,
+) -> Result<BTreeMap<BuilderId, RequestId>> {
+    let rows = new
+        .builders
+        .iter()
+        .map(|builder| {
+            args![
+                buildset,
+                *builder,
+                new.priority,
+                now,
+                new.waited_for,
+                collapse_key
+            ]
+        })
+        .collect();
+    let into = "INSERT INTO requests \
+        (buildset_id, builder_id, priority, submitted_at, waited_for, collapse_key)";
+    let after = "RETURNING builder_id, id";
+    let mut requests = BTreeMap::new();
+    for row in tx.insert("add_buildset", into, rows, after).await? {
+        let mut cells = row.cells();
+        let (builder, request) = (cells.get()?, cells.get()?);
+        requests.insert(builder, request);
+    }
+    for (builder, request) in &requests {
+        tx.emit(Event::RequestAdded(*request, *builder));
+    }
+    Ok(requests)
+}
+
+/// Completes the build set when none of its requests is left, with the worst of their results. Says whether it did.
+pub(super) async fn settle(tx: &mut Tx, buildset: BuildsetId, now: Timestamp) -> Result<bool> {
+    const OPERATION: &str = "settle_buildset";
+    // Two masters may each finish one of the last two requests: the second one here sees the first one's commit.
+    tx.lock_row(OPERATION, "buildsets", buildset.0).await?;
+    let sql = "SELECT id FROM requests WHERE buildset_id = $1 AND complete = 0 LIMIT 1";
+    let left = tx.fetch_optional(OPERATION, sql, args![buildset]).await?;
+    if left.is_some() {
+        return Ok(false);
+    }
+    let sql = "SELECT DISTINCT results FROM requests WHERE buildset_id = $1";
+    let mut worst: Option<Results> = None;
+    for row in tx.fetch_all(OPERATION, sql, args![buildset]).await? {
+        let results: Results = row.first()?;
+        worst = Some(worst.map_or(results, |worst| worst.worst(results)));
+    }
+    let sql = "UPDATE buildsets SET complete = 1, complete_at = $1, results = $2 \
+        WHERE id = $3 AND complete = 0";
+    let results = worst.unwrap_or(Results::Success);
+    let changed = tx
+        .execute(OPERATION, sql, args![now, results, buildset])
+        .await?;
+    if changed > 0 {
+        tx.emit(Event::BuildsetComplete(buildset));
+    }
+    Ok(changed > 0)
 }

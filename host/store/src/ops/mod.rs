@@ -8,6 +8,22 @@ pub(crate) mod masters;
 pub(crate) mod plugins;
 pub(crate) mod requests;
 pub(crate) mod schedulers;
+pub(crate) mod sourcestamps;
 pub(crate) mod state;
 pub(crate) mod steps;
 pub(crate) mod workers;
+
+use serde_json::{Map, Value};
+use toolpost_core::Properties;
+
+/// Properties as they are stored: an object of name to `[value, source]`.
+pub(crate) fn properties_json(properties: &Properties) -> String {
+    let object: Map<String, Value> = properties
+        .iter()
+        .map(|(name, property)| {
+            let pair = vec![property.value.clone(), property.source.clone().into()];
+            (name.to_owned(), Value::Array(pair))
+        })
+        .collect();
+    Value::Object(object).to_string()
+}

@@ -1,10 +1,13 @@
 //! Plugin versions, what happened to them, and the components' bytes.
 
 use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
 use serde_json::Value;
-use toolpost_core::Timestamp;
+use toolpost_core::{Event, Timestamp};
 
-use crate::{Result, Store};
+use crate::sql::{Row, args};
+use crate::{ROWS_PER_LIST_MAX, Result, Store, StoreError};
 
 /// A plugin version that was committed.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +37,23 @@ pub enum PluginEventKind {
     Refused,
     /// The plugin was removed.
     Removed,
-    /// The breaker went back to an earlier version.
+    /// The breaker went back to an earlier version, which is the one of the digest.
     RolledBack,
+}
+
+impl PluginEventKind {
+    const ALL: [Self; 4] = [Self::Live, Self::Refused, Self::Removed, Self::RolledBack];
+
+    /// The word that is stored and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Refused => "refused",
+            Self::Removed => "removed",
+            Self::RolledBack => "rolled-back",
+        }
+    }
 }
 
 /// Something that happened to a plugin.
@@ -63,7 +81,33 @@ impl Store {
         version: PluginVersionRow,
         component: Bytes,
     ) -> Result<()> {
-        todo!("{version:?} {component:?}")
+        let key = component_key(&version.digest);
+        // First the bytes, so that a version on record can always be loaded.
+        self.objects()
+            .put(&key, PutPayload::from_bytes(component))
+            .await
+            .map_err(|source| object_error(&key, source))?;
+        self.write("record_plugin_version", move |tx| {
+            let version = version.clone();
+            Box::pin(async move {
+                let sql = "INSERT INTO plugin_versions \
+                    (name, digest, version, contract, describe, size_bytes, loaded_at) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name, digest) \
+                    DO UPDATE SET version = excluded.version, describe = excluded.describe";
+                let args = args![
+                    version.name,
+                    version.digest,
+                    version.version,
+                    version.contract,
+                    version.describe.to_string(),
+                    version.size_bytes,
+                    version.loaded_at
+                ];
+                tx.execute("record_plugin_version", sql, args).await?;
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Records what happened to a plugin.
@@ -71,7 +115,24 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn record_plugin_event(&self, event: PluginEventRow) -> Result<()> {
-        todo!("{event:?}")
+        self.write("record_plugin_event", move |tx| {
+            let event = event.clone();
+            Box::pin(async move {
+                let sql = "INSERT INTO plugin_events (name, kind, digest, reason, at) \
+                    VALUES ($1, $2, $3, $4, $5)";
+                let args = args![
+                    &event.name,
+                    event.kind.name(),
+                    event.digest,
+                    event.reason,
+                    event.at
+                ];
+                tx.execute("record_plugin_event", sql, args).await?;
+                tx.emit(Event::Plugin(event.name));
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// The versions of a plugin, newest first.
@@ -79,7 +140,17 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn plugin_versions(&self, name: &str) -> Result<Vec<PluginVersionRow>> {
-        todo!("{name}")
+        let mut connection = self.read("plugin_versions").await?;
+        let sql = format!(
+            "SELECT {VERSION_COLUMNS} FROM plugin_versions v WHERE v.name = $1 \
+             ORDER BY v.loaded_at DESC, v.digest LIMIT $2"
+        );
+        connection
+            .fetch_all("plugin_versions", sql, args![name, ROWS_PER_LIST_MAX])
+            .await?
+            .iter()
+            .map(version)
+            .collect()
     }
 
     /// For each plugin that is not removed, the version that is live: the one to start with.
@@ -87,7 +158,42 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn live_plugins(&self) -> Result<Vec<PluginVersionRow>> {
-        todo!()
+        let mut connection = self.read("live_plugins").await?;
+        let sql = format!(
+            "SELECT {VERSION_COLUMNS} FROM plugin_events e \
+             JOIN plugin_versions v ON v.name = e.name AND v.digest = e.digest \
+             WHERE e.kind IN ('live', 'rolled-back') AND e.id = (SELECT MAX(n.id) \
+             FROM plugin_events n WHERE n.name = e.name AND n.kind <> 'refused') \
+             ORDER BY v.name LIMIT $1"
+        );
+        connection
+            .fetch_all("live_plugins", sql, args![ROWS_PER_LIST_MAX])
+            .await?
+            .iter()
+            .map(version)
+            .collect()
+    }
+
+    /// Digests of versions that a roll-back took away and that have not been live since.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rolled_back_plugins(&self) -> Result<Vec<String>> {
+        let mut connection = self.read("rolled_back_plugins").await?;
+        // A roll-back names the version that it went to; the one that it came from was live before it.
+        let sql = "SELECT DISTINCT f.digest FROM plugin_events r \
+            JOIN plugin_events f ON f.name = r.name AND f.id = (SELECT MAX(b.id) \
+            FROM plugin_events b WHERE b.name = r.name AND b.id < r.id \
+            AND b.kind IN ('live', 'rolled-back')) \
+            WHERE r.kind = 'rolled-back' AND NOT EXISTS (SELECT 1 FROM plugin_events n \
+            WHERE n.name = r.name AND n.digest = f.digest AND n.id > r.id \
+            AND n.kind IN ('live', 'rolled-back')) ORDER BY f.digest LIMIT $1";
+        connection
+            .fetch_all("rolled_back_plugins", sql, args![ROWS_PER_LIST_MAX])
+            .await?
+            .iter()
+            .map(|row| row.cells().get())
+            .collect()
     }
 
     /// What happened to a plugin, newest first.
@@ -95,7 +201,19 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn plugin_events(&self, name: &str, limit: u32) -> Result<Vec<PluginEventRow>> {
-        todo!("{name} {limit}")
+        let mut connection = self.read("plugin_events").await?;
+        let sql = "SELECT name, kind, digest, reason, at FROM plugin_events WHERE name = $1 \
+            ORDER BY id DESC LIMIT $2";
+        connection
+            .fetch_all(
+                "plugin_events",
+                sql,
+                args![name, limit.min(ROWS_PER_LIST_MAX)],
+            )
+            .await?
+            .iter()
+            .map(event)
+            .collect()
     }
 
     /// The bytes of a component, when they are kept.
@@ -103,7 +221,13 @@ impl Store {
     /// # Errors
     /// When the object store fails.
     pub async fn plugin_component(&self, digest: &str) -> Result<Option<Bytes>> {
-        todo!("{digest}")
+        let key = component_key(digest);
+        let found = match self.objects().get(&key).await {
+            Ok(found) => found.bytes().await,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        found.map(Some).map_err(|source| object_error(&key, source))
     }
 
     /// Forgets the bytes of a component; its version stays on record.
@@ -111,6 +235,58 @@ impl Store {
     /// # Errors
     /// When the object store fails.
     pub async fn remove_plugin_component(&self, digest: &str) -> Result<()> {
-        todo!("{digest}")
+        let key = component_key(digest);
+        match self.objects().delete(&key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(object_error(&key, source)),
+        }
+    }
+}
+
+const VERSION_COLUMNS: &str =
+    "v.name, v.version, v.digest, v.contract, v.describe, v.size_bytes, v.loaded_at";
+
+fn version(row: &Row) -> Result<PluginVersionRow> {
+    let mut cells = row.cells();
+    Ok(PluginVersionRow {
+        name: cells.get()?,
+        version: cells.get()?,
+        digest: cells.get()?,
+        contract: cells.get()?,
+        describe: cells.json()?,
+        size_bytes: cells.get()?,
+        loaded_at: cells.get()?,
+    })
+}
+
+fn event(row: &Row) -> Result<PluginEventRow> {
+    let mut cells = row.cells();
+    let name = cells.get()?;
+    let word: String = cells.get()?;
+    let kind = PluginEventKind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == word)
+        .ok_or_else(|| StoreError::Corrupt {
+            what: format!("event of plugin {name}"),
+            reason: format!("{word:?} is no kind of event"),
+        })?;
+    Ok(PluginEventRow {
+        name,
+        kind,
+        digest: cells.get()?,
+        reason: cells.get()?,
+        at: cells.get()?,
+    })
+}
+
+/// The digest is one part of the path whatever is in it.
+fn component_key(digest: &str) -> Path {
+    Path::from_iter(["plugins", digest])
+}
+
+fn object_error(key: &Path, source: object_store::Error) -> StoreError {
+    StoreError::Object {
+        key: key.to_string(),
+        source,
     }
 }

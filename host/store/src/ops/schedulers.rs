@@ -1,10 +1,14 @@
 //! Schedulers: a state with a version, moved in one transaction together with the build sets it gives rise to.
 
-use serde_json::Value;
-use toolpost_core::{MasterId, SchedulerId, Timestamp};
+use std::sync::Arc;
 
-use crate::ops::buildsets::{AddedBuildset, NewBuildset};
-use crate::{Result, Store};
+use serde_json::Value;
+use toolpost_core::{Event, MasterId, SchedulerId, Timestamp};
+
+use crate::ops::buildsets::{self, AddedBuildset, NewBuildset};
+use crate::sql::args;
+use crate::tx::Tx;
+use crate::{Result, Store, StoreError};
 
 /// What a scheduler remembers.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +34,17 @@ impl Store {
     /// # Errors
     /// When the scheduler is unknown or the database fails.
     pub async fn scheduler_state(&self, scheduler: SchedulerId) -> Result<SchedulerState> {
-        todo!("{scheduler}")
+        let mut connection = self.read("scheduler_state").await?;
+        let sql = "SELECT state, version FROM schedulers WHERE id = $1";
+        let row = connection
+            .fetch_optional("scheduler_state", sql, args![scheduler])
+            .await?
+            .ok_or_else(|| StoreError::not_found("scheduler", scheduler))?;
+        let mut cells = row.cells();
+        Ok(SchedulerState {
+            state: cells.json()?,
+            version: cells.get()?,
+        })
     }
 
     /// Moves the scheduler from `expected_version` to the next one with a new state, and makes build sets, all or nothing.
@@ -46,7 +60,23 @@ impl Store {
         buildsets: Vec<NewBuildset>,
         now: Timestamp,
     ) -> Result<SchedulerCommitted> {
-        todo!("{scheduler} {master} {expected_version} {state} {buildsets:?} {now:?}")
+        let input = Arc::new((state.to_string(), buildsets));
+        self.write("commit_scheduler", move |tx| {
+            let input = input.clone();
+            Box::pin(async move {
+                let (state, new) = &*input;
+                let version = advance(tx, scheduler, master, expected_version, state).await?;
+                let mut added = Vec::with_capacity(new.len());
+                for new in new {
+                    added.push(buildsets::add(tx, new, now).await?);
+                }
+                Ok(SchedulerCommitted {
+                    version,
+                    buildsets: added,
+                })
+            })
+        })
+        .await
     }
 
     /// Switches a scheduler on or off.
@@ -54,6 +84,36 @@ impl Store {
     /// # Errors
     /// When the scheduler is unknown or the database fails.
     pub async fn set_scheduler_enabled(&self, scheduler: SchedulerId, enabled: bool) -> Result<()> {
-        todo!("{scheduler} {enabled}")
+        self.write("set_scheduler_enabled", move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE schedulers SET enabled = $1 WHERE id = $2 RETURNING id";
+                tx.fetch_optional("set_scheduler_enabled", sql, args![enabled, scheduler])
+                    .await?
+                    .ok_or_else(|| StoreError::not_found("scheduler", scheduler))?;
+                tx.emit(Event::Scheduler(scheduler));
+                Ok(())
+            })
+        })
+        .await
     }
+}
+
+/// Moves the scheduler to its next version, if it is still at the expected one and still this master's.
+async fn advance(
+    tx: &mut Tx,
+    scheduler: SchedulerId,
+    master: MasterId,
+    expected_version: i64,
+    state: &str,
+) -> Result<i64> {
+    let sql = "UPDATE schedulers SET state = $1, version = version + 1 \
+        WHERE id = $2 AND version = $3 AND (master_id IS NULL OR master_id = $4) \
+        RETURNING version";
+    let args = args![state, scheduler, expected_version, master];
+    tx.fetch_optional("commit_scheduler", sql, args)
+        .await?
+        .ok_or_else(|| StoreError::Conflict {
+            what: format!("scheduler {scheduler}"),
+        })?
+        .first()
 }

@@ -1,24 +1,50 @@
-//! The resources of the REST API as rows.
+//! The resources of the REST API: lists by its field names, and single records.
+
+mod farm;
+mod select;
+mod table;
+mod work;
+
+use std::future::Future;
 
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
     SourceStamp, Step, Worker,
 };
 
-use crate::{Query, Result, Store};
+use crate::sql::{Cells, Connection, Value};
+use crate::{Query, Result, Store, StoreError};
+use select::Select;
+use table::Table;
+pub(crate) use work::log_type;
 
 /// A record that can be listed by the fields of the REST API.
-pub trait Resource: Sized + Send + sealed::Table + 'static {}
+pub trait Resource: sealed::Stored {}
 
 pub(crate) mod sealed {
-    /// Where a resource is stored.
-    pub trait Table {}
+    use super::{Cells, Connection, Future, Result, Table};
+
+    /// How a resource is stored.
+    pub trait Stored: Sized + Send + 'static {
+        /// Where.
+        const TABLE: &'static Table;
+
+        /// Reads the columns of the table.
+        fn read(cells: &mut Cells<'_>) -> Result<Self>;
+
+        /// Adds what is in other tables, with one query for all rows.
+        fn complete(
+            _connection: &mut Connection,
+            _rows: &mut [Self],
+        ) -> impl Future<Output = Result<()>> + Send {
+            async { Ok(()) }
+        }
+    }
 }
 
 macro_rules! resources {
-    ($($name:ident),+) => {$(
+    ($($name:ident),+ $(,)?) => {$(
         impl Resource for $name {}
-        impl sealed::Table for $name {}
     )+};
 }
 resources!(
@@ -33,7 +59,7 @@ resources!(
     Scheduler,
     SourceStamp,
     Step,
-    Worker
+    Worker,
 );
 
 impl Store {
@@ -42,7 +68,12 @@ impl Store {
     /// # Errors
     /// When a field is unknown, a value does not fit its field, or the database fails.
     pub async fn list<R: Resource>(&self, query: &Query) -> Result<Vec<R>> {
-        todo!("{query:?}")
+        let mut connection = self.read("list").await?;
+        let mut select = Select::new(R::TABLE, connection.backend(), R::TABLE.columns);
+        select.filters(&query.filters)?;
+        select.page(query)?;
+        let (sql, args) = select.finish();
+        read_rows(&mut connection, "list", sql, args).await
     }
 
     /// How many records the filters of a query let through; order and page are ignored.
@@ -50,24 +81,59 @@ impl Store {
     /// # Errors
     /// When a field is unknown, a value does not fit its field, or the database fails.
     pub async fn count<R: Resource>(&self, query: &Query) -> Result<i64> {
-        todo!("{query:?}")
+        let mut connection = self.read("count").await?;
+        let mut select = Select::new(R::TABLE, connection.backend(), "COUNT(*)");
+        select.filters(&query.filters)?;
+        let (sql, args) = select.finish();
+        connection.fetch_one("count", sql, args).await?.first()
     }
 
     /// The record with this id.
     ///
     /// # Errors
-    /// [`crate::StoreError::NotFound`] when there is none; otherwise when the database fails.
-    pub async fn get<R: Resource>(&self, id: impl Into<i64>) -> Result<R> {
+    /// [`StoreError::NotFound`] when there is none; otherwise when the database fails.
+    pub async fn get<R: Resource>(&self, id: impl Into<i64> + Send) -> Result<R> {
         let id = id.into();
-        todo!("{id}")
+        self.find(id)
+            .await?
+            .ok_or_else(|| StoreError::not_found(R::TABLE.resource, id))
     }
 
     /// The record with this id, when there is one.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find<R: Resource>(&self, id: impl Into<i64>) -> Result<Option<R>> {
-        let id = id.into();
-        todo!("{id}")
+    pub async fn find<R: Resource>(&self, id: impl Into<i64> + Send) -> Result<Option<R>> {
+        let id: i64 = id.into();
+        let mut connection = self.read("get").await?;
+        let rows = read_all(&mut connection, "get", "WHERE t.id = $1", vec![id.into()]).await?;
+        Ok(rows.into_iter().next())
     }
+}
+
+/// The records of a statement that ends like this.
+pub(crate) async fn read_all<R: Resource>(
+    connection: &mut Connection,
+    operation: &'static str,
+    end: &str,
+    args: Vec<Value>,
+) -> Result<Vec<R>> {
+    let sql = format!("SELECT {} FROM {} {end}", R::TABLE.columns, R::TABLE.from);
+    read_rows(connection, operation, sql, args).await
+}
+
+async fn read_rows<R: Resource>(
+    connection: &mut Connection,
+    operation: &'static str,
+    sql: String,
+    args: Vec<Value>,
+) -> Result<Vec<R>> {
+    let mut rows: Vec<R> = connection
+        .fetch_all(operation, sql, args)
+        .await?
+        .iter()
+        .map(|row| R::read(&mut row.cells()))
+        .collect::<Result<_>>()?;
+    R::complete(connection, &mut rows).await?;
+    Ok(rows)
 }

@@ -1,0 +1,88 @@
+//! Which fields a resource has, where they are stored, and how they compare.
+
+/// How the values of a field compare with the words of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number.
+    Int,
+    /// 0 or 1.
+    Flag,
+    /// Stored in milliseconds, asked for in seconds.
+    Time,
+    /// A text, compared by its bytes.
+    Text,
+    /// A JSON array of texts: `contains` asks for a member.
+    List,
+    /// Rows of a link table: `eq` and `contains` ask for a linked id. The expression is a subselect that ends before the
+    /// condition on `link`'s column, for instance `SELECT 1 FROM x WHERE x.a = t.id AND x.b`.
+    Link,
+}
+
+/// A field of the REST API.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name there.
+    pub name: &'static str,
+    /// The SQL expression over the table's alias `t` and its joins.
+    pub expression: &'static str,
+    /// How it compares.
+    pub kind: Kind,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+}
+
+const fn field(name: &'static str, expression: &'static str, kind: Kind) -> Field {
+    Field {
+        name,
+        expression,
+        kind,
+        nullable: false,
+    }
+}
+
+pub(super) const fn int(name: &'static str, expression: &'static str) -> Field {
+    field(name, expression, Kind::Int)
+}
+
+pub(super) const fn flag(name: &'static str, expression: &'static str) -> Field {
+    field(name, expression, Kind::Flag)
+}
+
+pub(super) const fn time(name: &'static str, expression: &'static str) -> Field {
+    field(name, expression, Kind::Time)
+}
+
+pub(super) const fn text(name: &'static str, expression: &'static str) -> Field {
+    field(name, expression, Kind::Text)
+}
+
+pub(super) const fn list(name: &'static str, expression: &'static str) -> Field {
+    field(name, expression, Kind::List)
+}
+
+pub(super) const fn link(name: &'static str, expression: &'static str) -> Field {
+    field(name, expression, Kind::Link)
+}
+
+impl Field {
+    /// The same, and it may be NULL.
+    pub(super) const fn null(self) -> Self {
+        Self {
+            nullable: true,
+            ..self
+        }
+    }
+}
+
+/// A resource's table.
+#[derive(Debug)]
+pub struct Table {
+    /// Name of the resource, for messages.
+    pub resource: &'static str,
+    /// The table, with the alias `t`, and what every query joins.
+    pub from: &'static str,
+    /// The columns in the order in which a row is read.
+    pub columns: &'static str,
+    /// The fields that can be filtered and sorted by.
+    pub fields: &'static [Field],
+}

@@ -3,7 +3,9 @@
 //! A chore does its own set-up, so that a fresh clone needs nothing but a Rust toolchain; what it
 //! starts it also stops, however it ends. Nothing here is part of the product.
 
+mod bench;
 mod children;
+mod demo;
 mod paths;
 mod plugins;
 mod services;
@@ -39,6 +41,18 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Sets everything up and runs Toolpost on this project's own history, then serves until Ctrl-C
+    Demo {
+        /// End after the first build, with exit code 0 if it was good
+        #[arg(long)]
+        once: bool,
+    },
+    /// Measures a release build and prints a table; target/bench.json has it for machines
+    Bench {
+        /// Arguments for the benchmarks: names of groups, --quick
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Starts a private PostgreSQL and Redis, prints their addresses, and runs until Ctrl-C
     Services,
 }
@@ -49,6 +63,8 @@ fn main() -> ExitCode {
         Chore::Setup => setup::everything().map(drop),
         Chore::Plugins => plugins::build().map(drop),
         Chore::Test { arguments } => test::run(&arguments),
+        Chore::Demo { once } => demo::run(once),
+        Chore::Bench { arguments } => bench::run(&arguments),
         Chore::Services => services::serve(),
     });
     match done {

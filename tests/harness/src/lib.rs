@@ -1,0 +1,34 @@
+//! A Toolpost process in a folder of its own, for end-to-end tests and benchmarks.
+//!
+//! [`Farm`] hides the process, the folder and the sockets: a test says what is configured, acts through
+//! the REST API as any client would, and asks what became true. Waiting is always for a condition,
+//! with one generous deadline, never for a time.
+
+mod api;
+mod process;
+
+pub use api::{Api, ApiFailure};
+pub use process::{Farm, FarmBuilder, StartFailure};
+
+use std::time::Duration;
+
+/// How long a condition may take to become true on a loaded machine.
+pub const CONDITION_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Polls `probe` until it gives a value.
+///
+/// # Panics
+/// After [`CONDITION_DEADLINE`], naming what was waited for.
+pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut probe: F) -> T {
+    let deadline = tokio::time::Instant::now() + CONDITION_DEADLINE;
+    loop {
+        if let Some(value) = probe().await {
+            return value;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "gave up after {CONDITION_DEADLINE:?} waiting for: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

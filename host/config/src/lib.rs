@@ -27,7 +27,13 @@ mod tree;
 
 pub use catalog::{CatalogChain, StepCatalog};
 pub use check::{check, check_master};
-pub use config::Config;
+pub use config::{
+    BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, Config, EnvironmentValue,
+    FileFilter, ForceCodebase, ForceConfig, ForceField, ForceParameter, GitPollerConfig,
+    LimitsConfig, Link, MasterConfig, ParameterKind, PluginConfig, PropertyValues, SchedulerConfig,
+    SchedulerKind, SecretReference, SingleBranchConfig, StepConfig, StepUse, WorkerConfig,
+    WorkerKind,
+};
 pub use parameters::{ParameterProblem, ParametersSchema, SchemaError};
 pub use plan::{Plan, diff};
 pub use problem::{Place, Problem, Problems};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::render::{self, Paint};
 use crate::sources::{Sources, Span};
 
@@ -9,7 +11,7 @@ use crate::sources::{Sources, Span};
 pub const PROBLEMS_MAX: usize = 200;
 
 /// A part of one line of a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The file, as it was named.
     pub file: String,
@@ -30,7 +32,7 @@ impl fmt::Display for Place {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What is wrong, as a lower-case fragment.
     pub message: String,
@@ -75,7 +77,7 @@ impl fmt::Display for Problem {
 }
 
 /// Everything that is wrong with a configuration; never empty when it is returned as an error.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Problems {
     /// In the order of files and lines, at most [`PROBLEMS_MAX`].
     pub list: Vec<Problem>,

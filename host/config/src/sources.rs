@@ -85,7 +85,11 @@ impl Sources {
 }
 
 impl Source {
-    fn new(name: String, text: String) -> Self {
+    fn new(name: String, mut text: String) -> Self {
+        // Some editors put a mark in front; columns count from after it.
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         // Sizes are limited to far less than 4 GiB when files are read.
         let offset = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
         let line_starts = std::iter::once(0)
@@ -140,14 +144,14 @@ pub fn load(path: impl AsRef<Path>) -> Result<Sources, Problems> {
     };
     let mut problems = Problems::default();
     let mut files = Vec::new();
-    let more = list_directory(&base_dir.join(CONFIG_DIR_NAME)).unwrap_or_else(|problem| {
-        problems.list.push(problem);
+    let more = list_directory(&base_dir.join(CONFIG_DIR_NAME)).unwrap_or_else(|refused| {
+        problems.list.extend(refused.list);
         Vec::new()
     });
     for file in std::iter::once(main).chain(more) {
         match read(&file) {
             Ok(source) => files.push(source),
-            Err(problem) => problems.list.push(problem),
+            Err(refused) => problems.list.extend(refused.list),
         }
     }
     if problems.list.is_empty() {
@@ -159,10 +163,11 @@ pub fn load(path: impl AsRef<Path>) -> Result<Sources, Problems> {
 
 /// The `*.toml` files of a directory in the order of their names; none when there is no directory.
 /// Names that start with a dot are left out: editors keep their unsaved state in such.
-fn list_directory(dir: &Path) -> Result<Vec<PathBuf>, Problem> {
-    let refuse = |error: std::io::Error| {
+fn list_directory(dir: &Path) -> Result<Vec<PathBuf>, Problems> {
+    let refuse = |error: std::io::Error| -> Problems {
         Problem::nowhere(format!("cannot list {}: {error}", dir.display()))
             .help("make the directory readable for the user that Toolpost runs as")
+            .into()
     };
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -189,13 +194,14 @@ fn list_directory(dir: &Path) -> Result<Vec<PathBuf>, Problem> {
             dir.display(),
             files.len()
         ))
-        .help("put several builders into one file"));
+        .help("put several builders into one file")
+        .into());
     }
     files.sort_unstable();
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Source, Problem> {
+fn read(path: &Path) -> Result<Source, Problems> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     // One byte over the limit is read, to tell a full file from a larger one; a file that grows
@@ -209,18 +215,20 @@ fn read(path: &Path) -> Result<Source, Problem> {
             }
             _ => "make the file readable for the user that Toolpost runs as",
         };
-        return Err(Problem::nowhere(format!("cannot read {name}: {error}")).help(help));
+        let problem = Problem::nowhere(format!("cannot read {name}: {error}")).help(help);
+        return Err(problem.into());
     }
     if bytes.len() as u64 > CONFIG_FILE_BYTES_MAX {
         return Err(Problem::nowhere(format!(
             "{name} is larger than {} MiB",
             CONFIG_FILE_BYTES_MAX >> 20
         ))
-        .help("split it into several files in conf.d"));
+        .help("split it into several files in conf.d")
+        .into());
     }
     String::from_utf8(bytes)
         .map(|text| Source::new(name.clone(), text))
-        .map_err(|error| not_utf8(&name, &error))
+        .map_err(|error| not_utf8(&name, &error).into())
 }
 
 /// Points at the first byte that is not UTF-8, with the line shown as far as it can be.

@@ -3,7 +3,7 @@
 /// How alike two names must be: catches a slip or two of the finger, not another word.
 const SIMILARITY_MIN: f64 = 0.75;
 /// With at most this many right names, all of them are listed when none is near.
-const LISTED_MAX: usize = 12;
+const LISTED_MAX: usize = 20;
 
 /// The name among `known` that `wrong` most likely stands for.
 pub(crate) fn nearest<'a>(

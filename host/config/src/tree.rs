@@ -117,17 +117,27 @@ pub(crate) fn parse(sources: &Sources, report: &mut Report<'_>) -> Option<Table>
             let span = convert_span(file, error.span().unwrap_or(0..0));
             let this_line = Some(sources.place(span).line);
             if line != this_line && shown < SYNTAX_PROBLEMS_PER_FILE_MAX {
-                report.at(span, format!("this is not TOML: {}", error.message()));
+                report.at(span, syntax_message(sources, span, error.message()));
                 shown += 1;
             }
             line = this_line;
         }
         if errors.is_empty() {
             let table = Converter { file, report }.table(document.into_inner());
-            merge(&mut root, table, report);
+            merge(&mut root, table, &mut Vec::new(), report);
         }
     }
     (report.count() == before).then_some(root)
+}
+
+/// The parser's message, except where it speaks of a value that is not there.
+fn syntax_message(sources: &Sources, span: Span, message: &str) -> String {
+    let place = sources.place(span);
+    let before: String = place.text.chars().take(place.column as usize - 1).collect();
+    if sources.text(span).is_empty() && before.trim_end().ends_with('=') {
+        return "this is not TOML: a value is missing after `=`".into();
+    }
+    format!("this is not TOML: {message}")
 }
 
 fn convert_span(file: u32, range: std::ops::Range<usize>) -> Span {
@@ -186,25 +196,33 @@ impl Converter<'_, '_> {
 }
 
 /// Adds what a further file says: tables by key, arrays of tables appended; anything else may be said
-/// once only, because two files have no order that a person would see.
-fn merge(into: &mut Table, from: Table, report: &mut Report<'_>) {
+/// once only, because two files have no order that a person would see. `path` leads to the table.
+fn merge(into: &mut Table, from: Table, path: &mut Vec<String>, report: &mut Report<'_>) {
     for (key, new) in from.0 {
         let Some(old) = into.0.get_mut(&key) else {
             into.0.insert(key, new);
             continue;
         };
+        path.push(key);
         match (&mut old.node.kind, new.node.kind) {
-            (Kind::Table(into), Kind::Table(from)) => merge(into, from, report),
+            (Kind::Table(into), Kind::Table(from)) => merge(into, from, path, report),
             (Kind::Array(into), Kind::Array(from)) if are_tables(into) && are_tables(&from) => {
                 into.extend(from);
             }
+            (Kind::Table(_), Kind::Array(_)) | (Kind::Array(_), Kind::Table(_)) => {
+                report
+                    .at(new.key, format!("`{}` is one table here and a list elsewhere", path.join(".")))
+                    .related(old.key, "the other one")
+                    .help("write it in the same way in both files, as [[name]] if there may be several");
+            }
             _ => {
                 report
-                    .at(new.key, format!("`{key}` is set in two files"))
+                    .at(new.key, format!("`{}` is set in two files", path.join(".")))
                     .related(old.key, "set here first")
                     .help("keep one of the two");
             }
         }
+        path.pop();
     }
 }
 

@@ -85,11 +85,13 @@ impl Checker<'_, '_> {
     /// Directory of a builder below that of its worker; no two builders may share one, because each is
     /// free to empty its own.
     fn build_dir(&mut self, given: Option<At<String>>, name: &At<String>) -> String {
+        if let Some(given) = &given {
+            self.relative_dir(given);
+        }
         let dir = given.unwrap_or_else(|| At {
             value: directory_name(&name.value),
             span: name.span,
         });
-        self.relative_dir(&dir);
         // Of two builders with one name, the name is the problem.
         let first = self
             .build_dirs
@@ -170,7 +172,7 @@ impl Checker<'_, '_> {
         let short = workers.iter().find(|worker| spec.limit_on(worker) < count);
         if let Some(worker) = short {
             let message = format!(
-                "lock `{}` has {} units on worker `{worker}` and can never give {count}",
+                "lock `{}` gives at most {} on worker `{worker}`, never {count}",
                 name.value,
                 spec.limit_on(worker)
             );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use toolpost_core::filter::Pattern;
 
-use super::names::Thing;
+use super::names::{Thing, identifier_fault};
 use super::{Checker, list, texts, value};
 use crate::config::{
     ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind, SchedulerConfig,
@@ -25,9 +25,9 @@ const TEXT_ROWS_DEFAULT: u32 = 6;
 impl Checker<'_, '_> {
     pub(super) fn force(&mut self, raw: RawForce) -> Option<SchedulerConfig> {
         let properties = self.properties(raw.properties);
-        let mut fields = BTreeMap::new();
-        let parameters = self.parameters(list(raw.parameters), &mut fields);
         let codebases = self.force_codebases(raw.codebases);
+        let mut fields = FieldNames::fixed(&codebases);
+        let parameters = self.parameters(list(raw.parameters), "", &mut fields);
         let builders = self.references(Thing::Builder, raw.builders);
         let name = value(raw.name)?;
         let label = value(raw.label).unwrap_or_else(|| name.clone());
@@ -74,31 +74,32 @@ impl Checker<'_, '_> {
             .collect()
     }
 
-    /// Checks fields; `seen` has those that set the properties of the same object.
+    /// Checks the fields of a group; the group's name is part of theirs.
     fn parameters(
         &mut self,
         raw: Vec<At<RawParameter>>,
-        seen: &mut BTreeMap<String, Span>,
+        group: &str,
+        fields: &mut FieldNames,
     ) -> Vec<ForceParameter> {
         raw.into_iter()
-            .filter_map(|parameter| self.parameter(parameter.value, seen))
+            .filter_map(|parameter| self.parameter(parameter.value, group, fields))
             .collect()
     }
 
     fn parameter(
         &mut self,
         raw: RawParameter,
-        seen: &mut BTreeMap<String, Span>,
+        group: &str,
+        fields: &mut FieldNames,
     ) -> Option<ForceParameter> {
         let (common, kind) = match raw {
-            RawParameter::Nested(raw) => return self.nested(raw, seen),
+            RawParameter::Nested(raw) => return Some(self.nested(raw, group, fields)),
             RawParameter::String(mut raw) => {
-                let regex = raw.regex.and_then(|regex| self.pattern(&regex));
-                raw.regex = None;
+                let regex = self.whole_pattern(raw.regex.take());
                 (raw.take_common(), ParameterKind::String { regex })
             }
             RawParameter::Text(mut raw) => (raw.take_common(), self.text_kind(raw)),
-            RawParameter::Int(mut raw) => (raw.take_common(), self.int_kind(raw)),
+            RawParameter::Int(mut raw) => (raw.take_common(), self.int_kind(&raw)),
             RawParameter::Bool(mut raw) => (raw.take_common(), ParameterKind::Bool),
             RawParameter::Choice(mut raw) => (raw.take_common(), self.choice_kind(raw)),
             RawParameter::Username(mut raw) => {
@@ -108,7 +109,7 @@ impl Checker<'_, '_> {
         };
         let default = self.parameter_default(&common, &kind);
         let name = common.name?;
-        self.claim_parameter(&name, seen);
+        self.claim_field(&name, group, fields);
         Some(ForceParameter {
             label: value(common.label).unwrap_or_else(|| name.value.clone()),
             name: name.value,
@@ -120,51 +121,68 @@ impl Checker<'_, '_> {
         })
     }
 
-    fn claim_parameter(&mut self, name: &At<String>, seen: &mut BTreeMap<String, Span>) {
-        if let Some(fault) = super::names::identifier_fault(&name.value) {
+    /// Notes a name that cannot be one, or that another field is sent under.
+    fn claim_field(&mut self, name: &At<String>, group: &str, fields: &mut FieldNames) {
+        if let Some(fault) = identifier_fault(&name.value) {
             self.report
                 .at(name.span, format!("the name of a parameter {fault}"));
         }
-        if let Some(first) = seen.insert(name.value.clone(), name.span) {
-            self.report
-                .at(
-                    name.span,
-                    format!("two parameters have the name `{}`", name.value),
-                )
-                .related(first, "the first is here")
-                .help("give one of them another name");
+        let full_name = join(group, &name.value);
+        match fields.0.insert(full_name.clone(), Some(name.span)) {
+            None => {}
+            Some(None) => {
+                let message = format!("`{full_name}` is a field of this form already");
+                self.report
+                    .at(name.span, message)
+                    .help("give the parameter another name");
+            }
+            Some(Some(first)) => {
+                self.report
+                    .at(
+                        name.span,
+                        format!("two parameters have the name `{full_name}`"),
+                    )
+                    .related(first, "the first is here")
+                    .help("give one of them another name");
+            }
         }
     }
 
-    /// A group with a name has names of its own; one without shares those around it.
     fn nested(
         &mut self,
         raw: RawNestedParameter,
-        seen: &mut BTreeMap<String, Span>,
-    ) -> Option<ForceParameter> {
-        let fields = list(raw.fields);
-        let fields = match &raw.name {
+        group: &str,
+        fields: &mut FieldNames,
+    ) -> ForceParameter {
+        let name = match &raw.name {
             Some(name) => {
-                self.claim_parameter(name, seen);
-                self.parameters(fields, &mut BTreeMap::new())
+                self.claim_field(name, group, fields);
+                name.value.clone()
             }
-            None => self.parameters(fields, seen),
+            None => String::new(),
         };
-        let name = value(raw.name).unwrap_or_default();
-        Some(ForceParameter {
+        let inner = self.parameters(list(raw.fields), &join(group, &name), fields);
+        ForceParameter {
             label: value(raw.label).unwrap_or_else(|| name.clone()),
             name,
             tooltip: None,
             required: false,
             hidden: false,
             default: Value::Null,
-            kind: ParameterKind::Nested { fields },
-        })
+            kind: ParameterKind::Nested { fields: inner },
+        }
+    }
+
+    /// A regular expression that a whole value has to match.
+    fn whole_pattern(&mut self, regex: Option<At<String>>) -> Option<String> {
+        let regex = regex?;
+        self.pattern(&regex)?;
+        Some(regex.value)
     }
 
     fn text_kind(&mut self, raw: RawTextParameter) -> ParameterKind {
         ParameterKind::Text {
-            regex: raw.regex.and_then(|regex| self.pattern(&regex)),
+            regex: self.whole_pattern(raw.regex),
             columns: self
                 .at_least_one(raw.columns)
                 .unwrap_or(TEXT_COLUMNS_DEFAULT),
@@ -172,7 +190,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn int_kind(&mut self, raw: RawIntParameter) -> ParameterKind {
+    fn int_kind(&mut self, raw: &RawIntParameter) -> ParameterKind {
         if let (Some(min), Some(max)) = (&raw.min, &raw.max)
             && min.value > max.value
         {
@@ -181,8 +199,8 @@ impl Checker<'_, '_> {
                 .related(min.span, "`min` is here");
         }
         ParameterKind::Int {
-            min: value(raw.min),
-            max: value(raw.max),
+            min: raw.min.map(|min| min.value),
+            max: raw.max.map(|max| max.value),
         }
     }
 
@@ -230,6 +248,36 @@ impl Checker<'_, '_> {
     }
 }
 
+/// Names that the fields of a form are sent under, with their places; fixed fields have none.
+struct FieldNames(BTreeMap<String, Option<Span>>);
+
+impl FieldNames {
+    /// Those that every form has, and those of its codebases.
+    fn fixed(codebases: &[ForceCodebase]) -> Self {
+        let about = ["username", "reason", "owner", "priority", "builderid"].map(str::to_owned);
+        let stamps = codebases.iter().flat_map(|codebase| {
+            ["branch", "revision", "repository", "project"]
+                .map(|field| join(&codebase.codebase, field))
+        });
+        Self(
+            about
+                .into_iter()
+                .chain(stamps)
+                .map(|name| (name, None))
+                .collect(),
+        )
+    }
+}
+
+/// A field's name in a group's, as Buildbot's clients send it.
+fn join(group: &str, name: &str) -> String {
+    match (group.is_empty(), name.is_empty()) {
+        (true, _) => name.to_owned(),
+        (false, true) => group.to_owned(),
+        (false, false) => format!("{group}_{name}"),
+    }
+}
+
 /// Why a value does not fit a field.
 struct Misfit {
     message: String,
@@ -270,11 +318,17 @@ fn fits(kind: &ParameterKind, value: &Value) -> Result<(), Misfit> {
     }
 }
 
-fn fits_text(regex: Option<&Pattern>, value: &Value) -> Result<(), Misfit> {
-    match (value.as_str(), regex) {
-        (None, _) => misfit("expected a string"),
-        (Some(text), Some(regex)) if !text.is_empty() && !regex.matches_start(text) => {
-            misfit(format!("it does not match `{}`", regex.as_str()))
+fn fits_text(regex: Option<&String>, value: &Value) -> Result<(), Misfit> {
+    let Some(text) = value.as_str() else {
+        return misfit("expected a string");
+    };
+    // A field may be empty unless it is required, whatever its expression says.
+    let whole = regex
+        .filter(|_| !text.is_empty())
+        .and_then(|regex| Pattern::new(&format!("(?:{regex})$")).ok());
+    match (whole, regex) {
+        (Some(whole), Some(regex)) if !whole.matches_start(text) => {
+            misfit(format!("it does not match `{regex}`"))
         }
         _ => Ok(()),
     }

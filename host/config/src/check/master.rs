@@ -44,15 +44,15 @@ impl Checker<'_, '_> {
             admin: value(raw.admin),
             links,
             database_url: self.database_url(raw.database_url),
-            object_dir: self.path_or(value(raw.object_dir), MasterConfig::OBJECT_DIR_DEFAULT),
-            plugin_dir: self.path_or(value(raw.plugin_dir), MasterConfig::PLUGIN_DIR_DEFAULT),
+            object_dir: self.path_or(raw.object_dir.as_ref(), MasterConfig::OBJECT_DIR_DEFAULT),
+            plugin_dir: self.path_or(raw.plugin_dir.as_ref(), MasterConfig::PLUGIN_DIR_DEFAULT),
             drain_timeout: value(raw.drain_timeout)
                 .map_or(MasterConfig::DRAIN_TIMEOUT_DEFAULT, |duration| duration.0),
-            limits: self.limits(value(raw.limits).unwrap_or_default()),
+            limits: self.limits(&value(raw.limits).unwrap_or_default()),
         }
     }
 
-    fn limits(&mut self, raw: RawLimits) -> LimitsConfig {
+    fn limits(&mut self, raw: &RawLimits) -> LimitsConfig {
         let default = LimitsConfig::default();
         let mut size = |size: Option<At<crate::decode::ByteSize>>, min: u64, default: u64| {
             let Some(size) = size else { return default };
@@ -122,8 +122,8 @@ impl Checker<'_, '_> {
         self.report.sources().base_dir().join(path)
     }
 
-    fn path_or(&self, path: Option<String>, default: &str) -> PathBuf {
-        self.path(path.as_deref().unwrap_or(default))
+    fn path_or(&self, path: Option<&At<String>>, default: &str) -> PathBuf {
+        self.path(path.map_or(default, |path| &path.value))
     }
 
     pub(super) fn lock(&mut self, raw: RawLock) -> Option<LockSpec> {

@@ -18,8 +18,8 @@ const ABSENT: &str = "";
 impl Checker<'_, '_> {
     pub(super) fn scheduler(&mut self, raw: At<RawScheduler>) -> Option<SchedulerConfig> {
         match raw.value {
-            RawScheduler::SingleBranch(scheduler) => self.single_branch(scheduler),
-            RawScheduler::Force(scheduler) => self.force(scheduler),
+            RawScheduler::SingleBranch(scheduler) => self.single_branch(*scheduler),
+            RawScheduler::Force(scheduler) => self.force(*scheduler),
         }
     }
 

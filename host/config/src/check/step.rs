@@ -228,14 +228,15 @@ impl Checker<'_, '_> {
                         .or_else(|| parameters_help(step_type, &known))
                 });
             }
-            Fault::MissingKey(key) => {
+            Fault::MissingKey(keys) => {
+                let wanted = keys.join("` or `");
                 let message = match problem.path.is_empty() {
-                    true => format!("step type `{step_type}` needs `{key}`"),
-                    false => format!("`{key}` is missing"),
+                    true => format!("step type `{step_type}` needs `{wanted}`"),
+                    false => format!("`{wanted}` is missing"),
                 };
                 self.report
                     .at(place.span, message)
-                    .help(format!("add `{key} = ...`"));
+                    .help(format!("add `{} = ...`", keys.join(" = ...` or `")));
             }
             Fault::UnknownWord { found, known } => {
                 self.report

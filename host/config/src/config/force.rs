@@ -1,7 +1,6 @@
 //! The force scheduler: a form that starts builds.
 
 use serde_json::Value;
-use toolpost_core::filter::Pattern;
 
 /// `use = "force"`.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,13 +71,13 @@ pub struct ForceParameter {
 pub enum ParameterKind {
     /// One line of text.
     String {
-        /// Has to match at the start of the value.
-        regex: Option<Pattern>,
+        /// A regular expression that the whole value has to match.
+        regex: Option<String>,
     },
     /// Several lines of text.
     Text {
-        /// Has to match at the start of the value.
-        regex: Option<Pattern>,
+        /// A regular expression that the whole value has to match.
+        regex: Option<String>,
         /// Width of the field, characters.
         columns: u32,
         /// Height of the field, lines.

@@ -15,6 +15,12 @@ use crate::tree::{At, Kind, Node};
 /// A longer duration is a slip: nothing here waits for years.
 const DURATION_S_MAX: u64 = 10 * 366 * 24 * 3600;
 
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: Node, report: &mut Report<'_>) -> Option<Self> {
+        T::decode(node, report).map(Self::new)
+    }
+}
+
 impl Decode for String {
     fn decode(node: Node, report: &mut Report<'_>) -> Option<Self> {
         match node.kind {
@@ -243,6 +249,13 @@ impl<T: Decode> Decode for Vec<At<T>> {
                 report
                     .at(node.span, "expected an array of tables, found one table")
                     .help("write its name in two brackets: [[name]]");
+                None
+            }
+            Kind::String(_) => {
+                let written = report.sources().text(node.span).to_owned();
+                report
+                    .at(node.span, "expected an array, found a string")
+                    .help(format!("put it in brackets: [{written}]"));
                 None
             }
             _ => expected(&node, "an array", report),

@@ -48,7 +48,7 @@ pub(crate) fn expect_table(node: Node, what: &str, report: &mut Report<'_>) -> O
                     span,
                     format!("expected one table for {what}, found several"),
                 )
-                .help("write it once, as [key], not as [[key]]");
+                .help("write it once, with its name in single brackets");
             None
         }
         kind => expected(&Node { kind, span }, &format!("a table for {what}"), report),

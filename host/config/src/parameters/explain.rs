@@ -5,6 +5,7 @@ use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
 use super::{Fault, ParameterProblem};
+use crate::suggest;
 use crate::template::{self, Becomes};
 
 /// Values are quoted up to this length.
@@ -66,7 +67,7 @@ fn explain_one(schema: &Value, error: &ValidationError<'_>, problems: &mut Vec<P
                 });
             }
         }
-        Kind::Required { property } => add(Fault::MissingKey(plain(property))),
+        Kind::Required { property } => add(Fault::MissingKey(vec![plain(property)])),
         Kind::Type { kind } => add(wrong_type(&types(kind), error.instance())),
         Kind::Enum { options } => add(not_listed(options, error.instance())),
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
@@ -76,7 +77,7 @@ fn explain_one(schema: &Value, error: &ValidationError<'_>, problems: &mut Vec<P
     }
 }
 
-/// No branch fits: speaks of the one that was most likely meant.
+/// No branch fits: speaks of what all of them want, or of the one that was most likely meant.
 fn explain_branches(
     schema: &Value,
     error: &ValidationError<'_>,
@@ -84,36 +85,75 @@ fn explain_branches(
     problems: &mut Vec<ParameterProblem>,
 ) {
     let path = path_of(error);
-    let mut wanted = Vec::new();
-    let mut likely: Option<(usize, &[ValidationError<'static>])> = None;
-    for branch in branches {
-        let mistyped = branch.iter().find_map(|inner| match inner.kind() {
+    if let Some(fault) = same_in_all(error, branches) {
+        problems.push(ParameterProblem { path, fault });
+        return;
+    }
+    let mistyped = |branch: &[ValidationError<'static>]| {
+        branch.iter().find_map(|inner| match inner.kind() {
             ValidationErrorKind::Type { kind } if path_of(inner) == path => Some(types(kind)),
             _ => None,
-        });
-        if let Some(types) = mistyped {
-            wanted.extend(types);
-            continue;
-        }
-        let unlikely = branch
+        })
+    };
+    let likely = branches
+        .iter()
+        .filter(|branch| mistyped(branch).is_none())
+        .min_by_key(|branch| unlikeliness(branch));
+    let Some(likely) = likely else {
+        let wanted: Vec<JsonType> = branches
             .iter()
-            .filter(|inner| matches!(inner.kind(), ValidationErrorKind::Constant { .. }))
-            .count();
-        let score = unlikely * 1000 + branch.len();
-        if likely.is_none_or(|(best, _)| score < best) {
-            likely = Some((score, branch));
+            .filter_map(|b| mistyped(b))
+            .flatten()
+            .collect();
+        let fault = wrong_type(&wanted, error.instance());
+        problems.push(ParameterProblem { path, fault });
+        return;
+    };
+    for inner in likely.iter().filter(|inner| !passes_as_template(inner)) {
+        explain_one(schema, inner, problems);
+    }
+}
+
+/// A branch with another constant (the tag of a variant) is another variant; of the others the one with
+/// the fewest errors was meant.
+fn unlikeliness(branch: &[ValidationError<'static>]) -> (usize, usize) {
+    let constants = branch
+        .iter()
+        .filter(|inner| matches!(inner.kind(), ValidationErrorKind::Constant { .. }))
+        .count();
+    (constants, branch.len())
+}
+
+/// Branches that are each one word, as schemas of enumerations are, or that each want one more key.
+fn same_in_all(
+    error: &ValidationError<'_>,
+    branches: &[Vec<ValidationError<'static>>],
+) -> Option<Fault> {
+    let path = path_of(error);
+    let mut words = Vec::new();
+    let mut keys = Vec::new();
+    for branch in branches {
+        let [only] = branch.as_slice() else {
+            return None;
+        };
+        if path_of(only) != path {
+            return None;
+        }
+        match only.kind() {
+            ValidationErrorKind::Constant { expected_value } => {
+                words.push(expected_value.as_ref().clone());
+            }
+            ValidationErrorKind::Enum { options } => {
+                words.extend(options.as_array().into_iter().flatten().cloned());
+            }
+            ValidationErrorKind::Required { property } => keys.push(plain(property)),
+            _ => return None,
         }
     }
-    match likely {
-        Some((_, branch)) => {
-            for inner in branch.iter().filter(|inner| !passes_as_template(inner)) {
-                explain_one(schema, inner, problems);
-            }
-        }
-        None => problems.push(ParameterProblem {
-            path,
-            fault: wrong_type(&wanted, error.instance()),
-        }),
+    match (words.is_empty(), keys.is_empty()) {
+        (false, true) => Some(not_listed(&Value::Array(words), error.instance())),
+        (true, false) => Some(Fault::MissingKey(keys)),
+        _ => None,
     }
 }
 
@@ -186,7 +226,11 @@ fn not_listed(options: &Value, found: &Value) -> Fault {
             found: found.clone(),
             known,
         },
-        _ => Fault::Other(format!("expected one of {}", known.join(", "))),
+        other => Fault::Other(format!(
+            "expected one of {}, found {}",
+            suggest::list(known.iter().map(String::as_str)),
+            describe(other)
+        )),
     }
 }
 

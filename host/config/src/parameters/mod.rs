@@ -54,8 +54,8 @@ pub enum Fault {
         /// Keys that mean something, for suggestions.
         known: Vec<String>,
     },
-    /// It lacks a key.
-    MissingKey(String),
+    /// It lacks a key: one of these, if there are several.
+    MissingKey(Vec<String>),
     /// It is not one of some words.
     UnknownWord {
         /// What it is.
@@ -81,7 +81,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownKey { key, .. } => write!(f, "unknown parameter `{key}`"),
-            Self::MissingKey(key) => write!(f, "`{key}` is missing"),
+            Self::MissingKey(keys) => write!(f, "`{}` is missing", keys.join("` or `")),
             Self::UnknownWord { found, .. } => write!(f, "`{found}` is not known here"),
             Self::Other(message) => f.write_str(message),
         }

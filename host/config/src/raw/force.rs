@@ -163,7 +163,7 @@ macro_rules! raw_parameter {
 raw_parameter! {
     /// One line of text.
     RawStringParameter("a string parameter") {
-        /// This regular expression has to match at the start of the value; end with $ to match all of it.
+        /// The whole value has to match this regular expression.
         regex ? String,
     }
 }
@@ -171,7 +171,7 @@ raw_parameter! {
 raw_parameter! {
     /// Several lines of text.
     RawTextParameter("a text parameter") {
-        /// This regular expression has to match at the start of the value; end with $ to match all of it.
+        /// The whole value has to match this regular expression.
         regex ? String,
         /// Width of the field, characters. Default: 80.
         columns ? u32,

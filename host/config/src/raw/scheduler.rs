@@ -14,8 +14,8 @@ use crate::tree::{At, Kind, Node};
 raw_choice! {
     /// When what is built.
     RawScheduler("a scheduler") by "use" {
-        "single-branch" => SingleBranch(RawSingleBranch),
-        "force" => Force(RawForce),
+        "single-branch" => SingleBranch(Box<RawSingleBranch>),
+        "force" => Force(Box<RawForce>),
     }
 }
 

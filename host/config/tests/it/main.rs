@@ -1,0 +1,13 @@
+//! What a person writes and what they are told about it.
+
+mod catalog;
+mod files;
+mod good;
+mod plan;
+mod problems_builders;
+mod problems_master;
+mod problems_parameters;
+mod problems_schedulers;
+mod problems_text;
+mod robustness;
+mod schema;

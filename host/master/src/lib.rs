@@ -1,1 +1,48 @@
-//! master.
+//! The engine room: takes changes in, decides which builds run where, runs them and records what came of it.
+//!
+//! [`Master::start`] brings it to life; a [`MasterHandle`] is how the rest of the process talks to it.
+//!
+//! * The truth is in the store. Every actor reads it anew when it is woken, by an event of the bus or by a
+//!   timer, and may do its work twice; a lost event costs a delay, never a build.
+//! * Decisions are made in `toolpost-core` and the store refuses what would break the records; here are only the
+//!   loops and tasks that feed the one and obey the other.
+//! * Nothing here runs on the master what belongs on a worker. The one exception is the git poller, which
+//!   asks repositories for their heads.
+//! * Time comes from a [`Clock`].
+
+mod actor;
+mod apply;
+mod build;
+mod builds;
+mod clock;
+mod control;
+mod distributor;
+mod engine;
+mod error;
+mod force;
+mod handle;
+mod launch;
+mod locks;
+mod poller;
+mod properties;
+mod reload;
+mod scheduler;
+mod start;
+mod status;
+mod steps;
+mod stop;
+mod uses;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{ApplyError, ControlError, ForceError, StartError};
+pub use force::{FieldKind, ForceForm, FormField};
+pub use handle::{ForceRequest, MasterHandle};
+pub use start::{Master, MasterDeps};
+pub use status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted};
+pub use steps::NativeCatalog;
+pub use uses::RunningUses;
+pub use worker::{LinkCommand, LinkControl, LinkError, LinkFiles, LocalWorkerLink, WorkerLink};

@@ -1,0 +1,327 @@
+//! Makes a checked configuration the running one: all of it, or, on an error, nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use toolpost_config::config::{
+    ChangeSourceConfig, ChangeSourceKind, SchedulerConfig, SchedulerKind,
+};
+use toolpost_config::plan::Action;
+use toolpost_config::{Config, Plan, diff};
+use toolpost_core::{BuilderId, Event, SchedulerId};
+use toolpost_store::{
+    ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, StoreError,
+};
+use tracing::{info, warn};
+
+use crate::actor::Actor;
+use crate::engine::{Engine, Running};
+use crate::error::ApplyError;
+use crate::poller::{PollerActor, PollerHandle};
+use crate::scheduler::{self, SingleBranchActor};
+use crate::status::{PollerStatus, SchedulerStatus};
+use crate::stop::Phase;
+use crate::worker::Workers;
+
+/// The actors that the running configuration asks for.
+#[derive(Default)]
+pub(crate) struct Actors {
+    schedulers: BTreeMap<String, SchedulerSlot>,
+    pollers: BTreeMap<String, PollerSlot>,
+}
+
+struct SchedulerSlot {
+    config: Arc<SchedulerConfig>,
+    builders: Vec<BuilderId>,
+    status: Arc<Mutex<SchedulerStatus>>,
+    actor: Actor,
+}
+
+struct PollerSlot {
+    config: Arc<ChangeSourceConfig>,
+    handle: PollerHandle,
+    actor: Actor,
+}
+
+impl Engine {
+    /// Makes `config` the running configuration. Running builds go on with the builder that they started with.
+    pub(crate) async fn apply(&self, config: Config) -> Result<Plan, ApplyError> {
+        let mut actors = self.actors.lock().await;
+        if *self.phase.borrow() == Phase::Stopping {
+            return Err(ApplyError::Stopping);
+        }
+        let before = self.running();
+        let plan = diff(&before.config, &config);
+        let config = Arc::new(config);
+        // What can fail comes first, and changes nothing that runs.
+        let workers = self.workers.open(&config).await?;
+        let ids = match self.prepare(&config).await {
+            Ok(ids) => ids,
+            Err(error) => {
+                self.name_again(&before.config).await;
+                return Err(error.into());
+            }
+        };
+        self.connect(&workers, &ids).await?;
+        // From here on nothing fails.
+        self.locks
+            .configure(config.locks.values().map(|lock| lock.as_ref().clone()));
+        let replaced = self.workers.replace(workers);
+        self.set_running(Running::new(Arc::clone(&config), ids.clone()));
+        self.uses.set(Arc::clone(&config));
+        self.disconnect(&replaced, &before, &ids).await;
+        self.reconcile_schedulers(&mut actors, &config, &ids).await;
+        self.reconcile_pollers(&mut actors, &config).await;
+        self.show(&actors);
+        self.note_applied(&plan);
+        self.distribute.notify_one();
+        self.bus.publish(&[Event::Configuration]);
+        Ok(plan)
+    }
+
+    /// Makes the names known to the store, and every new scheduler a state before the first change that it
+    /// is to see.
+    async fn prepare(&self, config: &Config) -> Result<ConfiguredIds, StoreError> {
+        let now = self.clock.now();
+        let ids = self
+            .store
+            .sync_configuration(self.master_id, names(config), now)
+            .await?;
+        for (name, scheduler) in &config.schedulers {
+            if let (SchedulerKind::SingleBranch(_), Some(id)) =
+                (&scheduler.kind, ids.schedulers.get(name))
+            {
+                scheduler::prepare(&self.store, self.master_id, *id, now).await?;
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Puts the names of the configuration that goes on back in the store.
+    async fn name_again(&self, config: &Config) {
+        let now = self.clock.now();
+        let named = self
+            .store
+            .sync_configuration(self.master_id, names(config), now)
+            .await;
+        if let Err(error) = named {
+            warn!("the names of the running configuration were not stored again: {error}");
+        }
+    }
+
+    async fn connect(&self, workers: &Workers, ids: &ConfiguredIds) -> Result<(), StoreError> {
+        for (name, worker) in workers {
+            if let Some(id) = ids.workers.get(name) {
+                let info = Some(worker.link.info());
+                let now = self.clock.now();
+                self.store
+                    .set_worker_connected(*id, self.master_id, true, info, now)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that workers are gone that no configuration names any more.
+    async fn disconnect(&self, replaced: &Workers, before: &Running, ids: &ConfiguredIds) {
+        for name in replaced
+            .keys()
+            .filter(|name| !ids.workers.contains_key(*name))
+        {
+            let Some(id) = before.ids.workers.get(name) else {
+                continue;
+            };
+            let now = self.clock.now();
+            let told = self
+                .store
+                .set_worker_connected(*id, self.master_id, false, None, now)
+                .await;
+            if let Err(error) = told {
+                warn!(worker.name = %name, "worker `{name}` is gone, which was not stored: {error}");
+            }
+        }
+    }
+
+    async fn reconcile_schedulers(
+        &self,
+        actors: &mut Actors,
+        config: &Config,
+        ids: &ConfiguredIds,
+    ) {
+        let mut kept = BTreeMap::new();
+        for (name, scheduler) in &config.schedulers {
+            let (SchedulerKind::SingleBranch(single), Some(id)) =
+                (&scheduler.kind, ids.schedulers.get(name))
+            else {
+                continue;
+            };
+            let builders: Vec<BuilderId> = scheduler
+                .builders
+                .iter()
+                .filter_map(|builder| ids.builders.get(builder).copied())
+                .collect();
+            let former = actors.schedulers.remove(name);
+            let slot = match former {
+                Some(slot) if slot.config == *scheduler && slot.builders == builders => slot,
+                former => {
+                    if let Some(former) = former {
+                        former.actor.stop().await;
+                    }
+                    self.start_scheduler(scheduler, Arc::new((**single).clone()), *id, builders)
+                }
+            };
+            kept.insert(name.clone(), slot);
+        }
+        for (_, gone) in std::mem::replace(&mut actors.schedulers, kept) {
+            gone.actor.stop().await;
+        }
+    }
+
+    fn start_scheduler(
+        &self,
+        scheduler: &Arc<SchedulerConfig>,
+        config: Arc<toolpost_config::config::SingleBranchConfig>,
+        id: SchedulerId,
+        builders: Vec<BuilderId>,
+    ) -> SchedulerSlot {
+        let name = scheduler.name.clone();
+        let status = Arc::new(Mutex::new(SchedulerStatus::new(&name)));
+        let body = SingleBranchActor {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            clock: Arc::clone(&self.clock),
+            master: self.master_id,
+            id,
+            scheduler: Arc::clone(scheduler),
+            config,
+            builders: builders.clone(),
+            status: Arc::clone(&status),
+        };
+        SchedulerSlot {
+            config: Arc::clone(scheduler),
+            builders,
+            status,
+            actor: Actor::spawn(format!("scheduler `{name}`"), move || body.clone().run()),
+        }
+    }
+
+    async fn reconcile_pollers(&self, actors: &mut Actors, config: &Config) {
+        let mut kept = BTreeMap::new();
+        for (name, source) in &config.change_sources {
+            let former = actors.pollers.remove(name);
+            let slot = match former {
+                Some(slot) if slot.config == *source => slot,
+                former => {
+                    if let Some(former) = former {
+                        former.actor.stop().await;
+                    }
+                    self.start_poller(source)
+                }
+            };
+            kept.insert(name.clone(), slot);
+        }
+        for (_, gone) in std::mem::replace(&mut actors.pollers, kept) {
+            gone.actor.stop().await;
+        }
+    }
+
+    fn start_poller(&self, source: &Arc<ChangeSourceConfig>) -> PollerSlot {
+        let ChangeSourceKind::GitPoller(git) = &source.kind;
+        let handle = PollerHandle::new(PollerStatus::new(&source.name, git));
+        let body = PollerActor {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            source: Arc::clone(source),
+            git: Arc::new(git.clone()),
+            cache_dir: self.poller_dir(),
+            handle: handle.clone(),
+        };
+        let name = format!("change source `{}`", source.name);
+        PollerSlot {
+            config: Arc::clone(source),
+            handle,
+            actor: Actor::spawn(name, move || body.clone().run()),
+        }
+    }
+
+    /// Lets the pages see the actors.
+    fn show(&self, actors: &Actors) {
+        let mut boards = self.boards();
+        boards.pollers = actors
+            .pollers
+            .values()
+            .map(|slot| slot.handle.clone())
+            .collect();
+        boards.schedulers = actors
+            .schedulers
+            .values()
+            .map(|slot| Arc::clone(&slot.status))
+            .collect();
+    }
+
+    fn note_applied(&self, plan: &Plan) {
+        let now = self.clock.now();
+        let mut status = self.configuration();
+        status.applied_at = now;
+        status.checked_at = now;
+        status.problems.clear();
+        for text in needs_restart(plan) {
+            if !status.needs_restart.contains(&text) {
+                status.needs_restart.push(text);
+            }
+        }
+        status.plan = plan.clone();
+        info!("configuration applied: {} changes", plan.items.len());
+    }
+
+    /// Ends every scheduler and poller.
+    pub(crate) async fn stop_actors(&self) {
+        let mut actors = self.actors.lock().await;
+        let Actors {
+            schedulers,
+            pollers,
+        } = std::mem::take(&mut *actors);
+        for (_, slot) in pollers {
+            slot.actor.stop().await;
+        }
+        for (_, slot) in schedulers {
+            slot.actor.stop().await;
+        }
+    }
+}
+
+/// Settings of the plan that only a restart brings.
+fn needs_restart(plan: &Plan) -> Vec<String> {
+    let changes = plan.items.iter().filter_map(|item| match &item.action {
+        Action::Changed(fields) => Some(fields),
+        Action::Added | Action::Removed => None,
+    });
+    changes
+        .flatten()
+        .filter(|change| change.needs_restart)
+        .map(|change| format!("master.{}", change.field))
+        .collect()
+}
+
+fn names(config: &Config) -> ConfiguredNames {
+    let workers = config.workers.keys().map(|worker| ConfiguredWorker {
+        name: worker.clone(),
+        builders: config
+            .builders
+            .values()
+            .filter(|builder| builder.workers.contains(worker))
+            .map(|builder| builder.name.clone())
+            .collect(),
+    });
+    let builders = config.builders.values().map(|builder| ConfiguredBuilder {
+        name: builder.name.clone(),
+        description: builder.description.clone(),
+        tags: builder.tags.clone(),
+    });
+    ConfiguredNames {
+        builders: builders.collect(),
+        workers: workers.collect(),
+        schedulers: config.schedulers.keys().cloned().collect(),
+        change_sources: config.change_sources.keys().cloned().collect(),
+    }
+}

@@ -1,0 +1,257 @@
+//! Runs one command of a step: output to the log as it comes, interruption when the step is cancelled.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use toolpost_core::Results;
+use toolpost_core::step::CutShort;
+use toolpost_store::LogStream;
+use toolpost_worker::{
+    CommandSpec, EnvValue, Exit, Invocation, Output, OutputStream, StartError, Status, StopCause,
+};
+
+use super::logs::StepLog;
+use super::outcome::{Fault, StepEnd};
+use crate::steps::params::{Command, Environment, EnvironmentEntry};
+use crate::worker::{LinkCommand, LinkError, WorkerLink};
+
+/// Buildbot's limit for a silent command.
+pub(crate) const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1_200);
+
+/// What becomes of a command's output.
+pub(crate) struct OutputPlan<'a> {
+    /// Where it is logged.
+    pub(crate) log: Option<&'a StepLog>,
+    /// Whether standard output is logged.
+    pub(crate) log_stdout: bool,
+    /// Whether standard error is logged.
+    pub(crate) log_stderr: bool,
+    /// Whether the log says what runs and how it ended.
+    pub(crate) headers: bool,
+    /// So many bytes of each stream are kept: the first of standard output, the last of standard error.
+    pub(crate) keep_bytes_max: usize,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// Runs a command to its end. Cancelling interrupts it; the end is still waited for.
+pub(crate) async fn run(
+    worker: &dyn WorkerLink,
+    spec: CommandSpec,
+    plan: OutputPlan<'_>,
+    cancel: &CancellationToken,
+) -> Result<Ended, Fault> {
+    let starting = worker.start(spec);
+    let mut command = tokio::select! {
+        started = starting => started.map_err(|error| start_fault(&error))?,
+        () = cancel.cancelled() => return Err(Fault::Cancelled),
+    };
+    if let (Some(log), true) = (plan.log, plan.headers) {
+        log.header(command.header().trim_end()).await;
+    }
+    let mut kept = Kept::new(plan.keep_bytes_max);
+    pump(command.as_mut(), &plan, &mut kept, cancel).await?;
+    let exit = command.exit().await;
+    if let (Some(log), true) = (plan.log, plan.headers) {
+        log.header(&exit.to_string()).await;
+    }
+    if cancel.is_cancelled() {
+        return Err(Fault::Cancelled);
+    }
+    if exit.cause == Some(StopCause::Shutdown) {
+        return Err(Fault::WorkerLost("it is shutting down".into()));
+    }
+    if exit.status == Status::Lost {
+        return Err(Fault::Exception(
+            "the command did not end, not even by SIGKILL".into(),
+        ));
+    }
+    Ok(Ended {
+        exit,
+        stdout: kept.stdout,
+        stderr: kept.stderr,
+    })
+}
+
+async fn pump(
+    command: &mut dyn LinkCommand,
+    plan: &OutputPlan<'_>,
+    kept: &mut Kept,
+    cancel: &CancellationToken,
+) -> Result<(), Fault> {
+    let control = command.control();
+    let mut interrupted = false;
+    loop {
+        let output = tokio::select! {
+            output = command.next() => output,
+            () = cancel.cancelled(), if !interrupted => {
+                interrupted = true;
+                control.interrupt();
+                continue;
+            }
+        };
+        let Some(Output { stream, bytes }) = output else {
+            return Ok(());
+        };
+        kept.take(stream, &bytes);
+        let (wanted, letter) = match stream {
+            OutputStream::Stdout => (plan.log_stdout, LogStream::Output),
+            OutputStream::Stderr => (plan.log_stderr, LogStream::Error),
+        };
+        if let (Some(log), true) = (plan.log, wanted) {
+            log.append(letter, &bytes).await?;
+        }
+    }
+}
+
+/// The ends of output that a step looks at.
+struct Kept {
+    bytes_max: usize,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Kept {
+    fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, stream: OutputStream, bytes: &Bytes) {
+        match stream {
+            OutputStream::Stdout => {
+                let room = self.bytes_max - self.stdout.len();
+                self.stdout
+                    .extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
+            OutputStream::Stderr => {
+                let tail = &bytes[bytes.len().saturating_sub(self.bytes_max)..];
+                let excess = (self.stderr.len() + tail.len()).saturating_sub(self.bytes_max);
+                self.stderr.drain(..excess.min(self.stderr.len()));
+                self.stderr.extend_from_slice(tail);
+            }
+        }
+    }
+}
+
+fn start_fault(error: &LinkError) -> Fault {
+    match error {
+        LinkError::Start(StartError::NotFound { .. } | StartError::NoSuchFile { .. }) => {
+            Fault::NoProgram(error.to_string())
+        }
+        LinkError::Start(error) => Fault::Failed(error.to_string()),
+        LinkError::Lost(reason) => Fault::WorkerLost(reason.clone()),
+    }
+}
+
+/// What a command's end makes of a step whose only work it was.
+pub(crate) fn step_end(
+    exit: &Exit,
+    summary: String,
+    decode: impl FnOnce(i64) -> Results,
+) -> StepEnd {
+    let (results, cut_short, detail) = match (exit.cause, exit.status) {
+        (Some(StopCause::IdleTimeout(_) | StopCause::TotalTimeout(_)), _) => {
+            (Results::Failure, Some(CutShort::TimedOut), None)
+        }
+        (_, Status::Code(code)) => (decode(i64::from(code)), None, None),
+        (_, status) => (Results::Failure, None, Some(status.to_string())),
+    };
+    let summary = match detail {
+        Some(detail) => format!("{summary}: {detail}"),
+        None => summary,
+    };
+    StepEnd {
+        results,
+        summary: Some(summary),
+        cut_short,
+    }
+}
+
+/// How a command of the configuration is called.
+pub(crate) fn invocation(command: &Command) -> Invocation {
+    match command {
+        Command::Shell(line) => Invocation::Shell(line.clone()),
+        Command::Arguments(words) => Invocation::Argv(words.clone()),
+    }
+}
+
+/// Changes to the environment as the worker takes them.
+pub(crate) fn environment(env: &Environment) -> impl Iterator<Item = (String, EnvValue)> + use<'_> {
+    env.iter().map(|(name, entry)| {
+        let value = match entry {
+            EnvironmentEntry::Set(value) => EnvValue::Set(value.clone()),
+            EnvironmentEntry::Unset(_) => EnvValue::Unset,
+        };
+        (name.clone(), value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_of_stdout_and_the_end_of_stderr_are_kept() {
+        let mut kept = Kept::new(5);
+        for part in ["abc", "def", "g"] {
+            kept.take(OutputStream::Stdout, &Bytes::from(part));
+            kept.take(OutputStream::Stderr, &Bytes::from(part));
+        }
+        assert_eq!(
+            (&kept.stdout[..], &kept.stderr[..]),
+            (&b"abcde"[..], &b"cdefg"[..])
+        );
+        kept.take(OutputStream::Stderr, &Bytes::from("0123456789"));
+        assert_eq!(kept.stderr, b"56789");
+    }
+
+    #[test]
+    fn the_end_of_a_command_is_told_in_the_steps_words() {
+        let end = |status, cause| {
+            let exit = Exit {
+                status,
+                cause,
+                elapsed: Duration::from_secs(1),
+                pipes_left_open: false,
+            };
+            let end = step_end(&exit, "'make'".into(), |code| match code {
+                0 => Results::Success,
+                _ => Results::Warnings,
+            });
+            (end.results, end.summary.unwrap(), end.cut_short)
+        };
+        assert_eq!(
+            end(Status::Code(0), None),
+            (Results::Success, "'make'".into(), None)
+        );
+        assert_eq!(end(Status::Code(3), None).0, Results::Warnings);
+        let segv = Status::Signal {
+            number: 11,
+            core_dumped: false,
+        };
+        assert_eq!(
+            end(segv, None),
+            (
+                Results::Failure,
+                "'make': killed by SIGSEGV (signal 11)".into(),
+                None
+            )
+        );
+        let idle = Some(StopCause::IdleTimeout(Duration::from_secs(1)));
+        assert_eq!(
+            end(segv, idle),
+            (Results::Failure, "'make'".into(), Some(CutShort::TimedOut))
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! What the steps of one build share, and what one step has of its own.
+
+use std::path::{Component, Path};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use toolpost_config::config::{BuilderConfig, StepConfig};
+use toolpost_core::model::{Build, SourceStampSpec};
+use toolpost_core::template::{BuildScope, Scope, WorkerScope};
+use toolpost_core::{Properties, StepId};
+use toolpost_store::{Store, StoreError};
+use toolpost_worker::{CommandSpec, Invocation};
+use tracing::warn;
+
+use super::command::{self, Ended, OutputPlan};
+use super::logs::StepLogs;
+use super::outcome::Fault;
+use super::render::RenderedStep;
+use crate::clock::Clock;
+use crate::properties::{GOT_REVISION, source_scopes};
+use crate::worker::{LinkFiles, WorkerLink};
+
+/// One running build.
+pub(crate) struct BuildContext {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) build: Build,
+    pub(crate) builder: Arc<BuilderConfig>,
+    pub(crate) worker_name: String,
+    pub(crate) worker: Arc<dyn WorkerLink>,
+    pub(crate) reason: String,
+    pub(crate) sources: Vec<SourceStampSpec>,
+    /// Page of the build.
+    pub(crate) url: String,
+    properties: Mutex<Properties>,
+}
+
+/// What a build context is made of, beside its properties.
+pub(crate) struct BuildParts {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) build: Build,
+    pub(crate) builder: Arc<BuilderConfig>,
+    pub(crate) worker_name: String,
+    pub(crate) worker: Arc<dyn WorkerLink>,
+    pub(crate) reason: String,
+    pub(crate) sources: Vec<SourceStampSpec>,
+    pub(crate) url: String,
+}
+
+impl BuildContext {
+    pub(crate) fn new(parts: BuildParts, properties: Properties) -> Self {
+        Self {
+            store: parts.store,
+            clock: parts.clock,
+            build: parts.build,
+            builder: parts.builder,
+            worker_name: parts.worker_name,
+            worker: parts.worker,
+            reason: parts.reason,
+            sources: parts.sources,
+            url: parts.url,
+            properties: Mutex::new(properties),
+        }
+    }
+
+    /// The properties as they are now.
+    pub(crate) fn properties(&self) -> Properties {
+        self.lock_properties().clone()
+    }
+
+    /// Sets a property, here and in the store.
+    pub(crate) async fn set_property(
+        &self,
+        name: &str,
+        value: Value,
+        source: &str,
+    ) -> Result<(), StoreError> {
+        self.store
+            .set_build_property(self.build.id, name, &value, source)
+            .await?;
+        self.lock_properties().set(name, value, source);
+        Ok(())
+    }
+
+    /// Says which revision of a codebase was checked out.
+    pub(crate) async fn set_got_revision(
+        &self,
+        codebase: &str,
+        revision: &str,
+        source: &str,
+    ) -> Result<(), StoreError> {
+        let value = if codebase.is_empty() {
+            Value::from(revision)
+        } else {
+            let mut revisions = match self.lock_properties().get(GOT_REVISION) {
+                Some(Value::Object(revisions)) => revisions.clone(),
+                _ => Map::new(),
+            };
+            revisions.insert(codebase.into(), revision.into());
+            Value::Object(revisions)
+        };
+        self.set_property(GOT_REVISION, value, source).await
+    }
+
+    /// What templates can name now.
+    pub(crate) fn scope(&self) -> Scope {
+        let properties = self.lock_properties();
+        Scope::new()
+            .with_properties(&properties)
+            .with_sources(source_scopes(&self.sources, &properties))
+            .with_build(&BuildScope {
+                id: Some(self.build.id.0),
+                number: Some(self.build.number),
+                builder: self.builder.name.clone(),
+                reason: self.reason.clone(),
+                url: Some(self.url.clone()),
+            })
+            .with_worker(&WorkerScope {
+                name: self.worker_name.clone(),
+                info: self.worker.info(),
+            })
+    }
+
+    fn lock_properties(&self) -> MutexGuard<'_, Properties> {
+        self.properties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One running step.
+pub(crate) struct StepContext {
+    pub(crate) build: Arc<BuildContext>,
+    pub(crate) id: StepId,
+    /// As recorded: unique in the build.
+    pub(crate) name: String,
+    pub(crate) config: Arc<StepConfig>,
+    pub(crate) rendered: RenderedStep,
+    pub(crate) logs: StepLogs,
+    /// Cancelled when this step is to stop.
+    pub(crate) cancel: CancellationToken,
+    /// What is to be shown of it next.
+    pub(crate) text: Mutex<Option<String>>,
+}
+
+/// How long a line of output or a text may wait before everybody can see it.
+const SHOW_INTERVAL: Duration = Duration::from_millis(250);
+
+impl StepContext {
+    /// A command in the step's directory and environment, without limits.
+    pub(crate) fn command(&self, invocation: Invocation) -> CommandSpec {
+        let build_dir = &self.build.builder.build_dir;
+        let mut spec = match invocation {
+            Invocation::Argv(words) => CommandSpec::argv(build_dir, words),
+            Invocation::Shell(line) => CommandSpec::shell(build_dir, line),
+        };
+        spec.dir.clone_from(&self.rendered.workdir);
+        spec.env.clone_from(&self.rendered.env);
+        spec
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run(
+        &self,
+        spec: CommandSpec,
+        plan: OutputPlan<'_>,
+    ) -> Result<Ended, Fault> {
+        command::run(self.build.worker.as_ref(), spec, plan, &self.cancel).await
+    }
+
+    /// The files of the build.
+    pub(crate) fn files(&self) -> Arc<dyn LinkFiles> {
+        self.build.worker.files(&self.build.builder.build_dir)
+    }
+
+    /// A path of the step, relative to the build's directory.
+    pub(crate) fn path(&self, relative: &str) -> String {
+        join(&self.rendered.workdir, relative)
+    }
+
+    /// Shows what the step does now, at the next opportunity: of texts that follow each other faster than
+    /// people can read, only the last is shown.
+    pub(crate) fn show_soon(&self, text: &str) {
+        let text = self.rendered.texts.running(Some(text));
+        *self.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    /// Makes output and texts visible again and again; never returns.
+    pub(crate) async fn keep_showing(&self) {
+        loop {
+            tokio::time::sleep(SHOW_INTERVAL).await;
+            self.logs.flush().await;
+            let text = self
+                .text
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(text) = text
+                && let Err(error) = self.build.store.set_step_state(self.id, &text).await
+            {
+                warn!(step.id = %self.id, "the text of step {} was not stored: {error}", self.id);
+            }
+        }
+    }
+}
+
+/// Joins two paths of the worker. Steps back stay in the text, so that the worker refuses those that lead out.
+fn join(dir: &str, relative: &str) -> String {
+    let both = Path::new(dir).join(relative);
+    let parts = both.components().filter(|part| *part != Component::CurDir);
+    parts
+        .collect::<std::path::PathBuf>()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::join;
+
+    #[test]
+    fn paths_of_steps_are_joined() {
+        assert_eq!(join("build", "a/b"), "build/a/b");
+        assert_eq!(join("build", "./a"), "build/a");
+        assert_eq!(join("", "a"), "a");
+        assert_eq!(join("build", ""), "build");
+        assert_eq!(join("build", "../../x"), "build/../../x");
+        assert_eq!(join("build", "/etc"), "/etc");
+    }
+}

@@ -1,0 +1,132 @@
+//! The logs of one running step. Output goes in as it comes; a timer elsewhere makes it visible.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use toolpost_core::model::LogType;
+use toolpost_core::{StepId, Timestamp};
+use toolpost_store::{LogStream, LogWriter, Store, StoreError};
+use tracing::warn;
+
+/// Logs that one step may open.
+pub(crate) const LOGS_PER_STEP_MAX: usize = 64;
+
+/// Name of the log that says why a step is an exception.
+pub(crate) const ERROR_LOG: &str = "err";
+
+/// Why a log cannot be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogError {
+    #[error("log `{0}` is finished")]
+    Finished(String),
+    #[error("log `{0}` was opened with another kind")]
+    OtherKind(String),
+    #[error("a step has at most {LOGS_PER_STEP_MAX} logs")]
+    TooMany,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One open log. Cheap to clone; all clones write the same log.
+#[derive(Clone)]
+pub(crate) struct StepLog {
+    name: String,
+    kind: LogType,
+    /// `None` once it is finished.
+    writer: Arc<Mutex<Option<LogWriter>>>,
+}
+
+impl StepLog {
+    /// Appends bytes, cut anywhere. Waits while the store is slower than the source.
+    pub(crate) async fn append(&self, stream: LogStream, bytes: &[u8]) -> Result<(), LogError> {
+        match self.writer.lock().await.as_mut() {
+            Some(writer) => {
+                writer.append(stream, bytes).await;
+                Ok(())
+            }
+            None => Err(LogError::Finished(self.name.clone())),
+        }
+    }
+
+    /// Appends a line that the master says about a command.
+    pub(crate) async fn header(&self, line: &str) {
+        let line = format!("{line}\n");
+        if let Err(error) = self.append(LogStream::Header, line.as_bytes()).await {
+            warn!(log.name = %self.name, "a header line was lost: {error}");
+        }
+    }
+
+    /// Says that nothing more comes. Doing so again changes nothing.
+    pub(crate) async fn finish(&self, now: Timestamp) -> Result<(), LogError> {
+        match self.writer.lock().await.take() {
+            Some(writer) => Ok(writer.finish(now).await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn flush(&self) {
+        if let Some(writer) = self.writer.lock().await.as_mut() {
+            writer.flush().await;
+        }
+    }
+}
+
+/// All logs of one step.
+pub(crate) struct StepLogs {
+    store: Store,
+    step: StepId,
+    logs: Mutex<BTreeMap<String, StepLog>>,
+}
+
+impl StepLogs {
+    pub(crate) fn new(store: Store, step: StepId) -> Self {
+        Self {
+            store,
+            step,
+            logs: Mutex::default(),
+        }
+    }
+
+    /// The log of this name; opened if it is not there yet.
+    pub(crate) async fn open(&self, name: &str, kind: LogType) -> Result<StepLog, LogError> {
+        let mut logs = self.logs.lock().await;
+        if let Some(log) = logs.get(name) {
+            return if log.kind == kind {
+                Ok(log.clone())
+            } else {
+                Err(LogError::OtherKind(name.into()))
+            };
+        }
+        // The log that says what went wrong always has room.
+        if logs.len() >= LOGS_PER_STEP_MAX && name != ERROR_LOG {
+            return Err(LogError::TooMany);
+        }
+        let id = self.store.add_log(self.step, name, kind).await?;
+        let log = StepLog {
+            name: name.into(),
+            kind,
+            writer: Arc::new(Mutex::new(Some(self.store.log_writer(id, kind)))),
+        };
+        logs.insert(name.into(), log.clone());
+        Ok(log)
+    }
+
+    /// Makes what was written visible.
+    pub(crate) async fn flush(&self) {
+        let logs: Vec<StepLog> = self.logs.lock().await.values().cloned().collect();
+        for log in logs {
+            log.flush().await;
+        }
+    }
+
+    /// Finishes every log. What cannot be closed is told to the operator: the step goes on.
+    pub(crate) async fn finish_all(&self, now: Timestamp) {
+        let logs: Vec<StepLog> = self.logs.lock().await.values().cloned().collect();
+        for log in logs {
+            if let Err(error) = log.finish(now).await {
+                warn!(step.id = %self.step, log.name = %log.name, "log `{}` of step {} cannot be closed: {error}", log.name, self.step);
+            }
+        }
+    }
+}

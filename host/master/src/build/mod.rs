@@ -1,0 +1,15 @@
+//! Builds: from a claimed request to a result in the store.
+
+pub(crate) mod command;
+pub(crate) mod context;
+pub(crate) mod logs;
+pub(crate) mod outcome;
+pub(crate) mod plugin;
+mod plugin_host;
+mod render;
+mod runner;
+pub(crate) mod step;
+
+pub(crate) use context::{BuildContext, BuildParts, StepContext};
+pub(crate) use runner::BuildRunner;
+pub(crate) use step::StepPlan;

@@ -1,0 +1,192 @@
+//! The builds that run on this master now.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use toolpost_core::backoff::Backoff;
+use toolpost_core::step::Stop;
+use toolpost_core::{BuildId, BuilderId, RequestId, Results, Timestamp, WorkerId};
+
+/// Waits before a request runs again whose build asked for that: from the first to the longest.
+const RETRY_WAIT_MIN: Duration = Duration::from_secs(1);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// A build that runs.
+pub(crate) struct RunningBuild {
+    pub(crate) builder: BuilderId,
+    pub(crate) worker: WorkerId,
+    pub(crate) request: RequestId,
+    pub(crate) stops: mpsc::Sender<Stop>,
+}
+
+/// What runs, what ran last, and what is to wait before it runs again. Only of this process: a new one
+/// starts with nothing and loses nothing but a little fairness.
+pub(crate) struct BuildTable {
+    inner: Mutex<Inner>,
+    running: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Inner {
+    builds: HashMap<BuildId, RunningBuild>,
+    /// When a builder last got a worker.
+    served_at: HashMap<BuilderId, Timestamp>,
+    /// When a worker's last build ended.
+    idle_since: HashMap<WorkerId, Timestamp>,
+    retries: HashMap<RequestId, Retry>,
+}
+
+struct Retry {
+    backoff: Backoff,
+    not_before: Timestamp,
+}
+
+impl Default for BuildTable {
+    fn default() -> Self {
+        Self {
+            inner: Mutex::default(),
+            running: watch::Sender::new(0),
+        }
+    }
+}
+
+impl BuildTable {
+    pub(crate) fn started(&self, id: BuildId, build: RunningBuild, now: Timestamp) {
+        let mut inner = self.inner();
+        inner.served_at.insert(build.builder, now);
+        inner.builds.insert(id, build);
+        self.running.send_replace(inner.builds.len());
+    }
+
+    pub(crate) fn ended(&self, id: BuildId, results: Option<Results>, now: Timestamp) {
+        let mut inner = self.inner();
+        if let Some(build) = inner.builds.remove(&id) {
+            inner.idle_since.insert(build.worker, now);
+            if results == Some(Results::Retry) {
+                let retry = inner.retries.entry(build.request).or_insert_with(|| Retry {
+                    backoff: Backoff::new(RETRY_WAIT_MIN, RETRY_WAIT_MAX).with_jitter(0.0),
+                    not_before: now,
+                });
+                retry.not_before = now.after(retry.backoff.next_wait(0.0));
+            } else {
+                inner.retries.remove(&build.request);
+            }
+        }
+        self.running.send_replace(inner.builds.len());
+    }
+
+    /// Whether a request may run now. One whose builds keep asking to be run again waits longer each time.
+    pub(crate) fn may_run(&self, request: RequestId, now: Timestamp) -> bool {
+        let inner = self.inner();
+        inner
+            .retries
+            .get(&request)
+            .is_none_or(|retry| retry.not_before <= now)
+    }
+
+    /// When the first of the requests that wait may run.
+    pub(crate) fn next_retry_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let inner = self.inner();
+        let waiting = inner.retries.values().map(|retry| retry.not_before);
+        waiting.filter(|at| *at > now).min()
+    }
+
+    /// How many run: in all, of a builder, on a worker.
+    pub(crate) fn count(&self) -> usize {
+        *self.running.borrow()
+    }
+
+    /// Builds by builder and by worker.
+    pub(crate) fn load(&self) -> Load {
+        let inner = self.inner();
+        let mut load = Load {
+            served_at: inner.served_at.clone(),
+            idle_since: inner.idle_since.clone(),
+            ..Load::default()
+        };
+        for build in inner.builds.values() {
+            *load.builders.entry(build.builder).or_default() += 1;
+            *load.workers.entry(build.worker).or_default() += 1;
+        }
+        load
+    }
+
+    /// The way to stop a build; `None` when it does not run here.
+    pub(crate) fn stops_of(&self, id: BuildId) -> Option<mpsc::Sender<Stop>> {
+        self.inner()
+            .builds
+            .get(&id)
+            .map(|build| build.stops.clone())
+    }
+
+    /// The build that carries out a request.
+    pub(crate) fn of_request(&self, request: RequestId) -> Option<BuildId> {
+        let inner = self.inner();
+        let mut builds = inner.builds.iter();
+        builds
+            .find(|(_, build)| build.request == request)
+            .map(|(id, _)| *id)
+    }
+
+    /// The ways to stop all builds.
+    pub(crate) fn all_stops(&self) -> Vec<mpsc::Sender<Stop>> {
+        let inner = self.inner();
+        inner
+            .builds
+            .values()
+            .map(|build| build.stops.clone())
+            .collect()
+    }
+
+    /// Waits until no build runs.
+    pub(crate) async fn idle(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.running.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How busy builders and workers are.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) builders: HashMap<BuilderId, u32>,
+    pub(crate) workers: HashMap<WorkerId, u32>,
+    pub(crate) served_at: HashMap<BuilderId, Timestamp>,
+    pub(crate) idle_since: HashMap<WorkerId, Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_keeps_asking_for_another_try_waits_longer_each_time() {
+        let table = BuildTable::default();
+        let mut now = Timestamp(0);
+        let mut waits = Vec::new();
+        for attempt in 0..4 {
+            let (stops, _) = mpsc::channel(1);
+            let build = RunningBuild {
+                builder: BuilderId(1),
+                worker: WorkerId(1),
+                request: RequestId(7),
+                stops,
+            };
+            table.started(BuildId(attempt), build, now);
+            table.ended(BuildId(attempt), Some(Results::Retry), now);
+            assert!(!table.may_run(RequestId(7), now));
+            assert!(table.may_run(RequestId(8), now));
+            let at = table.next_retry_at(now).unwrap();
+            waits.push(at.since(now).as_secs());
+            now = at;
+            assert!(table.may_run(RequestId(7), now));
+        }
+        assert_eq!(waits, [1, 2, 4, 8]);
+        assert_eq!(table.count(), 0);
+    }
+}

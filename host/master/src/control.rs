@@ -1,0 +1,113 @@
+//! What people ask of builds, requests and workers.
+
+use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Worker};
+use toolpost_core::sourcestamp::for_rebuild;
+use toolpost_core::step::Stop;
+use toolpost_core::{BuildId, RequestId, Results, WorkerId};
+use toolpost_store::{Cancel, NewBuildset};
+
+use crate::engine::Engine;
+use crate::error::ControlError;
+use crate::properties::got_revisions;
+use crate::status::Submitted;
+
+impl Engine {
+    pub(crate) async fn stop_build(
+        &self,
+        id: BuildId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        let Some(stops) = self.builds.stops_of(id) else {
+            let build = self.store.find::<Build>(id.0).await?;
+            return Err(match build.ok_or(ControlError::UnknownBuild(id))? {
+                build if build.complete => ControlError::BuildEnded(id),
+                build if build.master_id == self.master_id => ControlError::BuildEnded(id),
+                _ => ControlError::BuildElsewhere(id),
+            });
+        };
+        let stop = Stop {
+            results: Results::Cancelled,
+            reason: stop_reason(reason, who),
+        };
+        let sent = stops.send(stop).await;
+        sent.map_err(|_| ControlError::BuildEnded(id))
+    }
+
+    pub(crate) async fn rebuild(&self, id: BuildId, who: &str) -> Result<Submitted, ControlError> {
+        let store = &self.store;
+        let build = store.find::<Build>(id.0).await?;
+        let build = build.ok_or(ControlError::UnknownBuild(id))?;
+        let builder = store.get::<Builder>(build.builder_id.0).await?;
+        if !self.running().builders.contains_key(&build.builder_id) {
+            return Err(ControlError::BuilderGone(builder.name));
+        }
+        let request = store.get::<BuildRequest>(build.request_id.0).await?;
+        let buildset = store.get::<Buildset>(request.buildset_id.0).await?;
+        let stamps: Vec<_> = buildset
+            .sourcestamps
+            .into_iter()
+            .map(|stamp| stamp.spec)
+            .collect();
+        let found = got_revisions(&store.build_properties(id).await?);
+        let new = NewBuildset {
+            reason: format!(
+                "rebuild of build {} of {} by {who}",
+                build.number, builder.name
+            ),
+            sourcestamps: for_rebuild(&stamps, &found),
+            properties: store.buildset_properties(request.buildset_id).await?,
+            builders: vec![build.builder_id],
+            priority: request.priority,
+            rebuilt: Some(id),
+            ..NewBuildset::default()
+        };
+        let added = store.add_buildset(new, self.clock.now()).await?;
+        Ok(Submitted {
+            buildset: added.id,
+            requests: added.requests.into_iter().collect(),
+        })
+    }
+
+    pub(crate) async fn cancel_request(
+        &self,
+        id: RequestId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        let request = self.store.find::<BuildRequest>(id.0).await?;
+        request.ok_or(ControlError::UnknownRequest(id))?;
+        match self.store.cancel_request(id, self.clock.now()).await? {
+            Cancel::Cancelled => Ok(()),
+            Cancel::Complete => Err(ControlError::RequestEnded(id)),
+            Cancel::Claimed(_) => match self.builds.of_request(id) {
+                Some(build) => self.stop_build(build, reason, who).await,
+                None => Err(ControlError::RequestElsewhere(id)),
+            },
+        }
+    }
+
+    /// Pauses a worker for a reason, or lets it go on.
+    pub(crate) async fn set_worker_paused(
+        &self,
+        id: WorkerId,
+        reason: Option<&str>,
+    ) -> Result<(), ControlError> {
+        let worker = self.store.find::<Worker>(id.0).await?;
+        worker.ok_or(ControlError::UnknownWorker(id))?;
+        self.store
+            .set_worker_paused(id, reason.is_some(), reason)
+            .await?;
+        Ok(())
+    }
+}
+
+/// One line about who stopped a build and why, as far as that was said.
+fn stop_reason(reason: &str, who: &str) -> String {
+    match (who.trim(), reason.trim()) {
+        ("", "") => "stopped".into(),
+        ("", reason) => reason.into(),
+        (who, "") => format!("stopped by {who}"),
+        (who, reason) => format!("stopped by {who}: {reason}"),
+    }
+}

@@ -1,0 +1,341 @@
+//! Gives pending requests to workers: reads the queue, asks `toolpost_core::distribute`, claims, starts builds.
+//!
+//! One loop, so that within this master nothing is given away twice; against other masters the store decides.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use toolpost_bus::{Wake, Woken};
+use toolpost_core::collapse::{self, CollapseCandidate, CollapsePolicy, RequestedSource};
+use toolpost_core::distribute::{
+    BuilderState, Claim, Pending, Snapshot, WaitReason, WorkerState, distribute,
+};
+use toolpost_core::locks::{Acquisition, Holder};
+use toolpost_core::model::Worker;
+use toolpost_core::{BuilderId, BuildsetId, Event, RequestId, WorkerId};
+use toolpost_store::{PendingRequest, Query, ROWS_PER_LIST_MAX, StoreError};
+use tracing::{debug, warn};
+
+use crate::engine::{Engine, Running};
+use crate::launch::{Launch, launch};
+use crate::stop::Phase;
+use crate::worker::Workers;
+
+/// The price of a lost event is this delay.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Wait after a failure of the store.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// Requests of each builder that are looked at in one round.
+const HEADS_PER_BUILDER_MAX: u32 = 64;
+
+/// Requests that one build may carry out.
+const COLLAPSED_MAX: u32 = 500;
+
+/// The actor.
+pub(crate) struct Distributor {
+    engine: Arc<Engine>,
+    /// Workers that take no builds, as last read.
+    paused: BTreeSet<WorkerId>,
+    /// Whether a worker may have been paused or let go on since.
+    workers_changed: Arc<AtomicBool>,
+}
+
+/// Numbers of builds among the holders of locks. Not row ids: a build takes its locks before it has one.
+static NEXT_HOLDER: AtomicU64 = AtomicU64::new(1);
+
+/// What a round came to.
+enum Round {
+    /// Something was started, and there may be more to start.
+    Again,
+    /// Nothing more can start now.
+    Done,
+}
+
+impl Distributor {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            engine,
+            paused: BTreeSet::new(),
+            workers_changed: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Starts builds until it is dropped.
+    pub(crate) async fn run(mut self) {
+        let changed = Arc::clone(&self.workers_changed);
+        let mut wake = Wake::new(self.engine.bus.subscribe(), LOOK_INTERVAL, move |event| {
+            let worker = matches!(event, Event::Worker(_));
+            changed.fetch_or(worker, Ordering::Relaxed);
+            worker
+                || matches!(
+                    event,
+                    Event::RequestAdded(..)
+                        | Event::RequestUnclaimed(..)
+                        | Event::BuildFinished(..)
+                )
+        });
+        loop {
+            let next_look = match self.round().await {
+                Ok(Round::Again) => continue,
+                Ok(Round::Done) => self.engine.builds.next_retry_at(self.engine.clock.now()),
+                Err(error) => {
+                    warn!("pending requests cannot be given to workers, trying again: {error}");
+                    tokio::time::sleep(RETRY_WAIT).await;
+                    continue;
+                }
+            };
+            let clock = Arc::clone(&self.engine.clock);
+            let retry = async {
+                match next_look {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                woken = wake.next(None) => match woken {
+                    Woken::Closed => return,
+                    // A lost event may have been that of a worker.
+                    Woken::Timer => self.workers_changed.store(true, Ordering::Relaxed),
+                    Woken::Signal => {}
+                },
+                () = self.engine.locks.freed() => {}
+                () = self.engine.distribute.notified() => {}
+                () = retry => {}
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<Round, StoreError> {
+        let phase = *self.engine.phase.borrow();
+        if phase == Phase::Stopping {
+            return Ok(Round::Done);
+        }
+        if self.workers_changed.swap(false, Ordering::Relaxed) {
+            self.read_paused().await?;
+        }
+        let engine = Arc::clone(&self.engine);
+        let heads = engine.store.pending_heads(HEADS_PER_BUILDER_MAX).await?;
+        let now = engine.clock.now();
+        let heads: Vec<PendingRequest> = heads
+            .into_iter()
+            .filter(|request| engine.builds.may_run(request.id, now))
+            .collect();
+        if heads.is_empty() {
+            return Ok(Round::Done);
+        }
+        let running = engine.running();
+        let workers = engine.workers.connected();
+        let claims = self.decide(&running, &workers, &heads, phase);
+        if claims.is_empty() {
+            return Ok(Round::Done);
+        }
+        let launches = self.collapse(&running, &workers, &heads, claims).await?;
+        let started = join_all(
+            launches
+                .into_iter()
+                .map(|one| launch(&engine, &running, one)),
+        )
+        .await;
+        // A claim that was lost changes the queue as well, so either way there is something new to see.
+        let lost = started.iter().filter(|started| !**started).count();
+        debug!(
+            "started {} builds, lost {lost} claims",
+            started.len() - lost
+        );
+        Ok(Round::Again)
+    }
+
+    async fn read_paused(&mut self) -> Result<(), StoreError> {
+        let query = Query::new().limit(ROWS_PER_LIST_MAX);
+        let workers = self.engine.store.list::<Worker>(&query).await?;
+        let paused = workers
+            .iter()
+            .filter(|worker| worker.paused || worker.graceful);
+        self.paused = paused.map(|worker| worker.id).collect();
+        Ok(())
+    }
+
+    /// What starts now, as far as this master knows.
+    fn decide(
+        &self,
+        running: &Running,
+        workers: &Workers,
+        heads: &[PendingRequest],
+        phase: Phase,
+    ) -> Vec<Claim> {
+        let load = self.engine.builds.load();
+        let mut pending: BTreeMap<BuilderId, Vec<Pending>> = BTreeMap::new();
+        for head in heads {
+            pending.entry(head.builder).or_default().push(Pending {
+                id: head.id,
+                priority: head.priority,
+                submitted_at: head.submitted_at,
+                waited_for: head.waited_for,
+            });
+        }
+        let worker_ids: HashMap<BuilderId, Vec<WorkerId>> = pending
+            .keys()
+            .filter_map(|id| {
+                let names = running.builders.get(id)?.workers.iter();
+                let ids = names.filter_map(|name| running.ids.workers.get(name).copied());
+                Some((*id, ids.collect()))
+            })
+            .collect();
+        let builders = pending.into_iter().filter_map(|(id, pending)| {
+            let config = running.builders.get(&id)?;
+            Some(BuilderState {
+                id,
+                pending,
+                workers: worker_ids.get(&id)?,
+                running: load.builders.get(&id).copied().unwrap_or(0),
+                builds_max: config.max_builds,
+                served_at: load.served_at.get(&id).copied(),
+                locks: &config.locks,
+            })
+        });
+        let builders: Vec<_> = builders.collect();
+        let states = workers.iter().filter_map(|(name, worker)| {
+            let id = *running.ids.workers.get(name)?;
+            Some(WorkerState {
+                id,
+                name,
+                connected: true,
+                paused: self.paused.contains(&id),
+                running: load.workers.get(&id).copied().unwrap_or(0),
+                builds_max: worker.config.max_builds,
+                idle_since: load.idle_since.get(&id).copied(),
+            })
+        });
+        let states: Vec<_> = states.collect();
+        let builds_max = running.config.master.limits.builds_max;
+        let count = u32::try_from(self.engine.builds.count()).unwrap_or(u32::MAX);
+        let decided = self.engine.locks.look(|locks| {
+            distribute(Snapshot {
+                builders,
+                workers: states,
+                locks,
+                master_free: builds_max.map(|max| max.saturating_sub(count)),
+                draining: phase != Phase::Running,
+            })
+        });
+        for waiting in &decided.waiting {
+            if let WaitReason::LockNever(error) = &waiting.reason {
+                warn!(builder.id = %waiting.builder, "requests of builder {} wait for ever: {error}", waiting.builder);
+            }
+        }
+        decided.claims
+    }
+
+    /// Decides which further requests each build carries out, and takes the locks of the builds. One claim
+    /// after the other, because a request that one build carries out is not for the next.
+    async fn collapse(
+        &self,
+        running: &Running,
+        workers: &Workers,
+        heads: &[PendingRequest],
+        claims: Vec<Claim>,
+    ) -> Result<Vec<Launch>, StoreError> {
+        let heads: HashMap<RequestId, &PendingRequest> =
+            heads.iter().map(|head| (head.id, head)).collect();
+        let mut taken: BTreeSet<RequestId> = BTreeSet::new();
+        let mut launches = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let (Some(head), Some(builder)) = (
+                heads.get(&claim.request),
+                running.builders.get(&claim.builder),
+            ) else {
+                continue;
+            };
+            let worker = workers
+                .iter()
+                .find(|(name, _)| running.ids.workers.get(*name) == Some(&claim.worker));
+            let Some((worker_name, worker)) = worker else {
+                continue;
+            };
+            if taken.contains(&claim.request) {
+                continue;
+            }
+            let (requests, buildset) = self.requests_of(head, builder.collapse, &taken).await?;
+            let holder = NEXT_HOLDER.fetch_add(1, Ordering::Relaxed);
+            let acquired =
+                self.engine
+                    .locks
+                    .try_acquire(Holder::build(holder), &builder.locks, worker_name);
+            // A step may have taken a lock since the decision; the release wakes this loop.
+            if acquired != Ok(Acquisition::Granted) {
+                continue;
+            }
+            taken.extend(&requests);
+            launches.push(Launch {
+                builder_id: claim.builder,
+                builder: Arc::clone(builder),
+                worker_id: claim.worker,
+                worker: worker.clone(),
+                requests,
+                buildset,
+                holder,
+            });
+        }
+        Ok(launches)
+    }
+
+    /// The requests that a build for this one carries out, the main one first, and the main one's build set.
+    async fn requests_of(
+        &self,
+        head: &PendingRequest,
+        policy: CollapsePolicy,
+        taken: &BTreeSet<RequestId>,
+    ) -> Result<(Vec<RequestId>, BuildsetId), StoreError> {
+        let alone = (vec![head.id], head.buildset);
+        if policy == CollapsePolicy::Never || head.waited_for {
+            return Ok(alone);
+        }
+        let store = &self.engine.store;
+        let found = store.pending_for_collapse(head.id, COLLAPSED_MAX).await?;
+        let found: Vec<_> = found
+            .into_iter()
+            .filter(|candidate| !taken.contains(&candidate.request.id))
+            .collect();
+        if found.len() < 2 {
+            return Ok(alone);
+        }
+        let mut candidates = Vec::with_capacity(found.len());
+        for candidate in found {
+            let properties = store
+                .buildset_properties(candidate.request.buildset)
+                .await?;
+            let has_changes = candidate.has_changes;
+            let sources = candidate
+                .sourcestamps
+                .into_iter()
+                .map(|stamp| RequestedSource {
+                    stamp,
+                    has_changes,
+                    has_patch: false,
+                });
+            candidates.push(CollapseCandidate {
+                id: candidate.request.id,
+                builder_id: candidate.request.builder,
+                buildset_id: candidate.request.buildset,
+                waited_for: candidate.request.waited_for,
+                sources: sources.collect(),
+                properties,
+            });
+        }
+        let Some(chosen) = candidates.iter().find(|candidate| candidate.id == head.id) else {
+            return Ok(alone);
+        };
+        let group = collapse::group(policy, chosen, &candidates);
+        let main = candidates
+            .iter()
+            .find(|candidate| candidate.id == group.main);
+        let buildset = main.map_or(head.buildset, |main| main.buildset_id);
+        let requests = std::iter::once(group.main).chain(group.collapsed).collect();
+        Ok((requests, buildset))
+    }
+}

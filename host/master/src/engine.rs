@@ -1,0 +1,220 @@
+//! What all actors of one master share. Holds handles and the running configuration, never a truth that
+//! the store should have.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use toolpost_bus::Bus;
+use toolpost_config::config::BuilderConfig;
+use toolpost_config::{Config, StepCatalog};
+use toolpost_core::{BuilderId, MasterId, Timestamp};
+use toolpost_sandbox::{PluginRegistry, PluginStatus};
+use toolpost_store::{ConfiguredIds, Store};
+
+use crate::actor::Actor;
+use crate::apply::Actors;
+use crate::builds::BuildTable;
+use crate::clock::Clock;
+use crate::error::ControlError;
+use crate::locks::LockManager;
+use crate::poller::PollerHandle;
+use crate::status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus};
+use crate::stop::{Ending, Phase};
+use crate::uses::RunningUses;
+use crate::worker::WorkerPool;
+
+/// The parts of a running master.
+pub(crate) struct Engine {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) registry: PluginRegistry,
+    pub(crate) uses: Arc<RunningUses>,
+    pub(crate) catalog: Arc<dyn StepCatalog + Send + Sync>,
+    pub(crate) config_path: PathBuf,
+    pub(crate) master_id: MasterId,
+    pub(crate) name: String,
+    pub(crate) started_at: Timestamp,
+    pub(crate) workers: WorkerPool,
+    pub(crate) locks: Arc<LockManager>,
+    pub(crate) builds: BuildTable,
+    /// Tasks of builds, counted so that the end waits for them.
+    pub(crate) build_tasks: TaskTracker,
+    /// Cancelled when builds that still run are left to the next start.
+    pub(crate) abandon: CancellationToken,
+    pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) ending: watch::Sender<Ending>,
+    /// Loops that run from start to end, whatever is configured.
+    pub(crate) loops: tokio::sync::Mutex<Vec<Actor>>,
+    /// Tells the distributor to look.
+    pub(crate) distribute: Notify,
+    /// Tells the reloader to look.
+    pub(crate) reload: Notify,
+    pub(crate) store_ok: AtomicBool,
+    pub(crate) actors: tokio::sync::Mutex<Actors>,
+    running: ArcSwap<Running>,
+    configuration: Mutex<ConfigurationStatus>,
+    boards: Mutex<Boards>,
+}
+
+/// The configuration that runs, with the row ids of its names.
+pub(crate) struct Running {
+    pub(crate) config: Arc<Config>,
+    pub(crate) ids: ConfiguredIds,
+    pub(crate) builders: HashMap<BuilderId, Arc<BuilderConfig>>,
+}
+
+/// Where actors write down how they stand.
+#[derive(Default)]
+pub(crate) struct Boards {
+    pub(crate) pollers: Vec<PollerHandle>,
+    pub(crate) schedulers: Vec<Arc<Mutex<SchedulerStatus>>>,
+}
+
+/// What an engine is made of, beside what it makes itself.
+pub(crate) struct EngineParts {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) registry: PluginRegistry,
+    pub(crate) uses: Arc<RunningUses>,
+    pub(crate) catalog: Arc<dyn StepCatalog + Send + Sync>,
+    pub(crate) config_path: PathBuf,
+    pub(crate) master_id: MasterId,
+    pub(crate) name: String,
+}
+
+impl Running {
+    pub(crate) fn new(config: Arc<Config>, ids: ConfiguredIds) -> Self {
+        let builders = config.builders.iter().filter_map(|(name, builder)| {
+            let id = ids.builders.get(name)?;
+            Some((*id, Arc::clone(builder)))
+        });
+        Self {
+            builders: builders.collect(),
+            config,
+            ids,
+        }
+    }
+}
+
+impl Engine {
+    /// An engine with an empty configuration, in which nothing runs yet.
+    pub(crate) fn new(parts: EngineParts) -> Self {
+        let started_at = parts.clock.now();
+        let empty = Running::new(Arc::default(), ConfiguredIds::default());
+        Self {
+            store: parts.store,
+            bus: parts.bus,
+            clock: parts.clock,
+            registry: parts.registry,
+            uses: parts.uses,
+            catalog: parts.catalog,
+            config_path: parts.config_path,
+            master_id: parts.master_id,
+            name: parts.name,
+            started_at,
+            workers: WorkerPool::default(),
+            locks: Arc::new(LockManager::new([])),
+            builds: BuildTable::default(),
+            build_tasks: TaskTracker::new(),
+            abandon: CancellationToken::new(),
+            phase: watch::Sender::new(Phase::Running),
+            ending: watch::Sender::default(),
+            loops: tokio::sync::Mutex::default(),
+            distribute: Notify::new(),
+            reload: Notify::new(),
+            store_ok: AtomicBool::new(true),
+            actors: tokio::sync::Mutex::default(),
+            running: ArcSwap::from_pointee(empty),
+            configuration: Mutex::new(ConfigurationStatus::new(started_at)),
+            boards: Mutex::default(),
+        }
+    }
+
+    /// The configuration that runs, as of now.
+    pub(crate) fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    /// From now on this configuration runs.
+    pub(crate) fn set_running(&self, running: Running) {
+        self.running.store(Arc::new(running));
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.running().config)
+    }
+
+    pub(crate) fn configuration(&self) -> MutexGuard<'_, ConfigurationStatus> {
+        lock(&self.configuration)
+    }
+
+    pub(crate) fn boards(&self) -> MutexGuard<'_, Boards> {
+        lock(&self.boards)
+    }
+
+    pub(crate) fn poller_status(&self) -> Vec<PollerStatus> {
+        let boards = self.boards();
+        boards.pollers.iter().map(PollerHandle::status).collect()
+    }
+
+    pub(crate) fn poll_now(&self, name: &str) -> bool {
+        let boards = self.boards();
+        let found = boards
+            .pollers
+            .iter()
+            .find(|poller| poller.status().name == name);
+        found.map(PollerHandle::poll_now).is_some()
+    }
+
+    /// Where pollers keep copies of repositories, beside the other files of this master.
+    pub(crate) fn poller_dir(&self) -> PathBuf {
+        self.config().master.object_dir.with_file_name("pollers")
+    }
+
+    pub(crate) fn scheduler_status(&self) -> Vec<SchedulerStatus> {
+        let boards = self.boards();
+        boards
+            .schedulers
+            .iter()
+            .map(|status| lock(status).clone())
+            .collect()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        Health {
+            master_id: self.master_id,
+            name: self.name.clone(),
+            started_at: self.started_at,
+            draining: *self.phase.borrow() != Phase::Running,
+            running_builds: self.builds.count(),
+            store_ok: self.store_ok.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) async fn rescan_plugins(&self) -> Vec<PluginStatus> {
+        self.registry.rescan().await
+    }
+
+    pub(crate) async fn rollback_plugin(
+        &self,
+        name: &str,
+        digest: &str,
+        reason: &str,
+    ) -> Result<(), ControlError> {
+        let done = self.registry.rollback(name, digest, reason).await;
+        done.map_err(|error| ControlError::Plugin(error.to_string()))
+    }
+}
+
+/// Statuses are replaced as a whole, so that a panic elsewhere leaves them sound.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

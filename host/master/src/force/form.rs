@@ -1,0 +1,259 @@
+//! The form of a force scheduler as data, for pages and for the REST API: which fields, with which
+//! names, defaults and limits. Names and nesting are those of Buildbot's `forceschedulers` resource.
+
+use serde_json::{Value, json};
+use toolpost_config::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
+
+/// A force scheduler with its form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForceForm {
+    /// Name of the scheduler.
+    pub name: String,
+    /// Heading.
+    pub label: String,
+    /// Text of the button.
+    pub button: String,
+    /// Names of the builders that it may start.
+    pub builders: Vec<String>,
+    /// Groups of fields: first who and why, then the codebases, then the parameters.
+    pub fields: Vec<FormField>,
+}
+
+/// A field of a form, or a group of fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FormField {
+    /// Its own name.
+    pub name: String,
+    /// The name under which its value is sent: with the names of the groups around it, joined by `_`.
+    pub full_name: String,
+    /// Text beside it.
+    pub label: String,
+    /// Explanation shown on demand.
+    pub tooltip: String,
+    /// What it holds at first.
+    pub default: Value,
+    /// Whether it must have a value.
+    pub required: bool,
+    /// Whether the form leaves it out.
+    pub hidden: bool,
+    /// What it takes.
+    pub kind: FieldKind,
+}
+
+/// What a field takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldKind {
+    /// One line of text; the whole of it must match the expression.
+    Text {
+        /// Regular expression.
+        regex: Option<String>,
+    },
+    /// Several lines of text.
+    TextArea {
+        /// Regular expression.
+        regex: Option<String>,
+        /// Width, characters.
+        columns: u32,
+        /// Height, lines.
+        rows: u32,
+    },
+    /// A whole number.
+    Int {
+        /// Smallest that is taken.
+        min: Option<i64>,
+        /// Largest that is taken.
+        max: Option<i64>,
+    },
+    /// A tick box.
+    Bool,
+    /// One or several of a list.
+    List {
+        /// The list.
+        choices: Vec<String>,
+        /// Whether several may be chosen.
+        multiple: bool,
+        /// Whether nothing else is taken.
+        strict: bool,
+    },
+    /// A person.
+    Username {
+        /// Whether a mail address must be there.
+        need_email: bool,
+    },
+    /// A group.
+    Nested {
+        /// Its fields.
+        fields: Vec<FormField>,
+    },
+    /// A group that says what is built of one codebase.
+    Codebase {
+        /// Name of the codebase; empty for the only one.
+        codebase: String,
+        /// `branch`, `project`, `repository` and `revision`.
+        fields: Vec<FormField>,
+    },
+}
+
+impl FieldKind {
+    /// Buildbot's word for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Text { .. } => "text",
+            Self::TextArea { .. } => "textarea",
+            Self::Int { .. } => "int",
+            Self::Bool => "bool",
+            Self::List { .. } => "list",
+            Self::Username { .. } => "username",
+            Self::Nested { .. } | Self::Codebase { .. } => "nested",
+        }
+    }
+
+    /// The fields of a group.
+    #[must_use]
+    pub fn fields(&self) -> &[FormField] {
+        match self {
+            Self::Nested { fields } | Self::Codebase { fields, .. } => fields,
+            _ => &[],
+        }
+    }
+}
+
+/// Priorities that a form takes; far from the ends of what the store keeps.
+const PRIORITY_ABS_MAX: i64 = 1_000_000;
+
+impl ForceForm {
+    /// The form of one scheduler.
+    pub(crate) fn new(name: &str, builders: &[String], config: &ForceConfig) -> Self {
+        let who_and_why = vec![
+            FormField {
+                kind: FieldKind::Username { need_email: false },
+                ..fixed("username", "", &config.username)
+            },
+            fixed("reason", "", &config.reason),
+            FormField {
+                kind: FieldKind::Int {
+                    min: Some(-PRIORITY_ABS_MAX),
+                    max: Some(PRIORITY_ABS_MAX),
+                },
+                default: json!(0),
+                label: "Priority".into(),
+                ..fixed("priority", "", &ForceField::default())
+            },
+        ];
+        let mut fields = vec![group(
+            "",
+            "",
+            FieldKind::Nested {
+                fields: who_and_why,
+            },
+        )];
+        fields.extend(config.codebases.iter().map(codebase));
+        fields.extend(config.parameters.iter().map(|field| parameter(field, "")));
+        Self {
+            name: name.into(),
+            label: config.label.clone(),
+            button: config.button.clone(),
+            builders: builders.to_vec(),
+            fields,
+        }
+    }
+}
+
+fn join(parent: &str, name: &str) -> String {
+    match (parent.is_empty(), name.is_empty()) {
+        (false, false) => format!("{parent}_{name}"),
+        (true, _) => name.into(),
+        (false, true) => parent.into(),
+    }
+}
+
+fn group(name: &str, label: &str, kind: FieldKind) -> FormField {
+    FormField {
+        name: name.into(),
+        full_name: name.into(),
+        label: label.into(),
+        tooltip: String::new(),
+        default: Value::from(""),
+        required: false,
+        hidden: kind.fields().iter().all(|field| field.hidden),
+        kind,
+    }
+}
+
+fn fixed(name: &str, parent: &str, field: &ForceField) -> FormField {
+    FormField {
+        name: name.into(),
+        full_name: join(parent, name),
+        label: field.label.clone(),
+        tooltip: String::new(),
+        default: Value::from(field.default.clone()),
+        required: field.required,
+        hidden: field.hidden,
+        kind: FieldKind::Text { regex: None },
+    }
+}
+
+fn codebase(config: &ForceCodebase) -> FormField {
+    let name = &config.codebase;
+    let label = if name.is_empty() {
+        String::new()
+    } else {
+        format!("Codebase: {name}")
+    };
+    let fields = vec![
+        fixed("branch", name, &config.branch),
+        fixed("project", name, &config.project),
+        fixed("repository", name, &config.repository),
+        fixed("revision", name, &config.revision),
+    ];
+    let kind = FieldKind::Codebase {
+        codebase: name.clone(),
+        fields,
+    };
+    group(name, &label, kind)
+}
+
+fn parameter(config: &ForceParameter, parent: &str) -> FormField {
+    let full_name = join(parent, &config.name);
+    let kind = match config.kind.clone() {
+        ParameterKind::String { regex } => FieldKind::Text { regex },
+        ParameterKind::Text {
+            regex,
+            columns,
+            rows,
+        } => FieldKind::TextArea {
+            regex,
+            columns,
+            rows,
+        },
+        ParameterKind::Int { min, max } => FieldKind::Int { min, max },
+        ParameterKind::Bool => FieldKind::Bool,
+        ParameterKind::Choice {
+            choices,
+            multiple,
+            strict,
+        } => FieldKind::List {
+            choices,
+            multiple,
+            strict,
+        },
+        ParameterKind::Username { need_email } => FieldKind::Username { need_email },
+        ParameterKind::Nested { fields } => FieldKind::Nested {
+            fields: fields
+                .iter()
+                .map(|field| parameter(field, &full_name))
+                .collect(),
+        },
+    };
+    FormField {
+        name: config.name.clone(),
+        full_name,
+        label: config.label.clone(),
+        tooltip: config.tooltip.clone().unwrap_or_default(),
+        default: config.default.clone(),
+        required: config.required,
+        hidden: config.hidden,
+        kind,
+    }
+}

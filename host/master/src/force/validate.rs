@@ -1,0 +1,276 @@
+//! Checks what somebody sent for a form and turns it into what a build set needs. Pure.
+//!
+//! Every field is checked, so that a person sees all mistakes at once.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::{Map, Value};
+use toolpost_core::Properties;
+use toolpost_core::model::SourceStampSpec;
+
+use super::form::{FieldKind, ForceForm, FormField};
+
+/// Source of properties that came from a form, as Buildbot writes it.
+pub(crate) const FORM_SOURCE: &str = "Force Build Form";
+
+/// Messages by the full name of the field.
+pub(crate) type FieldErrors = BTreeMap<String, String>;
+
+/// What a form asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Forced {
+    pub(crate) owner: String,
+    pub(crate) reason: String,
+    pub(crate) priority: i32,
+    pub(crate) sourcestamps: Vec<SourceStampSpec>,
+    pub(crate) properties: Properties,
+}
+
+/// Reads the fields that were sent for this form.
+///
+/// `owner` is who is logged in, if anybody; otherwise the field `username` says who.
+pub(crate) fn validate(
+    form: &ForceForm,
+    owner: Option<&str>,
+    sent: &Map<String, Value>,
+) -> Result<Forced, FieldErrors> {
+    let mut reader = Reader {
+        sent,
+        errors: FieldErrors::new(),
+    };
+    let mut values = Map::new();
+    let mut sourcestamps = Vec::new();
+    let mut about = Map::new();
+    for (index, field) in form.fields.iter().enumerate() {
+        match &field.kind {
+            FieldKind::Nested { fields } if index == 0 => {
+                let asked = fields
+                    .iter()
+                    .filter(|field| field.name != "username" || owner.is_none());
+                reader.group(asked, &mut about);
+            }
+            FieldKind::Codebase { codebase, fields } => {
+                let mut stamp = Map::new();
+                reader.group(fields, &mut stamp);
+                sourcestamps.push(source_stamp(codebase, &stamp));
+            }
+            _ => reader.field(field, &mut values),
+        }
+    }
+    if !reader.errors.is_empty() {
+        return Err(reader.errors);
+    }
+    let owner = owner.map_or_else(|| text(&about, "username"), str::to_owned);
+    let reason = text(&about, "reason");
+    let mut properties: Properties = Properties::new();
+    for (name, value) in values {
+        properties.set(name, value, FORM_SOURCE);
+    }
+    properties.set("reason", reason.clone(), FORM_SOURCE);
+    properties.set("owner", owner.clone(), FORM_SOURCE);
+    let priority = about.get("priority").and_then(Value::as_i64).unwrap_or(0);
+    Ok(Forced {
+        owner,
+        reason,
+        priority: i32::try_from(priority).unwrap_or(0),
+        sourcestamps,
+        properties,
+    })
+}
+
+fn text(values: &Map<String, Value>, name: &str) -> String {
+    values
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+fn source_stamp(codebase: &str, values: &Map<String, Value>) -> SourceStampSpec {
+    let optional = |name| Some(text(values, name)).filter(|text| !text.is_empty());
+    SourceStampSpec {
+        codebase: codebase.into(),
+        repository: text(values, "repository"),
+        branch: optional("branch"),
+        revision: optional("revision"),
+        project: text(values, "project"),
+    }
+}
+
+struct Reader<'a> {
+    sent: &'a Map<String, Value>,
+    errors: FieldErrors,
+}
+
+impl Reader<'_> {
+    fn group<'f>(
+        &mut self,
+        fields: impl IntoIterator<Item = &'f FormField>,
+        into: &mut Map<String, Value>,
+    ) {
+        for field in fields {
+            self.field(field, into);
+        }
+    }
+
+    /// Reads one field into `into`, under its own name; the fields of a group without a name go there
+    /// directly.
+    fn field(&mut self, field: &FormField, into: &mut Map<String, Value>) {
+        if let FieldKind::Nested { fields } = &field.kind {
+            if field.name.is_empty() {
+                return self.group(fields, into);
+            }
+            let mut values = Map::new();
+            self.group(fields, &mut values);
+            into.insert(field.name.clone(), Value::Object(values));
+            return;
+        }
+        match self.value(field) {
+            Ok(value) => {
+                into.insert(field.name.clone(), value);
+            }
+            Err(message) => {
+                self.errors.insert(field.full_name.clone(), message);
+            }
+        }
+    }
+
+    fn value(&self, field: &FormField) -> Result<Value, String> {
+        let several = matches!(field.kind, FieldKind::List { multiple: true, .. });
+        // A field may be sent as a list of one, as older clients do.
+        let given: Vec<&Value> = match self.sent.get(&field.full_name) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(values)) => values.iter().collect(),
+            Some(value) => vec![value],
+        };
+        let given: Vec<&Value> = given.into_iter().filter(|value| !is_blank(value)).collect();
+        if given.is_empty() || field.hidden {
+            if field.required && is_blank(&field.default) {
+                return Err(format!("`{}` needs a value", label(field)));
+            }
+            return Ok(field.default.clone());
+        }
+        if several {
+            return given.iter().map(|value| scalar(field, value)).collect();
+        }
+        match given[..] {
+            [value] => scalar(field, value),
+            _ => Err(format!("`{}` takes one value", label(field))),
+        }
+    }
+}
+
+fn label(field: &FormField) -> &str {
+    if field.label.is_empty() {
+        &field.full_name
+    } else {
+        field.label.trim_end_matches(':')
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(values) => values.is_empty(),
+        _ => false,
+    }
+}
+
+/// Checks one value against what the field takes.
+fn scalar(field: &FormField, value: &Value) -> Result<Value, String> {
+    match &field.kind {
+        FieldKind::Int { min, max } => integer(field, value, *min, *max),
+        FieldKind::Bool => boolean(field, value),
+        FieldKind::Text { regex } | FieldKind::TextArea { regex, .. } => {
+            let text = string(field, value)?;
+            matches_whole(field, regex.as_deref(), &text)?;
+            Ok(Value::from(text))
+        }
+        FieldKind::List {
+            choices, strict, ..
+        } => {
+            let text = string(field, value)?;
+            if *strict && !choices.contains(&text) {
+                let known = choices.join("`, `");
+                return Err(format!("`{text}` is not one of `{known}`"));
+            }
+            Ok(Value::from(text))
+        }
+        FieldKind::Username { need_email } => {
+            let text = string(field, value)?;
+            if *need_email && !has_mail_address(&text) {
+                return Err("write it as `Name <name@example.org>`".into());
+            }
+            Ok(Value::from(text))
+        }
+        FieldKind::Nested { .. } | FieldKind::Codebase { .. } => {
+            Err(format!("`{}` is a group of fields", label(field)))
+        }
+    }
+}
+
+fn string(field: &FormField, value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(format!("`{}` takes text", label(field))),
+    }
+}
+
+fn integer(
+    field: &FormField,
+    value: &Value,
+    min: Option<i64>,
+    max: Option<i64>,
+) -> Result<Value, String> {
+    let number = match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let number = number.ok_or_else(|| format!("`{}` takes a whole number", label(field)))?;
+    if let Some(min) = min.filter(|min| number < *min) {
+        return Err(format!("`{}` is at least {min}", label(field)));
+    }
+    if let Some(max) = max.filter(|max| number > *max) {
+        return Err(format!("`{}` is at most {max}", label(field)));
+    }
+    Ok(Value::from(number))
+}
+
+/// HTML forms send a tick as text, JSON clients as a boolean.
+fn boolean(field: &FormField, value: &Value) -> Result<Value, String> {
+    match value {
+        Value::Bool(_) => Ok(value.clone()),
+        Value::String(text) => match text.as_str() {
+            "true" | "on" | "1" | "yes" => Ok(Value::Bool(true)),
+            "false" | "off" | "0" | "no" => Ok(Value::Bool(false)),
+            _ => Err(format!("`{}` is true or false", label(field))),
+        },
+        _ => Err(format!("`{}` is true or false", label(field))),
+    }
+}
+
+fn matches_whole(field: &FormField, regex: Option<&str>, text: &str) -> Result<(), String> {
+    let Some(pattern) = regex else { return Ok(()) };
+    let whole = Regex::new(&format!("^(?:{pattern})$"))
+        .map_err(|error| format!("the configured expression is not valid: {error}"))?;
+    if whole.is_match(text) {
+        Ok(())
+    } else {
+        Err(format!("`{}` has to match `{pattern}`", label(field)))
+    }
+}
+
+/// `Name <name@host>` or a bare address: that there is one, not that it exists.
+fn has_mail_address(text: &str) -> bool {
+    let address = match (text.rfind('<'), text.rfind('>')) {
+        (Some(open), Some(close)) if open < close => &text[open + 1..close],
+        _ => text.trim(),
+    };
+    matches!(address.split_once('@'), Some((user, host))
+        if !user.is_empty() && !host.is_empty() && !address.contains(char::is_whitespace))
+}

@@ -1,0 +1,176 @@
+//! What the rest of the process may ask of a running master.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use toolpost_config::{Config, Plan};
+use toolpost_core::{BuildId, MasterId, RequestId, WorkerId};
+use toolpost_sandbox::PluginStatus;
+
+use crate::engine::Engine;
+use crate::error::{ApplyError, ControlError, ForceError};
+use crate::force::ForceForm;
+use crate::status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted};
+
+/// A running master. Cheap to clone; all clones are the same master.
+#[derive(Clone)]
+pub struct MasterHandle {
+    pub(crate) engine: Arc<Engine>,
+}
+
+/// What somebody sent for the form of a force scheduler.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ForceRequest {
+    /// Who is logged in; `None` when nobody is, and the field `username` counts.
+    pub owner: Option<String>,
+    /// Names of the builders; `None` for all of the scheduler's.
+    pub builders: Option<Vec<String>>,
+    /// Values of the fields by their full names.
+    pub fields: Map<String, Value>,
+}
+
+impl MasterHandle {
+    /// Row id of this master.
+    #[must_use]
+    pub fn id(&self) -> MasterId {
+        self.engine.master_id
+    }
+
+    /// The running configuration.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.engine.config()
+    }
+
+    /// Applies a checked configuration as a whole: afterwards all of it runs, or, on an error, the
+    /// former one. Running builds go on with the builder that they started with.
+    pub async fn apply_config(&self, config: Config) -> Result<Plan, ApplyError> {
+        self.engine.apply(config).await
+    }
+
+    /// Reads the configuration files again now, and applies them if they are good. The status says
+    /// how it went.
+    pub async fn reload(&self) -> ConfigurationStatus {
+        self.engine.reload().await
+    }
+
+    /// How the configuration stands.
+    #[must_use]
+    pub fn configuration(&self) -> ConfigurationStatus {
+        self.engine.configuration().clone()
+    }
+
+    /// The forms of all force schedulers, by name.
+    #[must_use]
+    pub fn force_forms(&self) -> Vec<ForceForm> {
+        crate::force::forms(&self.engine.config())
+    }
+
+    /// Checks what was sent for a form and makes the build set.
+    pub async fn force(
+        &self,
+        scheduler: &str,
+        request: ForceRequest,
+    ) -> Result<Submitted, ForceError> {
+        crate::force::force(&self.engine, scheduler, request).await
+    }
+
+    /// Stops a running build: its command is interrupted, the remaining steps are skipped except those
+    /// that always run. Returns once the build knows, not once it ended.
+    pub async fn stop_build(
+        &self,
+        build: BuildId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.engine.stop_build(build, reason, who).await
+    }
+
+    /// Asks for a new build with the source stamps and properties of this one.
+    pub async fn rebuild(&self, build: BuildId, who: &str) -> Result<Submitted, ControlError> {
+        self.engine.rebuild(build, who).await
+    }
+
+    /// Takes a request from the queue; when it is being built already, stops the build.
+    pub async fn cancel_request(
+        &self,
+        request: RequestId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.engine.cancel_request(request, reason, who).await
+    }
+
+    /// The worker takes no new builds.
+    pub async fn pause_worker(&self, worker: WorkerId, reason: &str) -> Result<(), ControlError> {
+        self.engine.set_worker_paused(worker, Some(reason)).await
+    }
+
+    /// The worker takes builds again.
+    pub async fn unpause_worker(&self, worker: WorkerId) -> Result<(), ControlError> {
+        self.engine.set_worker_paused(worker, None).await
+    }
+
+    /// The plugins and their versions.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        self.engine.registry.status()
+    }
+
+    /// Looks at the plugin directory now; returns once everything found was taken or refused.
+    pub async fn rescan_plugins(&self) -> Vec<PluginStatus> {
+        self.engine.rescan_plugins().await
+    }
+
+    /// Makes a former version of a plugin the running one again.
+    pub async fn rollback_plugin(
+        &self,
+        name: &str,
+        digest: &str,
+        reason: &str,
+    ) -> Result<(), ControlError> {
+        self.engine.rollback_plugin(name, digest, reason).await
+    }
+
+    /// The change sources, by name.
+    #[must_use]
+    pub fn pollers(&self) -> Vec<PollerStatus> {
+        self.engine.poller_status()
+    }
+
+    /// Makes a change source ask now instead of at its next time; `false` when there is none of this name.
+    #[must_use]
+    pub fn poll_now(&self, change_source: &str) -> bool {
+        self.engine.poll_now(change_source)
+    }
+
+    /// The schedulers that react to changes, by name.
+    #[must_use]
+    pub fn schedulers(&self) -> Vec<SchedulerStatus> {
+        self.engine.scheduler_status()
+    }
+
+    /// Whether and how the master works.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.engine.health()
+    }
+
+    /// Takes no new builds until [`Self::undrain`]; running ones go on.
+    pub fn drain(&self) {
+        self.engine.set_draining(true);
+    }
+
+    /// Takes builds again.
+    pub fn undrain(&self) {
+        self.engine.set_draining(false);
+    }
+
+    /// Ends the master: takes nothing new, waits this long for running builds, interrupts the rest and
+    /// puts their requests back in the queue. Returns once everything is in the store. A second call
+    /// with a shorter limit cuts the wait.
+    pub async fn shutdown(&self, limit: Duration) {
+        self.engine.shutdown(limit).await;
+    }
+}

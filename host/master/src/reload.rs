@@ -1,0 +1,218 @@
+//! Watches the configuration files: reads, checks and applies them, and keeps what runs on any error.
+//!
+//! Woken by the file system, by a new or changed plugin (whose step types the configuration may use), by a person and by a
+//! timer, because not every file system tells. Files that did not change are not checked again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use toolpost_bus::{Signal, Subscription};
+use toolpost_config::{Problem, Problems, Sources, check, load};
+use toolpost_core::Event;
+use tracing::{error, info, warn};
+
+use crate::engine::Engine;
+use crate::status::ConfigurationStatus;
+
+/// Editors write a file in several steps; wait until it was quiet for this long.
+const QUIET_WAIT: Duration = Duration::from_millis(250);
+
+/// Time between two looks at the files without a sign.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The actor.
+pub(crate) struct Reloader {
+    engine: Arc<Engine>,
+    /// What was last read and applied or refused.
+    seen: Option<Sources>,
+    bus: Subscription,
+    signs: mpsc::Receiver<()>,
+    _watcher: Option<RecommendedWatcher>,
+}
+
+/// Why the reloader looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// The files may have changed.
+    Files,
+    /// The step types may have changed, or a person asked: check also what did not change.
+    Types,
+    /// The process ends.
+    End,
+}
+
+impl Reloader {
+    /// Watches what the engine's configuration was read from; `applied` is what was read there.
+    pub(crate) fn new(engine: Arc<Engine>, applied: Sources) -> Self {
+        let bus = engine.bus.subscribe();
+        let (sign, signs) = mpsc::channel(1);
+        let watcher = watch(&engine.config_path, sign);
+        Self {
+            engine,
+            seen: Some(applied),
+            bus,
+            signs,
+            _watcher: watcher,
+        }
+    }
+
+    /// Follows the files until it is dropped.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let reason = self.wait().await;
+            if reason == Reason::End {
+                return;
+            }
+            let engine = Arc::clone(&self.engine);
+            let seen = self.seen.take().filter(|_| reason == Reason::Files);
+            self.seen = engine.look(seen).await;
+        }
+    }
+
+    async fn wait(&mut self) -> Reason {
+        let look = tokio::time::sleep(LOOK_INTERVAL);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                () = &mut look => return Reason::Files,
+                () = self.engine.reload.notified() => return Reason::Types,
+                Some(()) = self.signs.recv() => {
+                    // Each further sign begins the wait anew.
+                    while let Ok(Some(())) =
+                        tokio::time::timeout(QUIET_WAIT, self.signs.recv()).await {}
+                    return Reason::Files;
+                }
+                signal = self.bus.recv() => match signal {
+                    Some(Signal::Event(Event::Plugin(_)) | Signal::Lagged(_)) => {
+                        return Reason::Types;
+                    }
+                    Some(Signal::Event(_)) => {}
+                    None => return Reason::End,
+                },
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Reads the files now and applies them if they are good.
+    pub(crate) async fn reload(&self) -> ConfigurationStatus {
+        self.look(None).await;
+        self.configuration().clone()
+    }
+
+    /// Reads the files; unless they are as they were `seen`, checks and applies them. Gives what was read.
+    async fn look(&self, seen: Option<Sources>) -> Option<Sources> {
+        let path = self.config_path.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(path)).await;
+        let sources = match loaded {
+            Ok(Ok(sources)) => sources,
+            Ok(Err(problems)) => {
+                self.refuse(problems);
+                return None;
+            }
+            Err(error) => {
+                warn!("the configuration cannot be read: {error}");
+                return seen;
+            }
+        };
+        if seen.as_ref() == Some(&sources) {
+            return seen;
+        }
+        match check(&sources, self.catalog.as_ref()) {
+            Ok(config) if config == *self.config() => self.note_checked(),
+            Ok(config) => {
+                if let Err(error) = self.apply(config).await {
+                    error!("{error}");
+                    self.refuse_text(error.to_string());
+                    // To be tried again at the next look.
+                    return None;
+                }
+            }
+            Err(problems) => self.refuse(problems),
+        }
+        Some(sources)
+    }
+
+    /// The files say what runs already.
+    fn note_checked(&self) {
+        let had_problems = {
+            let mut status = self.configuration();
+            status.checked_at = self.clock.now();
+            !std::mem::take(&mut status.problems).is_empty()
+        };
+        if had_problems {
+            info!("the configuration files say what runs already");
+            self.bus.publish(&[Event::Configuration]);
+        }
+    }
+
+    fn refuse(&self, problems: Problems) {
+        let is_new = {
+            let mut status = self.configuration();
+            status.checked_at = self.clock.now();
+            let is_new = status.problems != problems.list;
+            status.problems.clone_from(&problems.list);
+            is_new
+        };
+        if is_new {
+            error!("the configuration is not applied, the former one goes on:\n{problems}");
+            self.bus.publish(&[Event::Configuration]);
+        }
+    }
+
+    fn refuse_text(&self, message: String) {
+        let problem = Problem {
+            message,
+            place: None,
+            related: Vec::new(),
+            help: None,
+        };
+        self.refuse(Problems {
+            list: vec![problem],
+            left_out: 0,
+        });
+    }
+}
+
+/// Watches the directory of the main file, which sees renames over it too, and `conf.d` beside it.
+fn watch(path: &Path, sign: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let told = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // One sign that waits is enough.
+            let _ = sign.try_send(());
+        }
+    };
+    let started = notify::recommended_watcher(told).and_then(|mut watcher| {
+        let dir = directory(path);
+        watcher.watch(&dir, RecursiveMode::NonRecursive)?;
+        let parts = dir.join("conf.d");
+        if parts.is_dir() {
+            watcher.watch(&parts, RecursiveMode::NonRecursive)?;
+        }
+        Ok(watcher)
+    });
+    match started {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            warn!(
+                "changed configuration files are noticed only every {} s: {error}",
+                LOOK_INTERVAL.as_secs()
+            );
+            None
+        }
+    }
+}
+
+fn directory(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        return path.to_owned();
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

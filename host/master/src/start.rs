@@ -1,0 +1,169 @@
+//! From the parts of the process to a running master.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use toolpost_bus::Bus;
+use toolpost_config::{Config, Sources, StepCatalog};
+use toolpost_core::Timestamp;
+use toolpost_sandbox::PluginRegistry;
+use toolpost_store::Store;
+use tracing::{info, warn};
+
+use crate::actor::Actor;
+use crate::clock::Clock;
+use crate::distributor::Distributor;
+use crate::engine::{Engine, EngineParts};
+use crate::error::StartError;
+use crate::handle::MasterHandle;
+use crate::reload::Reloader;
+use crate::uses::RunningUses;
+
+/// How often a master says that it lives.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A master that was silent for this long is dead, and its work is taken over.
+const MASTER_SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// What a master needs of the process around it.
+pub struct MasterDeps {
+    /// The records; its events go to `bus`.
+    pub store: Store,
+    /// Where the master hears what happened.
+    pub bus: Bus,
+    /// The plugins.
+    pub registry: PluginRegistry,
+    /// What the registry asks about uses.
+    pub uses: Arc<RunningUses>,
+    /// All step types, native ones and those of plugins, for checks of the configuration.
+    pub catalog: Arc<dyn StepCatalog + Send + Sync>,
+    /// The configuration to start with.
+    pub config: Config,
+    /// Where it was read, to be watched from now on.
+    pub config_path: PathBuf,
+    /// What was read there.
+    pub sources: Sources,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The entry to this crate.
+#[derive(Debug, Clone, Copy)]
+pub struct Master;
+
+impl Master {
+    /// Starts a master: takes back what a former process of the same name left unfinished, applies the
+    /// configuration and begins to work. Its tasks run on the runtime that this is called from.
+    ///
+    /// # Errors
+    /// The store or a worker cannot be used; nothing is left running.
+    pub async fn start(deps: MasterDeps) -> Result<MasterHandle, StartError> {
+        let now = deps.clock.now();
+        let name = master_name(&deps.config);
+        let master_id = deps.store.register_master(&name, now).await?;
+        let engine = Arc::new(Engine::new(EngineParts {
+            store: deps.store,
+            bus: deps.bus,
+            clock: deps.clock,
+            registry: deps.registry,
+            uses: deps.uses,
+            catalog: deps.catalog,
+            config_path: deps.config_path,
+            master_id,
+            name,
+        }));
+        // Opening the workers ends what a killed process left running there; only then may its requests run
+        // again.
+        let workers = engine.workers.open(&deps.config).await?;
+        take_back(&engine, master_id).await?;
+        engine.apply(deps.config).await?;
+        drop(workers);
+        spawn_loops(&engine, deps.sources).await;
+        info!(master.id = %master_id, "master `{}` started", engine.name);
+        Ok(MasterHandle { engine })
+    }
+}
+
+/// Host name and directory of the configuration, unless a name is configured.
+fn master_name(config: &Config) -> String {
+    if let Some(name) = &config.master.name {
+        return name.clone();
+    }
+    let dir = config
+        .master
+        .object_dir
+        .parent()
+        .unwrap_or(&config.master.object_dir);
+    format!("{}:{}", host_name(), dir.display())
+}
+
+fn host_name() -> String {
+    let from_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = from_kernel
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".into(),
+        name => name.into(),
+    }
+}
+
+async fn take_back(engine: &Engine, master: toolpost_core::MasterId) -> Result<(), StartError> {
+    let recovered = engine
+        .store
+        .recover_master(master, engine.clock.now())
+        .await?;
+    if !recovered.builds.is_empty() {
+        let (builds, requests) = (recovered.builds.len(), recovered.requests.len());
+        warn!(
+            master.id = %master,
+            "master {master} ended in the middle of {builds} builds; {requests} requests are back in the queue"
+        );
+    }
+    Ok(())
+}
+
+async fn spawn_loops(engine: &Arc<Engine>, sources: Sources) {
+    let distributor = Arc::clone(engine);
+    let reloader = Arc::clone(engine);
+    let heart = Arc::clone(engine);
+    let loops = vec![
+        Actor::spawn("the distributor".into(), move || {
+            Distributor::new(Arc::clone(&distributor)).run()
+        }),
+        Actor::spawn("the reloader".into(), move || {
+            Reloader::new(Arc::clone(&reloader), sources.clone()).run()
+        }),
+        Actor::spawn("the heartbeat".into(), move || beat(Arc::clone(&heart))),
+    ];
+    engine.loops.lock().await.extend(loops);
+}
+
+/// Says that this master lives, and takes over the work of those that do not.
+async fn beat(engine: Arc<Engine>) {
+    loop {
+        engine.clock.sleep(HEARTBEAT_INTERVAL).await;
+        let now = engine.clock.now();
+        let beaten = engine.store.heartbeat(engine.master_id, now).await;
+        engine.store_ok.store(beaten.is_ok(), Ordering::Relaxed);
+        if let Err(error) = beaten {
+            warn!("the heartbeat was not stored: {error}");
+            continue;
+        }
+        if let Err(error) = take_over(&engine, now).await {
+            warn!("dead masters cannot be looked for: {error}");
+        }
+    }
+}
+
+async fn take_over(engine: &Engine, now: Timestamp) -> Result<(), StartError> {
+    let silence_ms = i64::try_from(MASTER_SILENCE_MAX.as_millis()).unwrap_or(i64::MAX);
+    let older_than = Timestamp(now.0.saturating_sub(silence_ms));
+    for dead in engine.store.expire_masters(older_than).await? {
+        warn!(master.id = %dead, "master {dead} has not been heard of for {} s", MASTER_SILENCE_MAX.as_secs());
+        take_back(engine, dead).await?;
+    }
+    Ok(())
+}

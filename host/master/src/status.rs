@@ -1,0 +1,125 @@
+//! What the master tells about itself: values for pages, the REST API and the command line.
+
+use std::time::Duration;
+
+use toolpost_config::config::GitPollerConfig;
+use toolpost_config::{Plan, Problem};
+use toolpost_core::{BuilderId, BuildsetId, ChangeId, MasterId, RequestId, Timestamp};
+
+use crate::steps::git::errors::without_password;
+
+/// How the configuration stands.
+#[derive(Debug, Clone)]
+pub struct ConfigurationStatus {
+    /// When the running configuration was applied.
+    pub applied_at: Timestamp,
+    /// What that changed.
+    pub plan: Plan,
+    /// When the files were last read.
+    pub checked_at: Timestamp,
+    /// Why the files as they are now are not running; empty when they are.
+    pub problems: Vec<Problem>,
+    /// Changes that only a restart brings, for people.
+    pub needs_restart: Vec<String>,
+}
+
+impl ConfigurationStatus {
+    /// Nothing was applied yet.
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            applied_at: now,
+            plan: Plan::default(),
+            checked_at: now,
+            problems: Vec::new(),
+            needs_restart: Vec::new(),
+        }
+    }
+}
+
+impl PollerStatus {
+    /// Nothing was asked yet.
+    pub(crate) fn new(name: &str, config: &GitPollerConfig) -> Self {
+        Self {
+            name: name.into(),
+            repository: without_password(&config.repository),
+            interval: config.interval,
+            polled_at: None,
+            next_poll_at: None,
+            error: None,
+            failures: 0,
+            heads: Vec::new(),
+        }
+    }
+}
+
+impl SchedulerStatus {
+    /// Nothing was looked at yet.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            last_change: None,
+            fires_at: None,
+            error: None,
+        }
+    }
+}
+
+/// How a change source stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PollerStatus {
+    /// Name of the change source.
+    pub name: String,
+    /// Repository that it asks.
+    pub repository: String,
+    /// Time between two polls.
+    pub interval: Duration,
+    /// When it last got an answer.
+    pub polled_at: Option<Timestamp>,
+    /// When it asks again.
+    pub next_poll_at: Option<Timestamp>,
+    /// Why the last poll failed; `None` when it did not.
+    pub error: Option<String>,
+    /// Polls that failed since the last good one.
+    pub failures: u32,
+    /// Followed branches and their heads, by name.
+    pub heads: Vec<(String, String)>,
+}
+
+/// How a scheduler stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SchedulerStatus {
+    /// Name of the scheduler.
+    pub name: String,
+    /// The last change that it looked at.
+    pub last_change: Option<ChangeId>,
+    /// When its timer fires and a build set is made, while changes wait for the tree to be stable.
+    pub fires_at: Option<Timestamp>,
+    /// Why the last attempt failed; it is tried again.
+    pub error: Option<String>,
+}
+
+/// Whether and how the master works.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// Row id of this master.
+    pub master_id: MasterId,
+    /// Its name.
+    pub name: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Whether it takes no new builds.
+    pub draining: bool,
+    /// Builds that run now.
+    pub running_builds: usize,
+    /// Whether the store took the last heartbeat.
+    pub store_ok: bool,
+}
+
+/// A build set that somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// The build set.
+    pub buildset: BuildsetId,
+    /// Its requests by builder.
+    pub requests: Vec<(BuilderId, RequestId)>,
+}

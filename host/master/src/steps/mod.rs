@@ -1,0 +1,10 @@
+//! Native steps: their parameters, schemas and what they do.
+
+pub(crate) mod git;
+mod native;
+pub(crate) mod params;
+mod property;
+mod shell;
+
+pub use native::NativeCatalog;
+pub(crate) use native::NativeStep;

@@ -1,0 +1,201 @@
+//! The step types that are compiled in: only what orchestrates. Everything else is a plugin.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use toolpost_config::StepCatalog;
+use toolpost_core::step::ResultFlags;
+
+use super::git::{self, GitParams};
+use super::property::{self, SetPropertyFromCommandParams, SetPropertyParams};
+use super::shell::{self, ShellParams};
+use crate::build::StepContext;
+use crate::build::outcome::{Fault, StepEnd};
+
+/// A native step with its parameters, ready to run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NativeStep {
+    Shell(Box<ShellParams>),
+    Git(Box<GitParams>),
+    SetProperty(SetPropertyParams),
+    SetPropertyFromCommand(Box<SetPropertyFromCommandParams>),
+}
+
+const SHELL: &str = "shell";
+const GIT: &str = "git";
+const SET_PROPERTY: &str = "set-property";
+const SET_PROPERTY_FROM_COMMAND: &str = "set-property-from-command";
+
+impl NativeStep {
+    /// Reads rendered parameters; `None` when no native step has this name.
+    ///
+    /// # Errors
+    /// What does not fit, in serde's words: a template may have made something of another shape than
+    /// the one that was checked.
+    pub(crate) fn parse(type_name: &str, parameters: Value) -> Option<Result<Self, String>> {
+        Some(match type_name {
+            SHELL => read(parameters).map(|params| Self::Shell(Box::new(params))),
+            GIT => read(parameters).map(|params| Self::Git(Box::new(params))),
+            SET_PROPERTY => read(parameters).map(Self::SetProperty),
+            SET_PROPERTY_FROM_COMMAND => read::<SetPropertyFromCommandParams>(parameters)
+                .and_then(SetPropertyFromCommandParams::checked)
+                .map(|params| Self::SetPropertyFromCommand(Box::new(params))),
+            _ => return None,
+        })
+    }
+}
+
+impl NativeStep {
+    /// How results of this type count unless the configuration says otherwise.
+    pub(crate) fn result_flags(type_name: &str) -> ResultFlags {
+        match type_name {
+            // Nothing makes sense without the sources.
+            GIT => ResultFlags::HALTING,
+            _ => ResultFlags::DEFAULT,
+        }
+    }
+
+    /// Does it.
+    pub(crate) async fn run(&self, step: &StepContext) -> Result<StepEnd, Fault> {
+        match self {
+            Self::Shell(params) => shell::run(step, params).await,
+            Self::Git(params) => git::run(step, params).await,
+            Self::SetProperty(params) => property::set(step, params).await,
+            Self::SetPropertyFromCommand(params) => property::set_from_command(step, params).await,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(parameters: Value) -> Result<T, String> {
+    serde_json::from_value(parameters).map_err(|error| error.to_string())
+}
+
+/// The native step types with the schemas of their parameters.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NativeCatalog;
+
+static SCHEMAS: LazyLock<BTreeMap<&'static str, Arc<Value>>> = LazyLock::new(|| {
+    [
+        (SHELL, schema::<ShellParams>()),
+        (GIT, schema::<GitParams>()),
+        (SET_PROPERTY, schema::<SetPropertyParams>()),
+        (
+            SET_PROPERTY_FROM_COMMAND,
+            schema::<SetPropertyFromCommandParams>(),
+        ),
+    ]
+    .into()
+});
+
+fn schema<T: JsonSchema>() -> Arc<Value> {
+    let generator = SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator();
+    Arc::new(generator.into_root_schema_for::<T>().to_value())
+}
+
+impl NativeCatalog {
+    /// Whether a step type is compiled in.
+    pub(crate) fn has(type_name: &str) -> bool {
+        SCHEMAS.contains_key(type_name)
+    }
+}
+
+impl StepCatalog for NativeCatalog {
+    fn names(&self) -> Vec<String> {
+        SCHEMAS.keys().map(ToString::to_string).collect()
+    }
+
+    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>> {
+        SCHEMAS.get(type_name).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What the schema says of `parameters`, and whether they can be read.
+    fn check(type_name: &str, parameters: &Value) -> (bool, bool) {
+        let schema = NativeCatalog.parameters_schema(type_name).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let readable = NativeStep::parse(type_name, parameters.clone()).unwrap();
+        (validator.is_valid(parameters), readable.is_ok())
+    }
+
+    #[test]
+    fn schema_and_reader_take_and_refuse_the_same_parameters() {
+        let good = [
+            ("shell", json!({"command": "make check"})),
+            (
+                "shell",
+                json!({"command": ["make", "check"], "timeout": "20m", "max_time": 30}),
+            ),
+            (
+                "shell",
+                json!({"command": "x", "env": {"A": "1", "B": false}}),
+            ),
+            ("git", json!({})),
+            (
+                "git",
+                json!({"repository": "x", "shallow": true, "mode": "full", "method": "clean"}),
+            ),
+            (
+                "git",
+                json!({"shallow": 5, "retry": {"attempts": 2, "delay": "1s"}}),
+            ),
+            (
+                "set-property",
+                json!({"property": "a", "value": [1, {"b": null}]}),
+            ),
+            (
+                "set-property-from-command",
+                json!({"command": "x", "property": "p"}),
+            ),
+            (
+                "set-property-from-command",
+                json!({"command": "x", "extract": "(?P<a>.)"}),
+            ),
+        ];
+        for (type_name, parameters) in good {
+            assert_eq!(
+                check(type_name, &parameters),
+                (true, true),
+                "{type_name} {parameters}"
+            );
+        }
+        let bad = [
+            ("shell", json!({})),
+            ("shell", json!({"command": 5})),
+            ("shell", json!({"command": []})),
+            ("shell", json!({"command": "x", "comand": "y"})),
+            ("shell", json!({"command": "x", "timeout": "soon"})),
+            ("shell", json!({"command": "x", "env": {"A": true}})),
+            ("git", json!({"mode": "half"})),
+            ("git", json!({"shallow": 0})),
+            ("set-property", json!({"property": "a"})),
+            ("set-property-from-command", json!({"command": "x"})),
+        ];
+        for (type_name, parameters) in bad {
+            assert_eq!(
+                check(type_name, &parameters),
+                (false, false),
+                "{type_name} {parameters}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_native_type_has_a_reader() {
+        for name in NativeCatalog.names() {
+            assert!(NativeStep::parse(&name, json!({})).is_some(), "{name}");
+        }
+        assert!(NativeStep::parse("junit", json!({})).is_none());
+    }
+}

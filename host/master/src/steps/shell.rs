@@ -1,0 +1,80 @@
+//! The `shell` step: one command on the worker.
+
+use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toolpost_core::model::LogType;
+
+use super::params::{Command, Environment, Span};
+use crate::build::StepContext;
+use crate::build::command::{self, IDLE_TIMEOUT_DEFAULT, OutputPlan};
+use crate::build::outcome::{Fault, StepEnd};
+
+/// Runs a command on the worker. Exit code 0 is success, all others are failure, unless `decode_rc` says otherwise.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShellParams {
+    /// A line for `/bin/sh`, or program and arguments.
+    pub(crate) command: Command,
+    /// Environment variables: a string sets one, `false` takes it away.
+    #[serde(default)]
+    pub(crate) env: Environment,
+    /// Text for the command's standard input.
+    pub(crate) stdin: Option<String>,
+    /// The command is ended when it prints nothing for this long. Without it: 20 minutes.
+    pub(crate) timeout: Option<Span>,
+    /// The command is ended when it runs for this long.
+    pub(crate) max_time: Option<Span>,
+    /// How long an interrupted command may take to end by itself. Without it: 5 seconds.
+    pub(crate) interrupt_grace: Option<Span>,
+    /// Name of the log that the output goes to.
+    #[serde(default = "stdio")]
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) log: String,
+    /// Whether standard output is logged.
+    #[serde(default = "yes")]
+    pub(crate) want_stdout: bool,
+    /// Whether standard error is logged.
+    #[serde(default = "yes")]
+    pub(crate) want_stderr: bool,
+}
+
+fn stdio() -> String {
+    "stdio".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Runs the command; its exit code is the result.
+pub(super) async fn run(step: &StepContext, params: &ShellParams) -> Result<StepEnd, Fault> {
+    let log = step.logs.open(&params.log, LogType::Stdio).await?;
+    let mut spec = step.command(command::invocation(&params.command));
+    spec.env.extend(command::environment(&params.env));
+    spec.stdin = params.stdin.clone().map(Bytes::from);
+    spec.idle_timeout = Some(params.timeout.map_or(IDLE_TIMEOUT_DEFAULT, |span| span.0));
+    spec.total_timeout = params.max_time.map(|span| span.0);
+    if let Some(grace) = params.interrupt_grace {
+        spec.interrupt_grace = grace.0;
+    }
+    let plan = OutputPlan {
+        log: Some(&log),
+        log_stdout: params.want_stdout,
+        log_stderr: params.want_stderr,
+        headers: true,
+        keep_bytes_max: 0,
+    };
+    let ended = match step.run(spec, plan).await {
+        Err(fault @ (Fault::Failed(_) | Fault::NoProgram(_))) => {
+            log.header(&fault.to_string()).await;
+            return Err(fault);
+        }
+        ended => ended?,
+    };
+    let summary = format!("'{}'", params.command.summary());
+    let options = &step.config.options;
+    Ok(command::step_end(&ended.exit, summary, |code| {
+        options.decode_exit_code(code)
+    }))
+}

@@ -1,0 +1,9 @@
+//! Workers as the master sees them.
+
+mod link;
+mod local;
+mod pool;
+
+pub use link::{LinkCommand, LinkControl, LinkError, LinkFiles, WorkerLink};
+pub use local::LocalWorkerLink;
+pub(crate) use pool::{ConnectedWorker, WorkerError, WorkerPool, Workers};

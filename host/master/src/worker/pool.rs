@@ -1,0 +1,100 @@
+//! The workers of the running configuration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use toolpost_config::Config;
+use toolpost_config::config::{WorkerConfig, WorkerKind};
+use toolpost_worker::{LocalWorker, LocalWorkerOptions};
+
+use super::link::WorkerLink;
+use super::local::LocalWorkerLink;
+
+/// A worker that builds can run on now.
+#[derive(Clone)]
+pub(crate) struct ConnectedWorker {
+    pub(crate) config: Arc<WorkerConfig>,
+    pub(crate) link: Arc<dyn WorkerLink>,
+}
+
+/// Workers by name.
+pub(crate) type Workers = BTreeMap<String, ConnectedWorker>;
+
+/// A worker cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("worker `{worker}` cannot start: {reason}")]
+pub(crate) struct WorkerError {
+    pub(crate) worker: String,
+    pub(crate) reason: String,
+}
+
+/// Opens workers and keeps those that can be kept.
+#[derive(Default)]
+pub(crate) struct WorkerPool {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    connected: Workers,
+    /// Local workers by directory, as long as a configuration or a build uses them: a directory has one
+    /// worker at a time, whatever it is called.
+    local: HashMap<PathBuf, Weak<LocalWorkerLink>>,
+}
+
+impl WorkerPool {
+    /// Opens the workers of a configuration; those that run already are kept. Changes nothing that is in use:
+    /// [`Self::replace`] does.
+    pub(crate) async fn open(&self, config: &Config) -> Result<Workers, WorkerError> {
+        let mut workers = Workers::new();
+        for (name, worker) in &config.workers {
+            let WorkerKind::Local { base_dir } = &worker.kind else {
+                // A remote worker is connected when it comes.
+                continue;
+            };
+            let link = self
+                .open_local(base_dir)
+                .await
+                .map_err(|reason| WorkerError {
+                    worker: name.clone(),
+                    reason,
+                })?;
+            let connected = ConnectedWorker {
+                config: Arc::clone(worker),
+                link,
+            };
+            workers.insert(name.clone(), connected);
+        }
+        Ok(workers)
+    }
+
+    async fn open_local(&self, base_dir: &PathBuf) -> Result<Arc<LocalWorkerLink>, String> {
+        if let Some(link) = self.inner().local.get(base_dir).and_then(Weak::upgrade) {
+            return Ok(link);
+        }
+        let options = LocalWorkerOptions::new(base_dir);
+        let worker = LocalWorker::open(options)
+            .await
+            .map_err(|error| error.to_string())?;
+        let link = Arc::new(LocalWorkerLink::new(worker));
+        let mut inner = self.inner();
+        inner.local.retain(|_, link| link.strong_count() > 0);
+        inner.local.insert(base_dir.clone(), Arc::downgrade(&link));
+        Ok(link)
+    }
+
+    /// From now on these are the workers. Builds keep the links that they have. Gives those from before.
+    pub(crate) fn replace(&self, workers: Workers) -> Workers {
+        std::mem::replace(&mut self.inner().connected, workers)
+    }
+
+    /// The workers, by name.
+    pub(crate) fn connected(&self) -> Workers {
+        self.inner().connected.clone()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -46,6 +46,7 @@ impl Checker<'_, '_> {
                 branches: branches?,
                 interval: raw.interval.map_or(INTERVAL_DEFAULT, |given| given.value.0),
                 poll_at_launch: value(raw.poll_at_launch).unwrap_or(false),
+                build_newest: value(raw.build_newest).unwrap_or(false),
             }),
         })
     }

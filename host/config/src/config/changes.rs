@@ -37,6 +37,8 @@ pub struct GitPollerConfig {
     pub interval: Duration,
     /// Whether the first poll comes at once and not after the first interval.
     pub poll_at_launch: bool,
+    /// Whether the newest commit of each branch is a change when the repository is seen for the first time.
+    pub build_newest: bool,
 }
 
 /// Which branches of a repository are followed.

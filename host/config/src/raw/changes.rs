@@ -28,6 +28,9 @@ raw_table! {
         interval ? HumanDuration,
         /// Whether the first poll comes at once. Default: false.
         poll_at_launch ? bool,
+        /// Whether the newest commit of each branch is a change when the repository is seen for the first
+        /// time, so that it is built at once. Default: false, only what comes later is.
+        build_newest ? bool,
         /// Project of its changes.
         project ? String,
         /// Codebase of its changes.

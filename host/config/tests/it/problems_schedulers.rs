@@ -132,7 +132,7 @@ error: unknown key `only_tags` in a git-poller
    |
 17 | only_tags = true
    | ^^^^^^^^^
-   = help: known keys: `name`, `repository`, `branches`, `interval`, `poll_at_launch`, `project`, `codebase`, `category`
+   = help: known keys: `name`, `repository`, `branches`, `interval`, `poll_at_launch`, `build_newest`, `project`, `codebase`, `category`
 
 10 problems in the configuration
 "#);

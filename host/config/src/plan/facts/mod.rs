@@ -52,7 +52,6 @@ impl Facts for MasterConfig {
         } = self;
         let LimitsConfig {
             builds_max,
-            log_bytes_max,
             log_line_bytes_max,
         } = limits;
         let links: Vec<String> = links
@@ -66,12 +65,11 @@ impl Facts for MasterConfig {
             fact("listen", listen.to_string()),
             fact("admin", admin.clone()),
             fact("links", links),
-            fact("database_url", without_password(database_url)),
+            fact("database_url", database_url.as_str()),
             fact("object_dir", object_dir.display().to_string()),
             fact("plugin_dir", plugin_dir.display().to_string()),
             fact("drain_timeout", duration(*drain_timeout)),
             fact("limits.builds_max", *builds_max),
-            fact("limits.log_size_max", *log_bytes_max),
             fact("limits.log_line_size_max", *log_line_bytes_max),
         ]
     }
@@ -169,16 +167,18 @@ impl Facts for ChangeSourceConfig {
             branches,
             interval,
             poll_at_launch,
+            build_newest,
         }) = kind;
         let branches = match branches {
             BranchSelection::All => json!("all"),
             BranchSelection::Matching { patterns, .. } => json!(patterns),
         };
         facts.extend([
-            fact("repository", without_password(repository)),
+            fact("repository", repository.as_str()),
             fact("branches", branches),
             fact("interval", duration(*interval)),
             fact("poll_at_launch", *poll_at_launch),
+            fact("build_newest", *build_newest),
         ]);
         facts
     }
@@ -242,25 +242,4 @@ pub(super) fn locks_as_json(locks: &[LockAccess]) -> Value {
 
 fn duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
-}
-
-/// A URL for people who may read the plan, but not the password in it.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let password = authority
-        .rsplit_once('@')
-        .and_then(|(user, _)| user.split_once(':'))
-        .map(|(_, password)| password);
-    match password {
-        Some(password) if !password.is_empty() => {
-            format!(
-                "{scheme}://{}",
-                rest.replacen(&format!(":{password}@"), ":***@", 1)
-            )
-        }
-        _ => url.to_owned(),
-    }
 }

@@ -27,24 +27,3 @@ impl StepCatalog for BTreeMap<String, Arc<Value>> {
         self.get(type_name).cloned()
     }
 }
-
-/// Several catalogs as one; where two have a name, the earlier one counts.
-///
-/// Native step types come first, so that no plugin can take the place of `git` or `shell`.
-#[derive(Clone, Copy)]
-pub struct CatalogChain<'a>(pub &'a [&'a dyn StepCatalog]);
-
-impl StepCatalog for CatalogChain<'_> {
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.0.iter().flat_map(|part| part.names()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>> {
-        self.0
-            .iter()
-            .find_map(|part| part.parameters_schema(type_name))
-    }
-}

@@ -1,7 +1,8 @@
 //! The configuration: TOML as it is written, checked into types, compared into a plan.
 //!
 //! ```text
-//! load(path) -> Sources -> check(&sources, &catalog) -> Config | Problems
+//! load(path) -> Sources -> check_master(&sources)    -> MasterConfig | Problems   before there are plugins
+//!                          check(&sources, &catalog) -> Config | Problems
 //!                          diff(&running, &wanted)   -> Plan
 //! json_schema(&catalog)                              -> what an editor needs
 //! ```
@@ -25,7 +26,7 @@ mod suggest;
 mod template;
 mod tree;
 
-pub use catalog::{CatalogChain, StepCatalog};
+pub use catalog::StepCatalog;
 pub use check::{check, check_master};
 pub use config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, Config, EnvironmentValue,

@@ -65,6 +65,13 @@ impl Sources {
         &self.base_dir
     }
 
+    /// Name and text of each file, the main one first.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files
+            .iter()
+            .map(|file| (file.name.as_str(), file.text.as_str()))
+    }
+
     pub(crate) fn texts(&self) -> impl Iterator<Item = (u32, &str)> {
         (0_u32..).zip(self.files.iter().map(|file| file.text.as_str()))
     }

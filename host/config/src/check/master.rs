@@ -11,8 +11,6 @@ use crate::config::{LimitsConfig, Link, MasterConfig, PluginConfig};
 use crate::raw::{LockScope, RawLimits, RawLock, RawMaster, RawPlugin};
 use crate::tree::At;
 
-/// A log shorter than this could not even hold the command line that it starts with.
-const LOG_BYTES_MIN: u64 = 64 << 10;
 /// Lines cut shorter than this are not readable.
 const LOG_LINE_BYTES_MIN: u64 = 256;
 
@@ -54,24 +52,19 @@ impl Checker<'_, '_> {
 
     fn limits(&mut self, raw: &RawLimits) -> LimitsConfig {
         let default = LimitsConfig::default();
-        let mut size = |size: Option<At<crate::decode::ByteSize>>, min: u64, default: u64| {
-            let Some(size) = size else { return default };
-            if size.value.0 < min {
-                self.report
-                    .at(size.span, format!("must be at least {min} bytes"));
-            }
-            size.value.0
-        };
-        let log_bytes_max = size(raw.log_size_max, LOG_BYTES_MIN, default.log_bytes_max);
-        let log_line_bytes_max = size(
-            raw.log_line_size_max,
-            LOG_LINE_BYTES_MIN,
-            default.log_line_bytes_max,
-        );
+        if let Some(size) = &raw.log_line_size_max
+            && size.value.0 < LOG_LINE_BYTES_MIN
+        {
+            self.report.at(
+                size.span,
+                format!("must be at least {LOG_LINE_BYTES_MIN} bytes"),
+            );
+        }
         LimitsConfig {
             builds_max: self.at_least_one(raw.builds_max),
-            log_bytes_max,
-            log_line_bytes_max,
+            log_line_bytes_max: raw
+                .log_line_size_max
+                .map_or(default.log_line_bytes_max, |size| size.value.0),
         }
     }
 

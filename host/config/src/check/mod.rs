@@ -26,7 +26,7 @@ use crate::catalog::StepCatalog;
 use crate::config::{Config, MasterConfig};
 use crate::decode::Decode as _;
 use crate::problem::{Problems, Report};
-use crate::raw::RawConfig;
+use crate::raw::{RawConfig, RawMaster};
 use crate::sources::{Sources, Span};
 use crate::tree::{At, Kind, Node, parse};
 
@@ -43,7 +43,13 @@ const START: Span = Span {
 /// Everything that is wrong with it.
 pub fn check(sources: &Sources, catalog: &dyn StepCatalog) -> Result<Config, Problems> {
     let mut report = Report::new(sources);
-    let raw = read(sources, &mut report);
+    let raw = parse(sources, &mut report).and_then(|table| {
+        let root = Node {
+            kind: Kind::Table(table),
+            span: START,
+        };
+        RawConfig::decode(root, &mut report)
+    });
     let config = raw.map(|raw| Checker::new(&raw, catalog, &mut report).config(raw));
     match config {
         Some(config) if report.is_empty() => Ok(config),
@@ -55,27 +61,38 @@ pub fn check(sources: &Sources, catalog: &dyn StepCatalog) -> Result<Config, Pro
 /// types that the rest is checked against.
 ///
 /// # Errors
-/// What is wrong with that table, or keeps the files from being read at all.
+/// When something is wrong with that table, or keeps the files from being read at all: everything that is
+/// wrong with the configuration, apart from steps.
 pub fn check_master(sources: &Sources) -> Result<MasterConfig, Problems> {
     let mut report = Report::new(sources);
-    let raw = read(sources, &mut report);
-    let no_types: BTreeMap<String, Arc<Value>> = BTreeMap::new();
-    let master = raw.map(|raw| {
-        Checker::new(&raw, &no_types, &mut report).master(value(raw.master).unwrap_or_default())
+    let master = parse(sources, &mut report).map(|mut table| {
+        let raw = table
+            .0
+            .shift_remove("master")
+            .and_then(|entry| RawMaster::decode(entry.node, &mut report))
+            .unwrap_or_default();
+        Checker::new(&RawConfig::default(), &AnyStepType, &mut report).master(raw)
     });
     match master {
         Some(master) if report.is_empty() => Ok(master),
-        _ => Err(report.into_problems()),
+        // Whoever has to come back anyway wants to hear all of it.
+        _ => Err(check(sources, &AnyStepType)
+            .err()
+            .unwrap_or_else(|| report.into_problems())),
     }
 }
 
-fn read(sources: &Sources, report: &mut Report<'_>) -> Option<RawConfig> {
-    let table = parse(sources, report)?;
-    let root = Node {
-        kind: Kind::Table(table),
-        span: START,
-    };
-    RawConfig::decode(root, report)
+/// Stands for step types that are not known yet: each exists and takes everything.
+struct AnyStepType;
+
+impl StepCatalog for AnyStepType {
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn parameters_schema(&self, _: &str) -> Option<Arc<Value>> {
+        Some(Arc::new(Value::Bool(true)))
+    }
 }
 
 /// What the checks of all parts share.

@@ -46,9 +46,7 @@ pub struct Link {
 pub struct LimitsConfig {
     /// Builds that run at one time on this master; `None` leaves it to the workers.
     pub builds_max: Option<u32>,
-    /// A log ends here and says so.
-    pub log_bytes_max: u64,
-    /// A longer line is cut into several.
+    /// A longer line of a log is cut into several. A change needs a restart.
     pub log_line_bytes_max: u64,
 }
 
@@ -56,7 +54,6 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             builds_max: None,
-            log_bytes_max: 1 << 30,
             log_line_bytes_max: 64 << 10,
         }
     }

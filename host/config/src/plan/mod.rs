@@ -4,6 +4,7 @@
 //! empty exactly when the configurations are equal.
 
 mod facts;
+mod mask;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -11,21 +12,28 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::render::Paint;
 use facts::Facts;
+use mask::mask;
 
 /// Settings of the master that are read once, when it starts.
-pub const RESTART_FIELDS: [&str; 5] =
-    ["name", "listen", "database_url", "object_dir", "plugin_dir"];
+pub const RESTART_FIELDS: [&str; 6] = [
+    "name",
+    "listen",
+    "database_url",
+    "object_dir",
+    "plugin_dir",
+    "limits.log_line_size_max",
+];
 
 /// A value is shown up to this length.
 const VALUE_CHARS_MAX: usize = 72;
 
 /// Everything that would change.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     /// By kind, then by name.
     pub items: Vec<PlannedItem>,
@@ -179,12 +187,7 @@ fn field_changes(old: facts::FactList, new: facts::FactList) -> Vec<FieldChange>
     let mut changes = Vec::new();
     let mut add = |field: String, old: Value, new: Value| {
         if old != new {
-            changes.push(FieldChange {
-                field,
-                old,
-                new,
-                needs_restart: false,
-            });
+            changes.push(FieldChange::new(field, old, new));
         }
     };
     for (field, old) in old {
@@ -197,7 +200,29 @@ fn field_changes(old: facts::FactList, new: facts::FactList) -> Vec<FieldChange>
     changes
 }
 
+impl FieldChange {
+    /// The values are compared before; what is kept of them shows no password.
+    fn new(field: String, old: Value, new: Value) -> Self {
+        Self {
+            field,
+            old: mask(old),
+            new: mask(new),
+            needs_restart: false,
+        }
+    }
+}
+
 impl Plan {
+    /// For machines: `items`, and the names of the settings that need a restart.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let restart: Vec<&str> = self
+            .restart_fields()
+            .map(|change| change.field.as_str())
+            .collect();
+        json!({ "items": self.items, "needs_restart": restart })
+    }
+
     /// Whether nothing would change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -273,12 +298,12 @@ fn render_item(out: &mut String, item: &PlannedItem, paint: Paint) {
                 true => paint.wrap(WARNING, " (needs a restart)"),
                 false => String::new(),
             };
-            out.push_str(&format!(
-                "    {}: {} -> {}{restart}\n",
-                change.field,
-                short(&change.old),
-                short(&change.new)
-            ));
+            let what = match change.old == change.new {
+                // What differs is masked.
+                true => "another password".to_owned(),
+                false => format!("{} -> {}", short(&change.old), short(&change.new)),
+            };
+            out.push_str(&format!("    {}: {what}{restart}\n", change.field));
         }
     }
 }

@@ -36,12 +36,9 @@ pub(super) fn changes(old: &[Arc<StepConfig>], new: &[Arc<StepConfig>]) -> Vec<F
                 let step = old
                     .or(new)
                     .map_or(String::new(), |step| label(front + index, step));
-                changes.push(FieldChange {
-                    field: step,
-                    old: old.map_or(Value::Null, |old| whole(old)),
-                    new: new.map_or(Value::Null, |new| whole(new)),
-                    needs_restart: false,
-                });
+                let old = old.map_or(Value::Null, |old| whole(old));
+                let new = new.map_or(Value::Null, |new| whole(new));
+                changes.push(FieldChange::new(step, old, new));
             }
         }
     }

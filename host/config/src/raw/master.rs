@@ -53,9 +53,7 @@ raw_table! {
     RawLimits("[master.limits]") {
         /// Builds that run at one time on this master. Default: as many as the workers take.
         builds_max ? u32,
-        /// A log ends at this size and says so. Default: "1GiB".
-        log_size_max ? ByteSize,
-        /// A longer line of a log is cut into several. Default: "64KiB".
+        /// A longer line of a log is cut into several. Default: "64KiB". A change needs a restart.
         log_line_size_max ? ByteSize,
     }
 }

@@ -55,9 +55,10 @@ fn nothing() {
     let plan = plan(str::to_owned);
     assert!(plan.is_empty());
     assert_snapshot!(plan, @"nothing changes");
-    assert_json_snapshot!(plan, @r#"
+    assert_json_snapshot!(plan.to_json(), @r#"
     {
-      "items": []
+      "items": [],
+      "needs_restart": []
     }
     "#);
 }
@@ -178,12 +179,21 @@ fn steps() {
 
 #[test]
 fn passwords_are_not_shown() {
-    let plan = plan(|old| old.replace("secret@example.org/a", "geheim@example.org/b"));
+    let plan = plan(|old| {
+        old.replace("secret@example.org", "geheim@example.org")
+            .replace(
+                "[\"make\"]",
+                "[\"git\", \"clone\", \"https://jo:s:3@example.org:81/x?y#z\"]",
+            )
+    });
+    assert!(!plan.to_json().to_string().contains("geheim"));
     assert_snapshot!(plan, @r#"
     ~ change source poll
-        repository: "https://jo:***@example.org/a.git" -> "https://jo:***@example.org/b.git"
+        repository: another password
+    ~ builder unit
+        step 2 (shell) command: ["make"] -> ["git","clone","https://jo:***@example.org:81/x?y#z"]
 
-    0 to add, 1 to change, 0 to remove
+    0 to add, 2 to change, 0 to remove
     "#);
 }
 
@@ -212,6 +222,16 @@ fn no_setting_is_forgotten() {
             "[master]",
             "[master]\nlimits.builds_max = 3",
             "limits.builds_max",
+        ),
+        (
+            "[master]",
+            "[master]\nlimits.log_line_size_max = 4096",
+            "limits.log_line_size_max",
+        ),
+        (
+            "name = \"poll\"",
+            "name = \"poll\"\nbuild_newest = true",
+            "build_newest",
         ),
         (
             "[master]",

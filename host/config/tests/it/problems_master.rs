@@ -1,6 +1,7 @@
 //! `[master]` and `[plugin.NAME]`.
 
 use insta::assert_snapshot;
+use toolpost_config::{Sources, check_master};
 
 use crate::catalog::problems;
 
@@ -69,12 +70,13 @@ error: a link needs `url`
 
 #[test]
 fn limits() {
-    assert_snapshot!(problems("[master.limits]\nlog_size_max = \"1KiB\"\nlog_line_size_max = 10\n"), @r#"
-    error: must be at least 65536 bytes
-     --> toolpost.toml:2:16
+    assert_snapshot!(problems("[master.limits]\nlog_size_max = \"1KiB\"\nlog_line_size_max = 10\n\n[[worker]]\nname = \"w2\"\n"), @r#"
+    error: unknown key `log_size_max` in [master.limits]
+     --> toolpost.toml:2:1
       |
     2 | log_size_max = "1KiB"
-      |                ^^^^^^
+      | ^^^^^^^^^^^^
+      = help: did you mean `log_line_size_max`?
 
     error: must be at least 256 bytes
      --> toolpost.toml:3:21
@@ -82,7 +84,14 @@ fn limits() {
     3 | log_line_size_max = 10
       |                     ^^
 
-    2 problems in the configuration
+    error: a worker needs `kind`
+     --> toolpost.toml:5:1
+      |
+    5 | [[worker]]
+      | ^^^^^^^^^^
+      = help: `kind` is one of `local`, `remote`
+
+    3 problems in the configuration
     "#);
 }
 
@@ -145,4 +154,59 @@ error: unknown key `cpu` in the settings of a plugin
 
 7 problems in the configuration
 "#);
+}
+
+/// What a process asks before it knows its step types.
+fn told_at_start(text: &str) -> String {
+    let sources = Sources::from_texts("/farm", [("toolpost.toml", text)]);
+    match check_master(&sources) {
+        Ok(master) => format!("plugins are in {}", master.plugin_dir.display()),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+#[test]
+fn the_master_alone() {
+    let wrong_elsewhere = "[master]\nplugin_dir = \"p\"\n\n[[builder]]\nsteps = 5\n";
+    assert_snapshot!(told_at_start(wrong_elsewhere), @"plugins are in /farm/p");
+    assert_snapshot!(told_at_start(""), @"plugins are in /farm/plugins");
+}
+
+#[test]
+fn a_wrong_master_tells_of_everything_but_steps() {
+    assert_snapshot!(told_at_start(r#"
+[master]
+plugin_dir = 5
+
+[[builder]]
+name = "unit"
+workers = ["nowhere"]
+
+[[builder.step]]
+use = "exported-by-a-plugin"
+"#), @r#"
+error: expected a string, found an integer
+ --> toolpost.toml:3:14
+  |
+3 | plugin_dir = 5
+  |              ^
+
+error: there is no worker `nowhere`
+ --> toolpost.toml:7:12
+  |
+7 | workers = ["nowhere"]
+  |            ^^^^^^^^^
+  = help: add a [[worker]]
+
+2 problems in the configuration
+"#);
+    assert_snapshot!(told_at_start("[master\n"), @r#"
+    error: this is not TOML: unclosed table, expected `]`
+     --> toolpost.toml:1:8
+      |
+    1 | [master
+      |        ^
+
+    1 problem in the configuration
+    "#);
 }

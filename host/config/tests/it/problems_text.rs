@@ -348,8 +348,7 @@ fn durations_and_sizes() {
 drain_timeout = "5 parsecs"
 
 [master.limits]
-log_size_max = "1 lot"
-log_line_size_max = -1
+log_line_size_max = "1 lot"
 builds_max = 0
 "#), @r#"
 error: `5 parsecs` is not a duration: unknown time unit "parsecs", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)
@@ -360,25 +359,19 @@ error: `5 parsecs` is not a duration: unknown time unit "parsecs", supported uni
   = help: write it like "30s", "5m" or "1h30m", or as whole seconds
 
 error: `1 lot` is not a size
- --> toolpost.toml:6:16
+ --> toolpost.toml:6:21
   |
-6 | log_size_max = "1 lot"
-  |                ^^^^^^^
+6 | log_line_size_max = "1 lot"
+  |                     ^^^^^^^
   = help: write it like "64KiB", "100MB" or "1GiB", or as bytes
 
-error: a size cannot be negative
- --> toolpost.toml:7:21
-  |
-7 | log_line_size_max = -1
-  |                     ^^
-
 error: must be at least 1
- --> toolpost.toml:8:14
+ --> toolpost.toml:7:14
   |
-8 | builds_max = 0
+7 | builds_max = 0
   |              ^
 
-4 problems in the configuration
+3 problems in the configuration
 "#);
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use toolpost_core::filter::{ChangeFilter, Conditions, Pattern};
 use toolpost_core::model::SourceStampSpec;
 
-use super::{FactList, Facts, duration, fact, without_password};
+use super::{FactList, Facts, duration, fact};
 use crate::config::{
     ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind, SchedulerConfig,
     SchedulerKind, SingleBranchConfig,
@@ -71,7 +71,6 @@ fn stamp(spec: &SourceStampSpec) -> Value {
         revision,
         project,
     } = spec;
-    let repository = without_password(repository);
     json!({
         "codebase": codebase, "repository": repository, "branch": branch, "revision": revision,
         "project": project,

@@ -1,0 +1,353 @@
+//! REST API v2 under `/api/v2`: Buildbot's paths, fields, envelopes, errors and actions.
+//!
+//! A path is parsed into an [`Endpoint`] (pure), names in it are resolved to rows, rows are written as bytes. Answers of
+//! the store are kept while they are true; what lives in the master's memory (plugins, forms) is always asked for.
+
+pub(crate) mod json;
+mod list;
+mod logs;
+mod memory;
+pub(crate) mod path;
+pub(crate) mod query;
+pub(crate) mod resolve;
+pub(crate) mod rows;
+mod rpc;
+pub(crate) mod schema;
+mod special;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
+use axum::response::IntoResponse;
+use axum::routing::any;
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use toolpost_core::model::{
+    Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
+    SourceStamp, Step, Worker,
+};
+use toolpost_core::{BuildId, BuildsetId};
+use toolpost_store::Query;
+
+use self::list::Answer;
+use self::path::{BuildRef, Endpoint, Scope, WorkerRef};
+use self::schema::Resource;
+pub(crate) use self::special::plugin_state;
+use crate::cache::{Blob, Form};
+use crate::error::ApiError;
+use crate::state::Web;
+
+/// Segments of a path, at most; the longest that is served has eleven.
+const SEGMENTS_MAX: usize = 16;
+
+/// The API.
+pub(crate) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/api", any(versions))
+        .route("/api/v2", any(handle))
+        .route("/api/v2/", any(handle))
+        .route("/api/v2/{*path}", any(handle))
+}
+
+async fn versions() -> impl IntoResponse {
+    axum::Json(json!({"api_versions": {"v2": "/api/v2"}}))
+}
+
+async fn handle(State(web): State<Web>, request: Request) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let (response, error) = match *request.method() {
+        Method::GET | Method::HEAD => {
+            let form = form_of(request.headers());
+            match get(&web, form, request.uri(), request.headers()).await {
+                Ok(response) => return response,
+                Err(error) => (error_response(form, &error), error),
+            }
+        }
+        Method::POST => match post(&web, request).await {
+            (response, None) => return response,
+            (response, Some(error)) => (response, error),
+        },
+        ref method => {
+            let error = ApiError::Method(method.clone());
+            let mut response = error_response(Form::Compact, &error);
+            let allowed = HeaderValue::from_static("GET, HEAD, POST");
+            response.headers_mut().insert(header::ALLOW, allowed);
+            (response, error)
+        }
+    };
+    error.log(&path);
+    response
+}
+
+/// Programs that ask for JSON get it compact; anybody else gets it in lines, as plain text.
+fn form_of(headers: &HeaderMap) -> Form {
+    let asks_for_json = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("application/json"));
+    if asks_for_json {
+        Form::Compact
+    } else {
+        Form::Indented
+    }
+}
+
+fn content_type(form: Form) -> &'static str {
+    match form {
+        Form::Compact => "application/json; charset=utf-8",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+fn blob(form: Form, compact: Vec<u8>) -> Blob {
+    let body = match form {
+        Form::Compact => compact,
+        _ => json::indented(&compact),
+    };
+    Blob::new(body, content_type(form))
+}
+
+fn error_response(form: Form, error: &ApiError) -> Response<Body> {
+    let body = json!({"error": error.to_string()}).to_string();
+    let headers = [
+        (header::CONTENT_TYPE, content_type(form)),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (error.status(), headers, body).into_response()
+}
+
+/// The answer to a call that was refused before it was read.
+pub(crate) fn error_response_json(error: &ApiError) -> Response<Body> {
+    let body = json!({"error": {"code": error.rpc_code(), "message": error.to_string()}, "jsonrpc": "2.0"});
+    (error.status(), axum::Json(body)).into_response()
+}
+
+async fn post(web: &Web, request: Request) -> (Response<Body>, Option<ApiError>) {
+    let (parts, body) = request.into_parts();
+    let endpoint = endpoint_of(&parts.uri);
+    let body = axum::body::to_bytes(body, web.options.body_bytes_max)
+        .await
+        .map_err(|_| {
+            let limit = web.options.body_bytes_max;
+            ApiError::Body(format!(
+                "the body could not be read, or is longer than {limit} bytes"
+            ))
+        });
+    rpc::answer(web, endpoint, &parts.headers, body).await
+}
+
+fn endpoint_of(uri: &Uri) -> Result<Endpoint, ApiError> {
+    let path = uri.path().strip_prefix("/api/v2").unwrap_or_default();
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let unknown = || ApiError::UnknownPath(path.to_owned());
+    if path.is_empty() {
+        return Ok(Endpoint::Root);
+    }
+    let segments: Result<Vec<_>, _> = path
+        .split('/')
+        .take(SEGMENTS_MAX)
+        .map(|segment| percent_decode_str(segment).decode_utf8())
+        .collect();
+    let segments = segments.map_err(|_| unknown())?;
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    path::parse(&segments).ok_or_else(unknown)
+}
+
+/// Why an answer is not kept.
+enum NotKept {
+    Error(ApiError),
+    Stream(Body),
+}
+
+impl From<ApiError> for NotKept {
+    fn from(error: ApiError) -> Self {
+        Self::Error(error)
+    }
+}
+
+async fn get(
+    web: &Web,
+    form: Form,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, ApiError> {
+    let key = uri.path_and_query().map_or("", |path| path.as_str());
+    let generation = web.store.generation();
+    if let Some(blob) = web.cache.hit(form, key, generation) {
+        return Ok(blob.respond(headers));
+    }
+    let endpoint = endpoint_of(uri)?;
+    if let Endpoint::Raw { log, inline } = &endpoint {
+        let log = resolve::log(&web.store, log).await?;
+        return logs::raw(&web.store, log, *inline).await;
+    }
+    if let Some(answer) = unkept(web, &endpoint, uri.query()).await {
+        return Ok(blob(form, answer?).respond(headers));
+    }
+    let read = async {
+        match rows(web, endpoint, uri.query()).await? {
+            Answer::Whole(compact) => Ok(blob(form, compact)),
+            Answer::Stream(body) => Err(NotKept::Stream(body)),
+        }
+    };
+    match web.cache.get(form, key, generation, read).await {
+        Ok(blob) => Ok(blob.respond(headers)),
+        Err(NotKept::Error(error)) => Err(error),
+        Err(NotKept::Stream(body)) => {
+            let headers = [(header::CONTENT_TYPE, content_type(form))];
+            Ok((headers, body).into_response())
+        }
+    }
+}
+
+/// What is not made of rows of the store; `None` for what is.
+async fn unkept(
+    web: &Web,
+    endpoint: &Endpoint,
+    query: Option<&str>,
+) -> Option<Result<Vec<u8>, ApiError>> {
+    Some(match endpoint {
+        Endpoint::Root => special::root(query),
+        Endpoint::Spec => special::spec(query),
+        Endpoint::ForceSchedulers(None) => {
+            special::force_schedulers(&web.master.force_forms(), None, query)
+        }
+        Endpoint::ForceSchedulers(Some(builder)) => {
+            match resolve::builder(&web.store, builder).await {
+                Ok(Some(builder)) => {
+                    special::force_schedulers(&web.master.force_forms(), Some(&builder.name), query)
+                }
+                Ok(None) => Err(ApiError::not_found("builder")),
+                Err(error) => Err(error),
+            }
+        }
+        Endpoint::ForceScheduler(name) => {
+            special::force_scheduler(&web.master.force_forms(), name, query)
+        }
+        Endpoint::Plugins => special::plugins(&*web.master, query),
+        Endpoint::Plugin(name) => special::plugin(&*web.master, name, query),
+        _ => return None,
+    })
+}
+
+/// What is made of rows of the store.
+async fn rows(web: &Web, endpoint: Endpoint, query: Option<&str>) -> Result<Answer, ApiError> {
+    let store = &web.store;
+    Ok(match endpoint {
+        Endpoint::Collection(resource, scopes) => {
+            return collection(web, resource, &scopes, query).await;
+        }
+        Endpoint::Single(resource, id, scopes) => {
+            Answer::Whole(single(web, resource, id, &scopes, query).await?)
+        }
+        Endpoint::Builder(builder, scopes) => {
+            let builder = list::builder_within(store, &builder, &scopes).await?;
+            Answer::Whole(list::single(store, builder, query).await?)
+        }
+        Endpoint::Worker(worker, scopes) => {
+            let key = match &worker {
+                WorkerRef::Id(id) => Query::new().eq("workerid", id),
+                WorkerRef::Name(name) => Query::new().eq("name", name),
+            };
+            let worker = list::within::<Worker>(store, key, &scopes).await?;
+            Answer::Whole(list::single(store, worker, query).await?)
+        }
+        Endpoint::Build(build) => {
+            let build = resolve::build(store, &build).await?;
+            Answer::Whole(list::single(store, build, query).await?)
+        }
+        Endpoint::Step(step) => {
+            let step = resolve::step(store, &step).await?;
+            Answer::Whole(list::single(store, step, query).await?)
+        }
+        Endpoint::Log(log) => {
+            let log = resolve::log(store, &log).await?;
+            Answer::Whole(list::single(store, log, query).await?)
+        }
+        Endpoint::Contents(log) => {
+            let log = resolve::log(store, &log).await?;
+            return logs::contents(store, log, query).await;
+        }
+        endpoint => Answer::Whole(properties(web, &endpoint, query).await?),
+    })
+}
+
+/// The properties of something, in either form.
+async fn properties(
+    web: &Web,
+    endpoint: &Endpoint,
+    query: Option<&str>,
+) -> Result<Vec<u8>, ApiError> {
+    let store = &web.store;
+    match endpoint {
+        Endpoint::BuildProperties(build) => {
+            let build = list::build(store, build).await?;
+            special::properties(&store.build_properties(build.id).await?, query)
+        }
+        Endpoint::BuildPropertyList(id) => {
+            let build = list::build(store, &BuildRef::Id(*id)).await?;
+            special::property_list(&store.build_properties(BuildId(build.id.0)).await?, query)
+        }
+        Endpoint::BuildsetProperties(id) => {
+            special::properties(&store.buildset_properties(BuildsetId(*id)).await?, query)
+        }
+        Endpoint::BuildsetPropertyList(id) => {
+            special::property_list(&store.buildset_properties(BuildsetId(*id)).await?, query)
+        }
+        Endpoint::ChangePropertyList(id) => {
+            let change = store.get::<Change>(*id).await?;
+            special::property_list(&change.properties, query)
+        }
+        _ => Err(ApiError::UnknownPath(format!("{endpoint:?}"))),
+    }
+}
+
+async fn collection(
+    web: &Web,
+    resource: Resource,
+    scopes: &[Scope],
+    query: Option<&str>,
+) -> Result<Answer, ApiError> {
+    let store = &web.store;
+    match resource {
+        Resource::Master => list::collection::<Master>(store, scopes, query).await,
+        Resource::Builder => list::collection::<Builder>(store, scopes, query).await,
+        Resource::Worker => list::collection::<Worker>(store, scopes, query).await,
+        Resource::Scheduler => list::collection::<Scheduler>(store, scopes, query).await,
+        Resource::ChangeSource => list::collection::<ChangeSource>(store, scopes, query).await,
+        Resource::Change => list::collection::<Change>(store, scopes, query).await,
+        Resource::SourceStamp => list::collection::<SourceStamp>(store, scopes, query).await,
+        Resource::Buildset => list::collection::<Buildset>(store, scopes, query).await,
+        Resource::BuildRequest => list::collection::<BuildRequest>(store, scopes, query).await,
+        Resource::Build => list::collection::<Build>(store, scopes, query).await,
+        Resource::Step => list::collection::<Step>(store, scopes, query).await,
+        Resource::Log => list::collection::<Log>(store, scopes, query).await,
+        _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
+    }
+}
+
+async fn single(
+    web: &Web,
+    resource: Resource,
+    id: i64,
+    scopes: &[Scope],
+    query: Option<&str>,
+) -> Result<Vec<u8>, ApiError> {
+    let store = &web.store;
+    match resource {
+        Resource::Master => list::single_by_id::<Master>(store, id, scopes, query).await,
+        Resource::Scheduler => list::single_by_id::<Scheduler>(store, id, scopes, query).await,
+        Resource::ChangeSource => {
+            list::single_by_id::<ChangeSource>(store, id, scopes, query).await
+        }
+        Resource::Change => list::single_by_id::<Change>(store, id, scopes, query).await,
+        Resource::SourceStamp => list::single_by_id::<SourceStamp>(store, id, scopes, query).await,
+        Resource::Buildset => list::single_by_id::<Buildset>(store, id, scopes, query).await,
+        Resource::BuildRequest => {
+            list::single_by_id::<BuildRequest>(store, id, scopes, query).await
+        }
+        _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
+    }
+}

@@ -1,0 +1,527 @@
+//! What a path under `/api/v2` asks for. Pure: segments in, [`Endpoint`] out; nothing is looked up.
+
+use super::schema::Resource;
+
+/// A builder, by id or by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BuilderRef {
+    Id(i64),
+    Name(String),
+}
+
+/// A step of a build, by number or by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StepKey {
+    Number(i64),
+    Name(String),
+}
+
+/// A build, by id or by its builder and number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BuildRef {
+    Id(i64),
+    Numbered(BuilderRef, i64),
+}
+
+/// A step, by id or by its build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StepRef {
+    Id(i64),
+    Of(BuildRef, StepKey),
+}
+
+/// A log, by id or by its step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LogRef {
+    Id(i64),
+    Of(StepRef, String),
+}
+
+/// A worker, by id or by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WorkerRef {
+    Id(i64),
+    Name(String),
+}
+
+/// Narrows a collection, or is one more condition on a single resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Master(i64),
+    Builder(BuilderRef),
+    Worker(i64),
+    Change(i64),
+    SourceStamp(i64),
+    Buildset(i64),
+    Request(i64),
+    Build(BuildRef),
+    /// Builds that a trigger step of this build asked for.
+    TriggeredBy(i64),
+    Step(StepRef),
+}
+
+/// What a path asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Root,
+    Spec,
+    /// Every resource of a type, within the scopes.
+    Collection(Resource, Vec<Scope>),
+    /// The resource with this id, if it is within the scopes.
+    Single(Resource, i64, Vec<Scope>),
+    Builder(BuilderRef, Vec<Scope>),
+    Worker(WorkerRef, Vec<Scope>),
+    Build(BuildRef),
+    Step(StepRef),
+    Log(LogRef),
+    Contents(LogRef),
+    Raw {
+        log: LogRef,
+        inline: bool,
+    },
+    BuildProperties(BuildRef),
+    BuildsetProperties(i64),
+    BuildPropertyList(i64),
+    BuildsetPropertyList(i64),
+    ChangePropertyList(i64),
+    ForceSchedulers(Option<BuilderRef>),
+    ForceScheduler(String),
+    Plugins,
+    Plugin(String),
+}
+
+/// The paths that are served, in Buildbot's notation (`n:` a number, `i:` an identifier, `s:` any text) with the type of
+/// what they give. `application.spec` shows it, and the tests walk it.
+pub(crate) const PATTERNS: &[(&str, Resource)] = &[
+    ("/", Resource::RootLink),
+    ("/application.spec", Resource::Spec),
+    ("/builders", Resource::Builder),
+    ("/builders/n:builderid", Resource::Builder),
+    ("/builders/s:buildername", Resource::Builder),
+    (
+        "/builders/n:builderid/buildrequests",
+        Resource::BuildRequest,
+    ),
+    ("/builders/n:builderid/builds", Resource::Build),
+    ("/builders/s:buildername/builds", Resource::Build),
+    (
+        "/builders/n:builderid/builds/n:build_number",
+        Resource::Build,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number",
+        Resource::Build,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/changes",
+        Resource::Change,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/properties",
+        Resource::Properties,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps",
+        Resource::Step,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps",
+        Resource::Step,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number",
+        Resource::Step,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name",
+        Resource::Step,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs",
+        Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name/logs",
+        Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/forceschedulers",
+        Resource::ForceScheduler,
+    ),
+    ("/builders/n:builderid/masters", Resource::Master),
+    ("/builders/n:builderid/masters/n:masterid", Resource::Master),
+    ("/builders/n:builderid/workers", Resource::Worker),
+    ("/builders/n:builderid/workers/n:workerid", Resource::Worker),
+    ("/builders/n:builderid/workers/i:name", Resource::Worker),
+    ("/buildrequests", Resource::BuildRequest),
+    ("/buildrequests/n:buildrequestid", Resource::BuildRequest),
+    ("/buildrequests/n:buildrequestid/builds", Resource::Build),
+    ("/builds", Resource::Build),
+    ("/builds/n:buildid", Resource::Build),
+    ("/builds/n:buildid/changes", Resource::Change),
+    ("/builds/n:buildid/properties", Resource::Properties),
+    ("/builds/n:buildid/property_list", Resource::PropertyList),
+    ("/builds/n:buildid/steps", Resource::Step),
+    ("/builds/n:buildid/steps/n:step_number", Resource::Step),
+    ("/builds/n:buildid/steps/i:step_name", Resource::Step),
+    ("/builds/n:buildid/steps/n:step_number/logs", Resource::Log),
+    ("/builds/n:buildid/steps/i:step_name/logs", Resource::Log),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/i:step_name/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    ("/builds/n:buildid/triggered_builds", Resource::Build),
+    ("/buildsets", Resource::Buildset),
+    ("/buildsets/n:bsid", Resource::Buildset),
+    ("/buildsets/n:bsid/properties", Resource::Properties),
+    ("/buildsets/n:bsid/properties_list", Resource::PropertyList),
+    ("/buildsets/n:bsid/sourcestamps", Resource::SourceStamp),
+    ("/changes", Resource::Change),
+    ("/changes/n:changeid", Resource::Change),
+    ("/changes/n:changeid/builds", Resource::Build),
+    (
+        "/changes/n:changeid/properties_list",
+        Resource::PropertyList,
+    ),
+    ("/changesources", Resource::ChangeSource),
+    ("/changesources/n:changesourceid", Resource::ChangeSource),
+    ("/forceschedulers", Resource::ForceScheduler),
+    ("/forceschedulers/i:schedulername", Resource::ForceScheduler),
+    ("/logs/n:logid", Resource::Log),
+    ("/logs/n:logid/contents", Resource::LogChunk),
+    ("/logs/n:logid/raw", Resource::LogChunk),
+    ("/logs/n:logid/raw_inline", Resource::LogChunk),
+    ("/masters", Resource::Master),
+    ("/masters/n:masterid", Resource::Master),
+    ("/masters/n:masterid/builders", Resource::Builder),
+    (
+        "/masters/n:masterid/builders/n:builderid",
+        Resource::Builder,
+    ),
+    (
+        "/masters/n:masterid/builders/n:builderid/workers",
+        Resource::Worker,
+    ),
+    (
+        "/masters/n:masterid/builders/n:builderid/workers/n:workerid",
+        Resource::Worker,
+    ),
+    (
+        "/masters/n:masterid/builders/n:builderid/workers/i:name",
+        Resource::Worker,
+    ),
+    ("/masters/n:masterid/changesources", Resource::ChangeSource),
+    (
+        "/masters/n:masterid/changesources/n:changesourceid",
+        Resource::ChangeSource,
+    ),
+    ("/masters/n:masterid/schedulers", Resource::Scheduler),
+    (
+        "/masters/n:masterid/schedulers/n:schedulerid",
+        Resource::Scheduler,
+    ),
+    ("/masters/n:masterid/workers", Resource::Worker),
+    ("/masters/n:masterid/workers/n:workerid", Resource::Worker),
+    ("/masters/n:masterid/workers/i:name", Resource::Worker),
+    ("/plugins", Resource::Plugin),
+    ("/plugins/s:name", Resource::Plugin),
+    ("/schedulers", Resource::Scheduler),
+    ("/schedulers/n:schedulerid", Resource::Scheduler),
+    ("/sourcestamps", Resource::SourceStamp),
+    ("/sourcestamps/n:ssid", Resource::SourceStamp),
+    ("/sourcestamps/n:ssid/changes", Resource::Change),
+    ("/steps/n:stepid", Resource::Step),
+    ("/steps/n:stepid/logs", Resource::Log),
+    ("/steps/n:stepid/logs/i:log_slug", Resource::Log),
+    (
+        "/steps/n:stepid/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    ("/steps/n:stepid/logs/i:log_slug/raw", Resource::LogChunk),
+    (
+        "/steps/n:stepid/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    ("/workers", Resource::Worker),
+    ("/workers/n:workerid", Resource::Worker),
+    ("/workers/i:name", Resource::Worker),
+    ("/workers/n:workerid/builders", Resource::Builder),
+    ("/workers/n:workerid/builds", Resource::Build),
+];
+
+/// Finds out what the decoded segments after `/api/v2` ask for; `None` when no such path is served.
+pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
+    use Endpoint as E;
+    Some(match segments {
+        [] => E::Root,
+        ["application.spec"] => E::Spec,
+        ["masters", rest @ ..] => return masters(rest),
+        ["builders"] => E::Collection(Resource::Builder, vec![]),
+        ["builders", builder, rest @ ..] => return builder_path(BuilderRef::parse(builder), rest),
+        ["workers"] => E::Collection(Resource::Worker, vec![]),
+        ["workers", worker] => E::Worker(WorkerRef::parse(worker)?, vec![]),
+        ["workers", id, "builders"] => {
+            E::Collection(Resource::Builder, vec![Scope::Worker(number(id)?)])
+        }
+        ["workers", id, "builds"] => {
+            E::Collection(Resource::Build, vec![Scope::Worker(number(id)?)])
+        }
+        ["schedulers", rest @ ..] => return plain(Resource::Scheduler, rest),
+        ["changesources", rest @ ..] => return plain(Resource::ChangeSource, rest),
+        ["forceschedulers"] => E::ForceSchedulers(None),
+        ["forceschedulers", name] => E::ForceScheduler(identifier(name)?),
+        ["changes", id, "builds"] => {
+            E::Collection(Resource::Build, vec![Scope::Change(number(id)?)])
+        }
+        ["changes", id, "properties_list"] => E::ChangePropertyList(number(id)?),
+        ["changes", rest @ ..] => return plain(Resource::Change, rest),
+        ["sourcestamps", id, "changes"] => {
+            E::Collection(Resource::Change, vec![Scope::SourceStamp(number(id)?)])
+        }
+        ["sourcestamps", rest @ ..] => return plain(Resource::SourceStamp, rest),
+        ["buildsets", id, "properties"] => E::BuildsetProperties(number(id)?),
+        ["buildsets", id, "properties_list"] => E::BuildsetPropertyList(number(id)?),
+        ["buildsets", id, "sourcestamps"] => {
+            E::Collection(Resource::SourceStamp, vec![Scope::Buildset(number(id)?)])
+        }
+        ["buildsets", rest @ ..] => return plain(Resource::Buildset, rest),
+        ["buildrequests", id, "builds"] => {
+            E::Collection(Resource::Build, vec![Scope::Request(number(id)?)])
+        }
+        ["buildrequests", rest @ ..] => return plain(Resource::BuildRequest, rest),
+        ["builds"] => E::Collection(Resource::Build, vec![]),
+        ["builds", id, "property_list"] => E::BuildPropertyList(number(id)?),
+        ["builds", id, "triggered_builds"] => {
+            E::Collection(Resource::Build, vec![Scope::TriggeredBy(number(id)?)])
+        }
+        ["builds", id, rest @ ..] => return build_path(BuildRef::Id(number(id)?), rest),
+        ["steps", id, rest @ ..] => return step_path(StepRef::Id(number(id)?), rest),
+        ["logs", id, rest @ ..] => return log_path(LogRef::Id(number(id)?), rest),
+        ["plugins"] => E::Plugins,
+        ["plugins", name] => E::Plugin((*name).to_owned()),
+        _ => return None,
+    })
+}
+
+/// A type that has only the list and the single resource.
+fn plain(resource: Resource, rest: &[&str]) -> Option<Endpoint> {
+    match rest {
+        [] => Some(Endpoint::Collection(resource, vec![])),
+        [id] => Some(Endpoint::Single(resource, number(id)?, vec![])),
+        _ => None,
+    }
+}
+
+fn masters(rest: &[&str]) -> Option<Endpoint> {
+    use Endpoint as E;
+    let [id, rest @ ..] = rest else {
+        return plain(Resource::Master, rest);
+    };
+    let master = Scope::Master(number(id)?);
+    Some(match rest {
+        [] => E::Single(Resource::Master, number(id)?, vec![]),
+        ["builders"] => E::Collection(Resource::Builder, vec![master]),
+        ["builders", builder] => E::Builder(BuilderRef::Id(number(builder)?), vec![master]),
+        ["builders", builder, "workers"] => {
+            let builder = Scope::Builder(BuilderRef::Id(number(builder)?));
+            E::Collection(Resource::Worker, vec![master, builder])
+        }
+        ["builders", builder, "workers", worker] => {
+            let builder = Scope::Builder(BuilderRef::Id(number(builder)?));
+            E::Worker(WorkerRef::parse(worker)?, vec![master, builder])
+        }
+        ["workers"] => E::Collection(Resource::Worker, vec![master]),
+        ["workers", worker] => E::Worker(WorkerRef::parse(worker)?, vec![master]),
+        ["schedulers"] => E::Collection(Resource::Scheduler, vec![master]),
+        ["schedulers", id] => E::Single(Resource::Scheduler, number(id)?, vec![master]),
+        ["changesources"] => E::Collection(Resource::ChangeSource, vec![master]),
+        ["changesources", id] => E::Single(Resource::ChangeSource, number(id)?, vec![master]),
+        _ => return None,
+    })
+}
+
+fn builder_path(builder: BuilderRef, rest: &[&str]) -> Option<Endpoint> {
+    use Endpoint as E;
+    let scope = || vec![Scope::Builder(builder.clone())];
+    Some(match rest {
+        [] => E::Builder(builder, vec![]),
+        ["builds"] => E::Collection(Resource::Build, scope()),
+        ["builds", build, rest @ ..] => {
+            return build_path(BuildRef::Numbered(builder, number(build)?), rest);
+        }
+        ["buildrequests"] => E::Collection(Resource::BuildRequest, scope()),
+        ["forceschedulers"] => E::ForceSchedulers(Some(builder)),
+        ["masters"] => E::Collection(Resource::Master, scope()),
+        ["masters", id] => E::Single(Resource::Master, number(id)?, scope()),
+        ["workers"] => E::Collection(Resource::Worker, scope()),
+        ["workers", worker] => E::Worker(WorkerRef::parse(worker)?, scope()),
+        _ => return None,
+    })
+}
+
+fn build_path(build: BuildRef, rest: &[&str]) -> Option<Endpoint> {
+    use Endpoint as E;
+    Some(match rest {
+        [] => E::Build(build),
+        ["changes"] => E::Collection(Resource::Change, vec![Scope::Build(build)]),
+        ["properties"] => E::BuildProperties(build),
+        ["steps"] => E::Collection(Resource::Step, vec![Scope::Build(build)]),
+        ["steps", step, rest @ ..] => {
+            let key = match number(step) {
+                Some(number) => StepKey::Number(number),
+                None => StepKey::Name((*step).to_owned()),
+            };
+            return step_path(StepRef::Of(build, key), rest);
+        }
+        _ => return None,
+    })
+}
+
+fn step_path(step: StepRef, rest: &[&str]) -> Option<Endpoint> {
+    Some(match rest {
+        [] => Endpoint::Step(step),
+        ["logs"] => Endpoint::Collection(Resource::Log, vec![Scope::Step(step)]),
+        ["logs", slug, rest @ ..] => return log_path(LogRef::Of(step, identifier(slug)?), rest),
+        _ => return None,
+    })
+}
+
+fn log_path(log: LogRef, rest: &[&str]) -> Option<Endpoint> {
+    Some(match rest {
+        [] => Endpoint::Log(log),
+        ["contents"] => Endpoint::Contents(log),
+        ["raw"] => Endpoint::Raw { log, inline: false },
+        ["raw_inline"] => Endpoint::Raw { log, inline: true },
+        _ => return None,
+    })
+}
+
+impl BuilderRef {
+    /// A number is an id, anything else a name.
+    pub(crate) fn parse(segment: &str) -> Self {
+        number(segment).map_or_else(|| Self::Name(segment.to_owned()), Self::Id)
+    }
+}
+
+impl WorkerRef {
+    /// A number is an id, an identifier a name.
+    pub(crate) fn parse(segment: &str) -> Option<Self> {
+        match number(segment) {
+            Some(id) => Some(Self::Id(id)),
+            None => identifier(segment).map(Self::Name),
+        }
+    }
+}
+
+fn number(segment: &str) -> Option<i64> {
+    segment.parse().ok()
+}
+
+/// An identifier as Buildbot has it: letters, digits, `.`, `_`, `-`, not starting with a digit or a dot.
+fn identifier(segment: &str) -> Option<String> {
+    let starts = segment.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '-'));
+    let holds = segment
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    (starts && holds).then(|| segment.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(path: &str) -> Option<Endpoint> {
+        let segments: Vec<_> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect();
+        parse(&segments)
+    }
+
+    #[test]
+    fn every_listed_path_is_understood() {
+        for (pattern, _) in PATTERNS {
+            let path: Vec<_> = pattern
+                .split('/')
+                .map(|segment| match segment.split_once(':') {
+                    Some(("n", _)) => "7",
+                    Some(("i", _)) => "name",
+                    Some(("s", _)) => "any name",
+                    _ => segment,
+                })
+                .collect();
+            assert!(parsed(&path.join("/")).is_some(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn paths_name_what_they_ask_for() {
+        let table = [
+            (
+                "/builders/unit tests/builds/3",
+                Some(Endpoint::Build(BuildRef::Numbered(
+                    BuilderRef::Name("unit tests".into()),
+                    3,
+                ))),
+            ),
+            (
+                "/builders/5",
+                Some(Endpoint::Builder(BuilderRef::Id(5), vec![])),
+            ),
+            (
+                "/builds/3/steps/compile/logs/stdio/raw",
+                Some(Endpoint::Raw {
+                    log: LogRef::Of(
+                        StepRef::Of(BuildRef::Id(3), StepKey::Name("compile".into())),
+                        "stdio".into(),
+                    ),
+                    inline: false,
+                }),
+            ),
+            (
+                "/workers/local",
+                Some(Endpoint::Worker(WorkerRef::Name("local".into()), vec![])),
+            ),
+            ("/builds/x", None),
+            ("/builds/3/nothing", None),
+            ("/steps", None),
+            ("/nothing", None),
+            ("/builds/99999999999999999999", None),
+        ];
+        for (path, expected) in table {
+            assert_eq!(parsed(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Actions: JSON-RPC 2.0 calls posted to the path of the thing that is to act, as Buildbot has them.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use toolpost_core::model::BuildRequest;
+use toolpost_master::{ControlError, ForceError, ForceRequest, Submitted};
+
+use super::path::{BuildRef, Endpoint, WorkerRef};
+use super::{list, resolve};
+use crate::error::{ApiError, rpc_code};
+use crate::state::Web;
+
+/// Who acts, until somebody is logged in.
+const ANONYMOUS: &str = "anonymous";
+
+/// A parsed call.
+struct Call {
+    id: Value,
+    method: String,
+    params: Map<String, Value>,
+}
+
+/// Does what a body asks for and answers as JSON-RPC does.
+pub(super) async fn answer(
+    web: &Web,
+    endpoint: Result<Endpoint, ApiError>,
+    headers: &HeaderMap,
+    body: Result<Bytes, ApiError>,
+) -> (Response<Body>, Option<ApiError>) {
+    let call = match body.and_then(|body| Call::parse(headers, &body)) {
+        Ok(call) => call,
+        Err(error) => return (error_reply(None, &error), Some(error)),
+    };
+    let result = match endpoint {
+        Ok(endpoint) => act(web, endpoint, &call).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(result) => {
+            let reply = json!({"id": call.id, "jsonrpc": "2.0", "result": result});
+            (reply_with(StatusCode::OK, &reply), None)
+        }
+        Err(error) => (error_reply(Some(call.id), &error), Some(error)),
+    }
+}
+
+fn error_reply(id: Option<Value>, error: &ApiError) -> Response<Body> {
+    let message = match error {
+        ApiError::Fields(fields) => json!(fields),
+        _ => Value::from(error.to_string()),
+    };
+    let mut reply = json!({
+        "error": {"code": error.rpc_code(), "message": message},
+        "jsonrpc": "2.0",
+    });
+    if let Some(id) = id {
+        reply["id"] = id;
+    }
+    reply_with(error.status(), &reply)
+}
+
+fn reply_with(status: StatusCode, reply: &Value) -> Response<Body> {
+    let json = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (status, json, reply.to_string()).into_response()
+}
+
+impl Call {
+    /// Reads a call. The content type has to be JSON's: no form of another site can send that.
+    fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
+        let invalid = |message: String| ApiError::Rpc {
+            code: rpc_code::INVALID_REQUEST,
+            message,
+        };
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .unwrap_or_default();
+        if content_type.trim() != "application/json" {
+            return Err(invalid(
+                "Invalid content-type (use application/json)".into(),
+            ));
+        }
+        let data: Value = serde_json::from_slice(body).map_err(|error| ApiError::Rpc {
+            code: rpc_code::PARSE_ERROR,
+            message: format!("JSON parse error: {error}"),
+        })?;
+        let mut data = match data {
+            Value::Object(data) => data,
+            Value::Array(_) => {
+                return Err(invalid("JSONRPC batch requests are not supported".into()));
+            }
+            _ => return Err(invalid("JSONRPC root object must be an object".into())),
+        };
+        let mut take = |name: &str, fits: fn(&Value) -> bool, what: &str| {
+            let value = data
+                .remove(name)
+                .ok_or_else(|| invalid(format!("missing key '{name}'")))?;
+            if fits(&value) {
+                Ok(value)
+            } else {
+                Err(invalid(format!("'{name}' must be {what}")))
+            }
+        };
+        let version = take("jsonrpc", Value::is_string, "a string")?;
+        let method = take("method", Value::is_string, "a string")?;
+        let id_fits = |id: &Value| id.is_string() || id.is_i64() || id.is_u64() || id.is_null();
+        let id = take("id", id_fits, "a string, number, or null")?;
+        let params = take("params", Value::is_object, "an object")?;
+        if version != "2.0" {
+            return Err(invalid("only JSONRPC 2.0 is supported".into()));
+        }
+        match (method, params) {
+            (Value::String(method), Value::Object(params)) => Ok(Self { id, method, params }),
+            _ => Err(invalid("JSONRPC root object must be an object".into())),
+        }
+    }
+
+    /// The parameter `reason`, or Buildbot's default.
+    fn reason(&self) -> &str {
+        self.params
+            .get("reason")
+            .and_then(Value::as_str)
+            .unwrap_or("no reason")
+    }
+
+    fn unknown_action(&self) -> ApiError {
+        ApiError::UnknownAction(self.method.clone())
+    }
+}
+
+/// Does it; the result is what Buildbot gives.
+async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiError> {
+    match endpoint {
+        Endpoint::Build(build) => build_action(web, &build, call).await,
+        Endpoint::Single(super::schema::Resource::BuildRequest, id, _) => {
+            request_action(web, id, call).await
+        }
+        Endpoint::Worker(worker, _) => worker_action(web, &worker, call).await,
+        Endpoint::ForceScheduler(name) if call.method == "force" => force(web, &name, call).await,
+        _ => Err(call.unknown_action()),
+    }
+}
+
+async fn build_action(web: &Web, build: &BuildRef, call: &Call) -> Result<Value, ApiError> {
+    let build = list::build(&web.store, build).await?;
+    match call.method.as_str() {
+        "stop" => {
+            web.master
+                .stop_build(build.id, call.reason(), ANONYMOUS)
+                .await?;
+            Ok(Value::Null)
+        }
+        "rebuild" => Ok(submitted(&web.master.rebuild(build.id, ANONYMOUS).await?)),
+        _ => Err(call.unknown_action()),
+    }
+}
+
+async fn request_action(web: &Web, id: i64, call: &Call) -> Result<Value, ApiError> {
+    let request = web
+        .store
+        .find::<BuildRequest>(id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("buildrequest"))?;
+    match call.method.as_str() {
+        "cancel" => {
+            web.master
+                .cancel_request(request.id, call.reason(), ANONYMOUS)
+                .await?;
+            Ok(Value::Null)
+        }
+        _ => Err(call.unknown_action()),
+    }
+}
+
+async fn worker_action(web: &Web, worker: &WorkerRef, call: &Call) -> Result<Value, ApiError> {
+    let reason = match call.method.as_str() {
+        "pause" => Some(call.reason()),
+        "unpause" => None,
+        _ => return Err(call.unknown_action()),
+    };
+    let worker = resolve::worker(&web.store, worker)
+        .await?
+        .ok_or_else(|| ApiError::not_found("worker"))?;
+    web.master.pause_worker(worker.id, reason).await?;
+    Ok(Value::Null)
+}
+
+async fn force(web: &Web, scheduler: &str, call: &Call) -> Result<Value, ApiError> {
+    let mut fields = call.params.clone();
+    let names = fields.remove("builderNames");
+    let builder_id = fields.remove("builderid");
+    fields.remove("owner");
+    let mut builders = match names {
+        Some(Value::Array(names)) => Some(
+            names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(ToOwned::to_owned)
+                .collect::<Vec<_>>(),
+        ),
+        Some(Value::String(name)) => Some(vec![name]),
+        _ => None,
+    };
+    if let (None, Some(id)) = (&builders, builder_id) {
+        // Forms send numbers as text.
+        let id = id
+            .as_i64()
+            .or_else(|| id.as_str().and_then(|id| id.parse().ok()));
+        let reference = super::path::BuilderRef::Id(id.unwrap_or(-1));
+        let builder = resolve::builder(&web.store, &reference)
+            .await?
+            .ok_or_else(|| ApiError::not_found("builder"))?;
+        builders = Some(vec![builder.name]);
+    }
+    let request = ForceRequest {
+        owner: None,
+        builders,
+        fields,
+    };
+    Ok(submitted(&web.master.force(scheduler, request).await?))
+}
+
+/// A build set and its requests by builder, as Buildbot gives them.
+fn submitted(submitted: &Submitted) -> Value {
+    let requests: Map<String, Value> = submitted
+        .requests
+        .iter()
+        .map(|(builder, request)| (builder.to_string(), Value::from(request.0)))
+        .collect();
+    json!([submitted.buildset.0, requests])
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::UnknownBuild(_)
+            | ControlError::UnknownRequest(_)
+            | ControlError::UnknownWorker(_) => {
+                let message = error.to_string();
+                let what = message.strip_prefix("there is no ").unwrap_or(&message);
+                Self::not_found(what.to_owned())
+            }
+            ControlError::BuildEnded(_)
+            | ControlError::BuilderGone(_)
+            | ControlError::BuildElsewhere(_)
+            | ControlError::RequestEnded(_) => Self::Conflict(error.to_string()),
+            ControlError::Store(error) => error.into(),
+            error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<ForceError> for ApiError {
+    fn from(error: ForceError) -> Self {
+        match error {
+            ForceError::UnknownScheduler(name) => {
+                Self::not_found(format!("force scheduler `{name}`"))
+            }
+            ForceError::Fields { fields } => Self::Fields(fields),
+            ForceError::NoBuilders { .. } | ForceError::Properties(_) => Self::Rpc {
+                code: rpc_code::INVALID_PARAMS,
+                message: error.to_string(),
+            },
+            ForceError::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(content_type: &str, body: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            content_type.parse().expect("a header"),
+        );
+        match Call::parse(&headers, body.as_bytes()) {
+            Ok(call) => format!("{} {} {}", call.id, call.method, Value::Object(call.params)),
+            Err(error) => format!("{} {} {error}", error.status().as_u16(), error.rpc_code()),
+        }
+    }
+
+    #[test]
+    fn calls_are_read_as_buildbot_reads_them() {
+        let good = r#"{"jsonrpc":"2.0","method":"stop","id":1,"params":{"reason":"x"}}"#;
+        let table = [
+            (good, "1 stop {\"reason\":\"x\"}"),
+            (
+                r#"{"jsonrpc":"2.0","method":"stop","id":null,"params":{}}"#,
+                "null stop {}",
+            ),
+            (
+                "",
+                "400 -32700 JSON parse error: EOF while parsing a value at line 1 column 0",
+            ),
+            ("[]", "400 -32600 JSONRPC batch requests are not supported"),
+            ("3", "400 -32600 JSONRPC root object must be an object"),
+            ("{}", "400 -32600 missing key 'jsonrpc'"),
+            (r#"{"jsonrpc":2}"#, "400 -32600 'jsonrpc' must be a string"),
+            (r#"{"jsonrpc":"2.0"}"#, "400 -32600 missing key 'method'"),
+            (
+                r#"{"jsonrpc":"2.0","method":"x"}"#,
+                "400 -32600 missing key 'id'",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"x","id":[]}"#,
+                "400 -32600 'id' must be a string, number, or null",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"x","id":1,"params":[]}"#,
+                "400 -32600 'params' must be an object",
+            ),
+            (
+                r#"{"jsonrpc":"1.0","method":"x","id":1,"params":{}}"#,
+                "400 -32600 only JSONRPC 2.0 is supported",
+            ),
+        ];
+        for (body, expected) in table {
+            assert_eq!(
+                parsed("application/json; charset=utf-8", body),
+                expected,
+                "{body}"
+            );
+        }
+        assert_eq!(
+            parsed("text/plain", good),
+            "400 -32600 Invalid content-type (use application/json)"
+        );
+        let deep = "[".repeat(100_000);
+        assert!(parsed("application/json", &deep).starts_with("400 -32700"));
+    }
+}

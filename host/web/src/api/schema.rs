@@ -1,0 +1,363 @@
+//! Names and types of the fields of each resource, as Buildbot's REST API specification 4.3.0 lists them. What may be
+//! selected, filtered and ordered by is read from here; what is written is in the resources' own files.
+
+/// A resource type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Resource {
+    Master,
+    Builder,
+    Worker,
+    Scheduler,
+    ForceScheduler,
+    ChangeSource,
+    Change,
+    SourceStamp,
+    Buildset,
+    BuildRequest,
+    Build,
+    Step,
+    Log,
+    LogChunk,
+    Properties,
+    PropertyList,
+    Plugin,
+    RootLink,
+    Spec,
+}
+
+/// What a field holds, as far as a query string needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A whole number.
+    Int,
+    /// Seconds since the epoch.
+    Time,
+    /// Any text.
+    Text,
+    /// A text of letters, digits, `.`, `_` and `-`.
+    Identifier,
+    /// A truth value.
+    Bool,
+    /// A list of whole numbers.
+    IntList,
+    /// A list of texts.
+    TextList,
+    /// An object or a list of objects: cannot be filtered by.
+    Nested,
+}
+
+/// A field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) nullable: bool,
+}
+
+const fn field(name: &'static str, kind: Kind) -> Field {
+    Field {
+        name,
+        kind,
+        nullable: false,
+    }
+}
+
+const fn nullable(name: &'static str, kind: Kind) -> Field {
+    Field {
+        name,
+        kind,
+        nullable: true,
+    }
+}
+
+impl Resource {
+    /// Every resource type.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 19] = [
+        Self::Master,
+        Self::Builder,
+        Self::Worker,
+        Self::Scheduler,
+        Self::ForceScheduler,
+        Self::ChangeSource,
+        Self::Change,
+        Self::SourceStamp,
+        Self::Buildset,
+        Self::BuildRequest,
+        Self::Build,
+        Self::Step,
+        Self::Log,
+        Self::LogChunk,
+        Self::Properties,
+        Self::PropertyList,
+        Self::Plugin,
+        Self::RootLink,
+        Self::Spec,
+    ];
+
+    /// The name of the type.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Properties => "property",
+            Self::PropertyList => "_property",
+            _ => self.plural().strip_suffix('s').unwrap_or(self.plural()),
+        }
+    }
+
+    /// The key of the list in an answer.
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::Master => "masters",
+            Self::Builder => "builders",
+            Self::Worker => "workers",
+            Self::Scheduler => "schedulers",
+            Self::ForceScheduler => "forceschedulers",
+            Self::ChangeSource => "changesources",
+            Self::Change => "changes",
+            Self::SourceStamp => "sourcestamps",
+            Self::Buildset => "buildsets",
+            Self::BuildRequest => "buildrequests",
+            Self::Build => "builds",
+            Self::Step => "steps",
+            Self::Log => "logs",
+            Self::LogChunk => "logchunks",
+            Self::Properties => "properties",
+            Self::PropertyList => "_properties",
+            Self::Plugin => "plugins",
+            Self::RootLink => "rootlinks",
+            Self::Spec => "specs",
+        }
+    }
+
+    /// Its fields, in the order of the alphabet.
+    pub(crate) fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Master => MASTER,
+            Self::Builder => BUILDER,
+            Self::Worker => WORKER,
+            Self::Scheduler => SCHEDULER,
+            Self::ForceScheduler => FORCE_SCHEDULER,
+            Self::ChangeSource => CHANGE_SOURCE,
+            Self::Change => CHANGE,
+            Self::SourceStamp => SOURCE_STAMP,
+            Self::Buildset => BUILDSET,
+            Self::BuildRequest => BUILD_REQUEST,
+            Self::Build => BUILD,
+            Self::Step => STEP,
+            Self::Log => LOG,
+            Self::LogChunk => LOG_CHUNK,
+            Self::Properties => &[],
+            Self::PropertyList => PROPERTY_LIST,
+            Self::Plugin => PLUGIN,
+            Self::RootLink => ROOT_LINK,
+            Self::Spec => SPEC,
+        }
+    }
+
+    /// The field of this name.
+    pub(crate) fn field(self, name: &str) -> Option<&'static Field> {
+        self.fields().iter().find(|field| field.name == name)
+    }
+}
+
+const MASTER: &[Field] = &[
+    field("active", Kind::Bool),
+    field("last_active", Kind::Time),
+    field("masterid", Kind::Int),
+    field("name", Kind::Text),
+];
+
+const BUILDER: &[Field] = &[
+    field("builderid", Kind::Int),
+    nullable("description", Kind::Text),
+    nullable("description_format", Kind::Text),
+    nullable("description_html", Kind::Text),
+    field("masterids", Kind::IntList),
+    field("name", Kind::Text),
+    nullable("projectid", Kind::Int),
+    field("tags", Kind::TextList),
+];
+
+const WORKER: &[Field] = &[
+    field("configured_on", Kind::Nested),
+    field("connected_to", Kind::Nested),
+    field("graceful", Kind::Bool),
+    field("name", Kind::Text),
+    nullable("pause_reason", Kind::Text),
+    field("paused", Kind::Bool),
+    field("workerid", Kind::Int),
+    field("workerinfo", Kind::Nested),
+];
+
+const SCHEDULER: &[Field] = &[
+    field("enabled", Kind::Bool),
+    nullable("master", Kind::Nested),
+    field("name", Kind::Text),
+    field("schedulerid", Kind::Int),
+];
+
+const FORCE_SCHEDULER: &[Field] = &[
+    field("all_fields", Kind::Nested),
+    field("builder_names", Kind::TextList),
+    field("button_name", Kind::Text),
+    field("enabled", Kind::Bool),
+    field("label", Kind::Text),
+    field("name", Kind::Identifier),
+];
+
+const CHANGE_SOURCE: &[Field] = &[
+    field("changesourceid", Kind::Int),
+    nullable("master", Kind::Nested),
+    field("name", Kind::Text),
+];
+
+const CHANGE: &[Field] = &[
+    field("author", Kind::Text),
+    nullable("branch", Kind::Text),
+    nullable("category", Kind::Text),
+    field("changeid", Kind::Int),
+    field("codebase", Kind::Text),
+    field("comments", Kind::Text),
+    nullable("committer", Kind::Text),
+    field("files", Kind::TextList),
+    field("parent_changeids", Kind::IntList),
+    field("project", Kind::Text),
+    field("properties", Kind::Nested),
+    field("repository", Kind::Text),
+    nullable("revision", Kind::Text),
+    nullable("revlink", Kind::Text),
+    field("sourcestamp", Kind::Nested),
+    field("when_timestamp", Kind::Time),
+];
+
+const SOURCE_STAMP: &[Field] = &[
+    nullable("branch", Kind::Text),
+    field("codebase", Kind::Text),
+    field("created_at", Kind::Time),
+    nullable("patch", Kind::Nested),
+    field("project", Kind::Text),
+    field("repository", Kind::Text),
+    nullable("revision", Kind::Text),
+    field("ssid", Kind::Int),
+];
+
+const BUILDSET: &[Field] = &[
+    field("bsid", Kind::Int),
+    field("complete", Kind::Bool),
+    nullable("complete_at", Kind::Time),
+    nullable("external_idstring", Kind::Text),
+    nullable("parent_buildid", Kind::Int),
+    nullable("parent_relationship", Kind::Text),
+    field("reason", Kind::Text),
+    nullable("rebuilt_buildid", Kind::Int),
+    nullable("results", Kind::Int),
+    field("sourcestamps", Kind::Nested),
+    field("submitted_at", Kind::Time),
+];
+
+const BUILD_REQUEST: &[Field] = &[
+    field("builderid", Kind::Int),
+    field("buildrequestid", Kind::Int),
+    field("buildsetid", Kind::Int),
+    field("claimed", Kind::Bool),
+    nullable("claimed_at", Kind::Time),
+    nullable("claimed_by_masterid", Kind::Int),
+    field("complete", Kind::Bool),
+    nullable("complete_at", Kind::Time),
+    field("priority", Kind::Int),
+    nullable("properties", Kind::Nested),
+    nullable("results", Kind::Int),
+    field("submitted_at", Kind::Time),
+    field("waited_for", Kind::Bool),
+];
+
+const BUILD: &[Field] = &[
+    field("builderid", Kind::Int),
+    field("buildid", Kind::Int),
+    field("buildrequestid", Kind::Int),
+    field("complete", Kind::Bool),
+    nullable("complete_at", Kind::Time),
+    field("locks_duration_s", Kind::Int),
+    field("masterid", Kind::Int),
+    field("number", Kind::Int),
+    nullable("properties", Kind::Nested),
+    nullable("results", Kind::Int),
+    field("started_at", Kind::Time),
+    field("state_string", Kind::Text),
+    nullable("workerid", Kind::Int),
+];
+
+const STEP: &[Field] = &[
+    field("buildid", Kind::Int),
+    field("complete", Kind::Bool),
+    nullable("complete_at", Kind::Time),
+    field("hidden", Kind::Bool),
+    nullable("locks_acquired_at", Kind::Time),
+    field("name", Kind::Text),
+    field("number", Kind::Int),
+    nullable("results", Kind::Int),
+    nullable("started_at", Kind::Time),
+    field("state_string", Kind::Text),
+    field("stepid", Kind::Int),
+    field("urls", Kind::Nested),
+];
+
+const LOG: &[Field] = &[
+    field("complete", Kind::Bool),
+    field("logid", Kind::Int),
+    field("name", Kind::Text),
+    field("num_lines", Kind::Int),
+    field("slug", Kind::Identifier),
+    field("stepid", Kind::Int),
+    field("type", Kind::Identifier),
+];
+
+const LOG_CHUNK: &[Field] = &[
+    field("content", Kind::Text),
+    field("firstline", Kind::Int),
+    field("logid", Kind::Int),
+];
+
+const PROPERTY_LIST: &[Field] = &[
+    field("name", Kind::Text),
+    field("source", Kind::Text),
+    field("value", Kind::Text),
+];
+
+const PLUGIN: &[Field] = &[
+    field("last_reload", Kind::Nested),
+    field("name", Kind::Text),
+    field("state", Kind::Text),
+    field("uses", Kind::Nested),
+    field("versions", Kind::Nested),
+];
+
+const ROOT_LINK: &[Field] = &[field("name", Kind::Text)];
+
+const SPEC: &[Field] = &[
+    field("path", Kind::Text),
+    field("plural", Kind::Text),
+    field("type", Kind::Text),
+    field("type_spec", Kind::Nested),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_in_the_order_of_the_alphabet() {
+        for resource in Resource::ALL {
+            assert!(
+                resource.fields().is_sorted_by_key(|field| field.name),
+                "{resource:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_singular() {
+        let names: Vec<_> = Resource::ALL.iter().map(|r| r.name()).collect();
+        assert!(!names.iter().any(|name| name.ends_with('s')), "{names:?}");
+    }
+}

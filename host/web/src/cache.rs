@@ -1,0 +1,445 @@
+//! Answers that are still true: bodies by path and query, valid for the store's generation.
+//!
+//! A farm is looked at far more often than it changes, and by many people at the same time. An entry is given only
+//! while the store has not committed anything since before it was read; callers who want the same answer at the same
+//! moment wait for the one of them that reads. Memory is bounded by bytes.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use tokio::sync::OnceCell;
+
+/// A smaller body is not worth compressing.
+const GZIP_BYTES_MIN: usize = 1024;
+
+/// What an entry costs beside its body and key: map slot, headers, counters.
+const ENTRY_OVERHEAD_BYTES: usize = 256;
+
+/// A body that is answered as it is: with its tag and, once somebody asked for that, its compressed form.
+#[derive(Debug)]
+pub(crate) struct Blob {
+    body: Bytes,
+    content_type: HeaderValue,
+    cache_control: HeaderValue,
+    etag: HeaderValue,
+    gzip: OnceLock<Option<Bytes>>,
+}
+
+impl Blob {
+    /// A body that has to be asked for again each time, though mostly only its tag goes over the wire.
+    pub(crate) fn new(body: impl Into<Bytes>, content_type: &'static str) -> Self {
+        Self::with_cache_control(body, content_type, "no-cache")
+    }
+
+    /// A body whose path changes when it does.
+    pub(crate) fn immutable(body: impl Into<Bytes>, content_type: &'static str) -> Self {
+        Self::with_cache_control(body, content_type, "public, max-age=31536000, immutable")
+    }
+
+    fn with_cache_control(
+        body: impl Into<Bytes>,
+        content_type: &'static str,
+        cache_control: &'static str,
+    ) -> Self {
+        let body = body.into();
+        let etag = format!("\"{:016x}\"", fingerprint(&body));
+        Self {
+            etag: HeaderValue::try_from(etag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
+            body,
+            content_type: HeaderValue::from_static(content_type),
+            cache_control: HeaderValue::from_static(cache_control),
+            gzip: OnceLock::new(),
+        }
+    }
+
+    /// Tells it from other bodies.
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.etag.to_str().unwrap_or_default().trim_matches('"')
+    }
+
+    /// The body as it is.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Answers a request with it: in full, compressed, or only by saying that it has not changed.
+    pub(crate) fn respond(&self, request: &HeaderMap) -> Response<Body> {
+        let unchanged = request
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .any(|tags| lists_tag(tags, &self.etag));
+        let mut response = if unchanged {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            self.full(request)
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, self.etag.clone());
+        headers.insert(header::CACHE_CONTROL, self.cache_control.clone());
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_static("accept, accept-encoding, cookie"),
+        );
+        response
+    }
+
+    fn full(&self, request: &HeaderMap) -> Response<Body> {
+        let compressed = accepts_gzip(request).then(|| self.gzip()).flatten();
+        let mut response = Response::new(Body::from(
+            compressed.clone().unwrap_or_else(|| self.body.clone()),
+        ));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.content_type.clone());
+        if compressed.is_some() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+
+    /// The compressed form, made on first use; `None` when that would not help.
+    fn gzip(&self) -> Option<Bytes> {
+        self.gzip
+            .get_or_init(|| {
+                if self.body.len() < GZIP_BYTES_MIN {
+                    return None;
+                }
+                let level = flate2::Compression::fast();
+                let mut encoder =
+                    flate2::write::GzEncoder::new(Vec::with_capacity(self.body.len() / 4), level);
+                encoder.write_all(&self.body).ok()?;
+                encoder.finish().ok().map(Bytes::from)
+            })
+            .clone()
+    }
+
+    /// Memory that it holds.
+    fn cost(&self) -> usize {
+        // The compressed form comes later; a quarter is what JSON and HTML mostly come to.
+        self.body.len() + self.body.len() / 4 + ENTRY_OVERHEAD_BYTES
+    }
+}
+
+/// Whether a header lists the tag; a weak comparison, as RFC 9110 section 13.1.2 asks for.
+fn lists_tag(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else {
+        return false;
+    };
+    tags.split(',')
+        .map(|tag| tag.trim())
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Whether the client takes gzip.
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    request
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            parts.next() == Some("gzip") && !parts.any(|q| matches!(q, "q=0" | "q=0.0"))
+        })
+}
+
+/// Tells bodies of one path apart; no protection against somebody who makes two of them collide, which would gain nothing.
+fn fingerprint(body: &[u8]) -> u64 {
+    use std::hash::Hasher as _;
+    // The keys of a default hasher are the same in every process, so that a tag outlives a restart.
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(body);
+    hasher.finish()
+}
+
+/// How an answer is written; the same path has one entry for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// JSON for programs.
+    Compact,
+    /// JSON for people.
+    Indented,
+    /// A page in the scheme of the reader's system.
+    Page,
+    /// A page in the light scheme.
+    PageLight,
+    /// A page in the dark scheme.
+    PageDark,
+}
+
+impl Form {
+    const COUNT: usize = 5;
+
+    fn age_max(self) -> Option<Duration> {
+        match self {
+            Self::Compact | Self::Indented => None,
+            Self::Page | Self::PageLight | Self::PageDark => Some(PAGE_AGE_MAX),
+        }
+    }
+}
+
+/// A page shows how long ago things were: it is read again after this time even if nothing happened.
+const PAGE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// The bodies that are kept.
+pub(crate) struct ResponseCache {
+    bytes_max: usize,
+    age_max: Option<Duration>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    by_form: [HashMap<Box<str>, Entry>; Form::COUNT],
+    bytes: usize,
+}
+
+struct Entry {
+    generation: u64,
+    made_at: Instant,
+    cost: usize,
+    blob: Arc<OnceCell<Arc<Blob>>>,
+}
+
+impl ResponseCache {
+    /// Keeps `bytes_max` bytes; with an age, an entry is given no longer than that whatever the generation says, because
+    /// other processes write to the same database.
+    pub(crate) fn new(bytes_max: usize, age_max: Option<Duration>) -> Self {
+        Self {
+            bytes_max,
+            age_max,
+            entries: Mutex::default(),
+        }
+    }
+
+    /// The body for this path and query in this form, if one is ready. `generation` is the store's now.
+    pub(crate) fn hit(&self, form: Form, key: &str, generation: u64) -> Option<Arc<Blob>> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.by_form[form as usize].get(key)?;
+        if !self.is_fresh(form, entry, generation) {
+            return None;
+        }
+        entry.blob.get().cloned()
+    }
+
+    /// The body for this path and query in this form, read with `read` unless it is there or being read.
+    pub(crate) async fn get<E>(
+        &self,
+        form: Form,
+        key: &str,
+        generation: u64,
+        read: impl Future<Output = Result<Blob, E>>,
+    ) -> Result<Arc<Blob>, E> {
+        let slot = self.slot(form, key, generation);
+        if let Some(blob) = slot.get() {
+            return Ok(blob.clone());
+        }
+        let blob = slot
+            .get_or_try_init(async || read.await.map(Arc::new))
+            .await?;
+        self.account(form, key, &slot, blob.cost() + key.len());
+        Ok(blob.clone())
+    }
+
+    /// The entry for a key at a generation, made when there is none.
+    fn slot(&self, form: Form, key: &str, generation: u64) -> Arc<OnceCell<Arc<Blob>>> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.by_form[form as usize].get(key)
+            && self.is_fresh(form, entry, generation)
+        {
+            return entry.blob.clone();
+        }
+        let cost = key.len() + ENTRY_OVERHEAD_BYTES;
+        entries.make_room(cost, self.bytes_max, generation);
+        let blob = Arc::new(OnceCell::new());
+        let entry = Entry {
+            generation,
+            made_at: Instant::now(),
+            cost,
+            blob: blob.clone(),
+        };
+        entries.put(form, key, entry);
+        blob
+    }
+
+    /// Counts a body that was read; when it is too large, it is not kept.
+    fn account(&self, form: Form, key: &str, slot: &Arc<OnceCell<Arc<Blob>>>, cost: usize) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = entries.by_form[form as usize].get_mut(key) else {
+            return;
+        };
+        if !Arc::ptr_eq(&entry.blob, slot) || entry.cost >= cost {
+            return;
+        }
+        let grown = cost - entry.cost;
+        entry.cost = cost;
+        let generation = entry.generation;
+        entries.bytes += grown;
+        entries.make_room(0, self.bytes_max, generation);
+    }
+
+    fn is_fresh(&self, form: Form, entry: &Entry, generation: u64) -> bool {
+        let age = entry.made_at.elapsed();
+        let mut ages_max = self.age_max.into_iter().chain(form.age_max());
+        entry.generation == generation && ages_max.all(|age_max| age < age_max)
+    }
+}
+
+impl Entries {
+    fn put(&mut self, form: Form, key: &str, entry: Entry) {
+        self.bytes += entry.cost;
+        if let Some(former) = self.by_form[form as usize].insert(key.into(), entry) {
+            self.bytes -= former.cost;
+        }
+    }
+
+    /// Makes room: first what is stale goes, then, when that is not enough, everything. What was asked for often is
+    /// back at once, and nobody keeps a list of who asked when.
+    fn make_room(&mut self, wanted: usize, bytes_max: usize, generation: u64) {
+        if self.bytes + wanted <= bytes_max {
+            return;
+        }
+        for map in &mut self.by_form {
+            map.retain(|_, entry| entry.generation == generation);
+        }
+        self.bytes = self.cost();
+        if self.bytes + wanted > bytes_max {
+            self.by_form.iter_mut().for_each(HashMap::clear);
+            self.bytes = 0;
+        }
+    }
+
+    fn cost(&self) -> usize {
+        self.by_form
+            .iter()
+            .flat_map(HashMap::values)
+            .map(|entry| entry.cost)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn cache() -> ResponseCache {
+        ResponseCache::new(100_000, None)
+    }
+
+    async fn get(cache: &ResponseCache, key: &str, generation: u64, body: &'static str) -> Bytes {
+        let read = async { Ok::<_, ()>(Blob::new(body, "text/plain")) };
+        let blob = cache.get(Form::Compact, key, generation, read).await;
+        blob.expect("reading cannot fail here").bytes().clone()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_given_until_the_store_moves_on() {
+        let cache = cache();
+        assert_eq!(get(&cache, "/a", 1, "first").await, "first");
+        assert_eq!(get(&cache, "/a", 1, "second").await, "first");
+        assert_eq!(get(&cache, "/b", 1, "other").await, "other");
+        assert_eq!(get(&cache, "/a", 2, "second").await, "second");
+        assert!(cache.hit(Form::Compact, "/a", 2).is_some());
+        assert!(cache.hit(Form::Compact, "/a", 3).is_none());
+        assert!(cache.hit(Form::Indented, "/a", 2).is_none());
+    }
+
+    #[tokio::test]
+    async fn with_an_age_an_answer_expires_without_a_commit() {
+        let cache = ResponseCache::new(100_000, Some(Duration::ZERO));
+        assert_eq!(get(&cache, "/a", 1, "first").await, "first");
+        assert_eq!(get(&cache, "/a", 1, "second").await, "second");
+    }
+
+    #[tokio::test]
+    async fn one_reads_for_all_who_ask_at_once() {
+        let cache = cache();
+        let reads = AtomicUsize::new(0);
+        let ask = || {
+            cache.get(Form::Compact, "/a", 1, async {
+                reads.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                Ok::<_, ()>(Blob::new("x", "text/plain"))
+            })
+        };
+        let answers = futures::future::join_all((0..10).map(|_| ask())).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(reads.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_not_kept() {
+        let cache = cache();
+        let failed = cache.get(Form::Compact, "/a", 1, async { Err("no") }).await;
+        assert_eq!(failed.err(), Some("no"));
+        assert_eq!(get(&cache, "/a", 1, "yes").await, "yes");
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded() {
+        let cache = cache();
+        for n in 0..1000 {
+            let key = format!("/{n}");
+            let read = async { Ok::<_, ()>(Blob::new(vec![0u8; 10_000], "text/plain")) };
+            cache
+                .get(Form::Compact, &key, n / 10, read)
+                .await
+                .expect("read");
+            let entries = cache.entries.lock().expect("not poisoned");
+            assert!(entries.bytes <= 100_000, "{} after {n}", entries.bytes);
+            assert_eq!(entries.bytes, entries.cost());
+        }
+    }
+
+    #[test]
+    fn a_known_tag_is_answered_without_the_body() {
+        let blob = Blob::new("hello", "text/plain");
+        let mut headers = HeaderMap::new();
+        let full = blob.respond(&headers);
+        assert_eq!(full.status(), StatusCode::OK);
+        let etag = full.headers()[header::ETAG]
+            .to_str()
+            .expect("ASCII")
+            .to_owned();
+        for (tags, status) in [
+            (etag.clone(), StatusCode::NOT_MODIFIED),
+            (format!("\"x\", W/{etag}"), StatusCode::NOT_MODIFIED),
+            ("*".to_owned(), StatusCode::NOT_MODIFIED),
+            ("\"x\"".to_owned(), StatusCode::OK),
+        ] {
+            headers.insert(header::IF_NONE_MATCH, tags.parse().expect("a header"));
+            assert_eq!(blob.respond(&headers).status(), status, "{tags}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_compressed_when_asked_and_worth_it() {
+        let large = Blob::new("x".repeat(5000), "text/plain");
+        let small = Blob::new("x", "text/plain");
+        for (accept, expected) in [
+            ("gzip", true),
+            ("br, gzip;q=0.5", true),
+            ("gzip;q=0", false),
+            ("br", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, accept.parse().expect("a header"));
+            let encoded = |blob: &Blob| {
+                blob.respond(&headers)
+                    .headers()
+                    .contains_key(header::CONTENT_ENCODING)
+            };
+            assert_eq!(encoded(&large), expected, "{accept}");
+            assert!(!encoded(&small), "{accept}");
+        }
+    }
+}

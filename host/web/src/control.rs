@@ -1,0 +1,162 @@
+//! What the pages and the API ask of the master: the few actions and values that are not rows of the store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use toolpost_core::{BuildId, RequestId, WorkerId};
+use toolpost_master::{
+    ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Health, MasterHandle,
+    PollerStatus, Submitted,
+};
+use toolpost_sandbox::PluginStatus;
+
+/// The links and names that people configured for the pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Farm {
+    /// Title of the pages.
+    pub title: String,
+    /// Whom to ask about this farm.
+    pub admin: Option<String>,
+    /// Links for the home page: text and address.
+    pub links: Vec<(String, String)>,
+}
+
+/// A step of the running configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepPlace {
+    /// Name of the builder.
+    pub builder: String,
+    /// Name of the step, or of its type where it has none.
+    pub step: String,
+}
+
+/// A running master, as far as the web needs one.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// Title and links.
+    fn farm(&self) -> Farm;
+    /// Whether and how the master works.
+    fn health(&self) -> Health;
+    /// How the configuration stands.
+    fn configuration(&self) -> ConfigurationStatus;
+    /// The plugins and their versions.
+    fn plugins(&self) -> Vec<PluginStatus>;
+    /// Where the running configuration uses a step type.
+    fn uses_of(&self, step_type: &str) -> Vec<StepPlace>;
+    /// The change sources that ask repositories.
+    fn pollers(&self) -> Vec<PollerStatus>;
+    /// The forms that start builds.
+    fn force_forms(&self) -> Vec<ForceForm>;
+    /// Checks what was sent for a form and makes the build set.
+    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Submitted, ForceError>;
+    /// Stops a running build.
+    async fn stop_build(&self, build: BuildId, reason: &str, who: &str)
+    -> Result<(), ControlError>;
+    /// Asks for a build like this one.
+    async fn rebuild(&self, build: BuildId, who: &str) -> Result<Submitted, ControlError>;
+    /// Takes a request from the queue.
+    async fn cancel_request(
+        &self,
+        request: RequestId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError>;
+    /// Pauses a worker, or with `None` lets it go on.
+    async fn pause_worker(
+        &self,
+        worker: WorkerId,
+        reason: Option<&str>,
+    ) -> Result<(), ControlError>;
+}
+
+/// A master that is shared.
+pub type SharedControl = Arc<dyn Control>;
+
+#[async_trait]
+impl Control for MasterHandle {
+    fn farm(&self) -> Farm {
+        let config = self.config();
+        let master = &config.master;
+        Farm {
+            title: master.title.clone(),
+            admin: master.admin.clone(),
+            links: master
+                .links
+                .iter()
+                .map(|link| (link.label.clone(), link.url.clone()))
+                .collect(),
+        }
+    }
+
+    fn health(&self) -> Health {
+        self.health()
+    }
+
+    fn configuration(&self) -> ConfigurationStatus {
+        self.configuration()
+    }
+
+    fn plugins(&self) -> Vec<PluginStatus> {
+        self.plugins()
+    }
+
+    fn uses_of(&self, step_type: &str) -> Vec<StepPlace> {
+        self.config()
+            .uses_of(step_type)
+            .map(|place| StepPlace {
+                builder: place.builder.name.clone(),
+                step: place
+                    .step
+                    .options
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| place.step.step_type.clone()),
+            })
+            .collect()
+    }
+
+    fn pollers(&self) -> Vec<PollerStatus> {
+        self.pollers()
+    }
+
+    fn force_forms(&self) -> Vec<ForceForm> {
+        self.force_forms()
+    }
+
+    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Submitted, ForceError> {
+        self.force(scheduler, request).await
+    }
+
+    async fn stop_build(
+        &self,
+        build: BuildId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.stop_build(build, reason, who).await
+    }
+
+    async fn rebuild(&self, build: BuildId, who: &str) -> Result<Submitted, ControlError> {
+        self.rebuild(build, who).await
+    }
+
+    async fn cancel_request(
+        &self,
+        request: RequestId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.cancel_request(request, reason, who).await
+    }
+
+    async fn pause_worker(
+        &self,
+        worker: WorkerId,
+        reason: Option<&str>,
+    ) -> Result<(), ControlError> {
+        match reason {
+            Some(reason) => self.pause_worker(worker, reason).await,
+            None => self.unpause_worker(worker).await,
+        }
+    }
+}

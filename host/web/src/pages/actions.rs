@@ -1,0 +1,127 @@
+//! Buttons: forms that are posted, do something and lead back to a page.
+
+use axum::Form;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, Response, header};
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+use toolpost_core::{BuildId, RequestId, WorkerId};
+
+use super::shell::Ask;
+use crate::error::ApiError;
+use crate::state::Web;
+
+/// Who acts, until somebody is logged in.
+const ANONYMOUS: &str = "anonymous";
+
+/// Why, when nobody says.
+const NO_REASON: &str = "stopped from the page of the build";
+
+pub(super) async fn stop(
+    State(web): State<Web>,
+    Path(build): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    let stopped = web
+        .master
+        .stop_build(BuildId(build), NO_REASON, ANONYMOUS)
+        .await;
+    back(
+        &web,
+        &ask,
+        stopped.map_err(Into::into),
+        &format!("/builds/{build}?done=stop"),
+    )
+}
+
+pub(super) async fn rebuild(
+    State(web): State<Web>,
+    Path(build): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    match web.master.rebuild(BuildId(build), ANONYMOUS).await {
+        Ok(submitted) => {
+            let to = match submitted.requests.first() {
+                Some((builder, _)) => format!("/builders/{builder}?done=rebuild"),
+                None => "/pending?done=rebuild".to_owned(),
+            };
+            Redirect::to(&to).into_response()
+        }
+        Err(error) => ask.fail(&web, &error.into()),
+    }
+}
+
+pub(super) async fn cancel(
+    State(web): State<Web>,
+    Path(request): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    let cancelled =
+        web.master
+            .cancel_request(RequestId(request), "cancelled from a page", ANONYMOUS);
+    let cancelled = cancelled.await.map_err(Into::into);
+    back(&web, &ask, cancelled, "/pending?done=cancel")
+}
+
+pub(super) async fn pause(
+    State(web): State<Web>,
+    Path(worker): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    let paused = web
+        .master
+        .pause_worker(WorkerId(worker), Some("paused from a page"))
+        .await;
+    back(
+        &web,
+        &ask,
+        paused.map_err(Into::into),
+        "/workers?done=pause",
+    )
+}
+
+pub(super) async fn unpause(
+    State(web): State<Web>,
+    Path(worker): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    let unpaused = web.master.pause_worker(WorkerId(worker), None).await;
+    back(
+        &web,
+        &ask,
+        unpaused.map_err(Into::into),
+        "/workers?done=unpause",
+    )
+}
+
+fn back(web: &Web, ask: &Ask, result: Result<(), ApiError>, to: &str) -> Response<Body> {
+    match result {
+        Ok(()) => Redirect::to(to).into_response(),
+        Err(error) => ask.fail(web, &error),
+    }
+}
+
+/// What the button for the colour scheme sends.
+#[derive(Deserialize)]
+pub(super) struct ThemeForm {
+    theme: String,
+    /// The page that the reader was on.
+    #[serde(default)]
+    here: String,
+}
+
+/// Remembers a colour scheme in a cookie and leads back.
+pub(super) async fn theme(Form(form): Form<ThemeForm>) -> Response<Body> {
+    let cookie = match form.theme.as_str() {
+        "light" => "theme=light; Path=/; Max-Age=31536000; SameSite=Lax",
+        "dark" => "theme=dark; Path=/; Max-Age=31536000; SameSite=Lax",
+        _ => "theme=; Path=/; Max-Age=0; SameSite=Lax",
+    };
+    // Only a path of ours: nobody is to be led elsewhere through this server.
+    let here = Some(form.here.as_str())
+        .filter(|here| here.starts_with('/') && !here.starts_with("//") && !here.contains('\\'))
+        .filter(|here| HeaderValue::from_str(here).is_ok())
+        .unwrap_or("/");
+    ([(header::SET_COOKIE, cookie)], Redirect::to(here)).into_response()
+}

@@ -1,0 +1,67 @@
+//! The pages that people look at: rendered here, usable without scripts, kept up to date by them.
+
+mod actions;
+mod build;
+mod builders;
+mod changes;
+mod error;
+#[expect(unreachable_pub, reason = "the macro of the filters makes items that are more public than ours")]
+mod filters;
+mod force;
+mod home;
+mod log;
+mod parts;
+mod pending;
+mod plot;
+mod plugins;
+mod rows;
+mod shell;
+mod workers;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Method, Response};
+use axum::routing::{get, post};
+
+pub(crate) use self::shell::Ask;
+use crate::error::ApiError;
+use crate::state::Web;
+
+/// Every page, and every button on them.
+pub(crate) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/", get(home::page))
+        .route("/builders", get(builders::list))
+        .route("/builders/{builder}", get(builders::one))
+        .route(
+            "/builders/{builder}/builds/{number}",
+            get(builders::numbered),
+        )
+        .route("/builds/{build}", get(build::page))
+        .route("/builds/{build}/stop", post(actions::stop))
+        .route("/builds/{build}/rebuild", post(actions::rebuild))
+        .route("/logs/{log}", get(log::page))
+        .route("/logs/{log}/lines", get(log::lines_json))
+        .route("/logs/{log}/raw", get(log::raw))
+        .route("/pending", get(pending::page))
+        .route("/requests/{request}/cancel", post(actions::cancel))
+        .route("/workers", get(workers::page))
+        .route("/workers/{worker}/pause", post(actions::pause))
+        .route("/workers/{worker}/unpause", post(actions::unpause))
+        .route("/changes", get(changes::page))
+        .route("/plugins", get(plugins::page))
+        .route("/force/{scheduler}", get(force::show).post(force::submit))
+        .route("/theme", post(actions::theme))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+}
+
+async fn unknown_path(State(web): State<Web>, ask: Ask) -> Response<Body> {
+    let path = ask.uri.path().to_owned();
+    ask.fail(&web, &ApiError::not_found(format!("page {path}")))
+}
+
+async fn wrong_method(State(web): State<Web>, method: Method, ask: Ask) -> Response<Body> {
+    ask.fail(&web, &ApiError::Method(method))
+}

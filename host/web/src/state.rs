@@ -1,0 +1,117 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use toolpost_bus::Bus;
+use toolpost_core::Timestamp;
+use toolpost_store::Store;
+
+use crate::cache::ResponseCache;
+use crate::control::SharedControl;
+use crate::events::Broadcaster;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Limits and circumstances of the web server.
+#[derive(Clone)]
+pub struct WebOptions {
+    /// Whether other processes write to the same database: the cache then also forgets after [`SHARED_AGE_MAX_MS`].
+    pub database_is_shared: bool,
+    /// Memory for answers that are still true, bytes.
+    pub cache_bytes_max: usize,
+    /// A request that has no answer by then is told so, milliseconds. Downloads and event streams may go on for longer.
+    pub request_timeout_ms: u64,
+    /// Largest body of a request, bytes.
+    pub body_bytes_max: usize,
+    /// Event streams that are open at the same time.
+    pub event_clients_max: usize,
+    /// Tells the time, for relative times on pages.
+    pub clock: Clock,
+}
+
+/// How long an answer is believed while other masters write to the same database, milliseconds.
+pub const SHARED_AGE_MAX_MS: u64 = 500;
+
+impl Default for WebOptions {
+    fn default() -> Self {
+        Self {
+            database_is_shared: false,
+            cache_bytes_max: 32 << 20,
+            request_timeout_ms: 30_000,
+            body_bytes_max: 1 << 20,
+            event_clients_max: 2_000,
+            clock: Arc::new(system_time),
+        }
+    }
+}
+
+fn system_time() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::default().after(since_epoch)
+}
+
+/// What the web server needs of the rest of the process.
+#[derive(Clone)]
+pub struct WebState {
+    /// The records, for reading.
+    pub store: Store,
+    /// What happens.
+    pub bus: Bus,
+    /// The master.
+    pub master: SharedControl,
+    /// Limits and circumstances.
+    pub options: WebOptions,
+}
+
+/// [`WebState`] with what the web server keeps itself. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Web(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) master: SharedControl,
+    pub(crate) options: WebOptions,
+    pub(crate) cache: ResponseCache,
+    pub(crate) events: Broadcaster,
+}
+
+impl Web {
+    /// Starts the task that reads for the event streams; call within a runtime.
+    pub(crate) fn start(state: WebState) -> Self {
+        let WebState {
+            store,
+            bus,
+            master,
+            options,
+        } = state;
+        let age_max = options
+            .database_is_shared
+            .then(|| Duration::from_millis(SHARED_AGE_MAX_MS));
+        let cache = ResponseCache::new(options.cache_bytes_max, age_max);
+        let events = Broadcaster::start(&bus, store.clone(), options.event_clients_max);
+        Self(Arc::new(Inner {
+            store,
+            master,
+            options,
+            cache,
+            events,
+        }))
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.0.options.clock)()
+    }
+}
+
+impl std::ops::Deref for Web {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

@@ -1,6 +1,18 @@
+//! Rust types and traits of the contract, generated from `wit/`.
+
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    reason = "generated; the documentation is in the WIT files"
+)]
+
 wasmtime::component::bindgen!({
     path: "../../wit/toolpost-plugin-1.0",
     world: "step-plugin",
     imports: { default: async | trappable },
     exports: { default: async },
+    with: {
+        "toolpost:plugin/step-logs.step-log": crate::imports::LogHandle,
+        "toolpost:plugin/commands.running-command": crate::imports::CommandHandle,
+    },
 });

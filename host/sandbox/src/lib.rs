@@ -1,7 +1,26 @@
-//! Runs plugins.
+//! Runs plugins: WebAssembly components that bring step types, swapped while they run.
+//!
+//! * [`Sandbox`] runs a call of a plugin within limits of time, memory and output, on threads of its own.
+//! * [`PluginRegistry`] keeps the plugins of a directory: it takes a changed file when the new version
+//!   is proven, keeps the old one when not, and lets every build end with the version it began with.
+//! * [`StepHost`] is what a step may ask of the master, who implements it.
+//!
+//! Nothing here knows builds, stores or configurations; they come in through traits. Invariants:
+//!
+//! * a plugin never runs on a thread of its caller, and nothing that it does blocks one;
+//! * a call of a plugin always ends, at the latest at its wall-clock limit;
+//! * no state of a plugin outlives a call.
+
+mod admission;
+mod bindings;
+mod call;
+mod compile;
+mod engine;
 mod error;
 pub mod host;
+mod imports;
 mod limits;
+mod load;
 mod options;
 mod plugin;
 pub mod registry;
@@ -10,8 +29,9 @@ mod sandbox;
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};
 pub use limits::CallLimits;
+pub use load::LoadError;
 pub use options::SandboxOptions;
-pub use plugin::{CallUsage, LoadError, PluginVersion, StepOutcome, StepType, StepTypeInfo};
+pub use plugin::{CallUsage, PluginVersion, StepOutcome, StepType, StepTypeInfo, VersionUse};
 pub use registry::{
     PluginRegistry, PluginStatus, RegistryEvent, RegistryEventKind, RegistryOptions, RegistryStore,
     UseCheck,

@@ -1,7 +1,19 @@
-//! The sandbox.
-use crate::{LoadError, PluginVersion, SandboxOptions};
-use bytes::Bytes;
+//! The sandbox as a whole: engine, threads, compiler, doorkeeper.
+
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::admission::Admission;
+use crate::call::CallState;
+use crate::compile::Compiler;
+use crate::engine::{self, Ticker, lower_thread_priority};
+use crate::{LoadError, PluginVersion, SandboxError, SandboxOptions, imports, load};
 
 /// Why the sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +26,7 @@ pub enum SetupError {
     #[error("cannot use {path} for compiled plugins: {reason}")]
     CacheDir {
         /// The directory.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
@@ -40,33 +52,127 @@ pub struct PoolStatus {
     pub pooling: bool,
 }
 
-/// Runs plugins. Cheap to clone; the last clone ends everything.
+/// Runs plugins, each call in a store of its own, on threads of a lower priority. Cheap to clone; the last clone
+/// (and the last loaded plugin) ends the threads.
 #[derive(Clone)]
-pub struct Sandbox {}
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+/// What all plugins share.
+pub(crate) struct Shared {
+    pub(crate) options: SandboxOptions,
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<CallState>,
+    pub(crate) compiler: Compiler,
+    pub(crate) admission: Admission,
+    pub(crate) ticker: Ticker,
+    pub(crate) shutdown: CancellationToken,
+    pooling: bool,
+    /// Always there until the drop takes it.
+    runtime: Option<Runtime>,
+}
 
 impl Sandbox {
     /// Sets up engine, threads and cache.
-    pub fn new(_options: SandboxOptions) -> Result<Self, SetupError> {
-        todo!()
+    ///
+    /// # Errors
+    /// When the machine cannot run plugins at all, or the cache directory is not private.
+    pub fn new(options: SandboxOptions) -> Result<Self, SetupError> {
+        let built = engine::build(&options)?;
+        let engine = built.engine;
+        let linker =
+            imports::linker(&engine).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(options.threads.max(1))
+            .thread_name("plugin")
+            .on_thread_start(lower_thread_priority)
+            .enable_all()
+            .build()
+            .map_err(SetupError::Threads)?;
+        let calls_max = built.pooled_calls.unwrap_or(options.calls_max);
+        let shared = Shared {
+            compiler: Compiler::new(&engine, &options)?,
+            admission: Admission::new(calls_max, options.memory_bytes_max),
+            ticker: Ticker::start(&engine, options.tick).map_err(SetupError::Threads)?,
+            shutdown: CancellationToken::new(),
+            pooling: built.pooled_calls.is_some(),
+            runtime: Some(runtime),
+            options,
+            engine,
+            linker,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
-    /// Checks, compiles and describes a component. `file_stem` is what the plugin has to be called.
-    pub async fn load(
-        &self,
-        _file_stem: &str,
-        _component: Bytes,
-    ) -> Result<Arc<PluginVersion>, LoadError> {
-        todo!()
+    /// Checks, compiles and describes a component.
+    ///
+    /// # Errors
+    /// When it is not a plugin that this host can run.
+    pub async fn load(&self, component: Bytes) -> Result<Arc<PluginVersion>, LoadError> {
+        load::load(&self.shared, component).await
+    }
+
+    /// The largest component that it takes.
+    #[must_use]
+    pub fn component_bytes_max(&self) -> u64 {
+        self.shared.options.component_bytes_max
     }
 
     /// How full it is.
     #[must_use]
     pub fn pool(&self) -> PoolStatus {
-        todo!()
+        let now = self.shared.admission.occupancy();
+        PoolStatus {
+            calls: now.calls,
+            calls_max: now.calls_max,
+            waiting: now.waiting,
+            memory_bytes: now.memory,
+            memory_bytes_max: now.memory_max,
+            pooling: self.shared.pooling,
+        }
     }
 
-    /// Ends every running call with [`crate::SandboxError::Shutdown`]; later calls end so at once.
+    /// Ends every running call with [`SandboxError::Shutdown`]; later calls end so at once.
     pub fn shutdown(&self) {
-        todo!()
+        self.shared.shutdown.cancel();
+    }
+}
+
+impl Shared {
+    /// Runs a call on the plugins' threads and waits for it. When the wait is given up, so is the call.
+    pub(crate) async fn on_plugin_threads<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, SandboxError>> + Send + 'static,
+    ) -> Result<T, SandboxError> {
+        let Some(runtime) = &self.runtime else {
+            return Err(SandboxError::Shutdown);
+        };
+        let task = AbortOnDrop(runtime.spawn(call));
+        let mut task = task;
+        match (&mut task.0).await {
+            Ok(result) => result,
+            Err(error) if error.is_cancelled() => Err(SandboxError::Shutdown),
+            Err(error) => Err(SandboxError::Host(error.to_string())),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // The last holder may be a task of any runtime, where waiting for threads is not allowed.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -96,7 +96,8 @@ pub struct StartedCommand {
     /// Output as it comes, `Some` if it was asked for. The host sends to a bounded channel (about 1 MiB) and lets
     /// the command wait when it is full; when the receiver is gone it goes on without sending.
     pub output: Option<mpsc::Receiver<OutputChunk>>,
-    /// Resolves when the command has ended and all its output was logged and sent.
+    /// Resolves when the command has ended, all its output was logged and sent, and the sender of `output` is
+    /// dropped.
     pub exit: BoxFuture<'static, CommandExit>,
     /// Interrupts it.
     pub control: Arc<dyn CommandControl>,

@@ -1,0 +1,105 @@
+//! Memory of one call: its own limit, and its share of what all calls may have together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use wasmtime::ResourceLimiterAsync;
+
+use crate::CallLimits;
+use crate::admission::Share;
+use crate::call::Stop;
+
+/// Linear memories and tables of one component instance.
+const MEMORIES_MAX: usize = 16;
+const TABLES_MAX: usize = 64;
+
+/// Asked by the engine before every growth.
+pub(crate) struct Guard {
+    share: Share,
+    limits: Arc<CallLimits>,
+    bytes: usize,
+    last_growth: usize,
+    peak_bytes: Arc<AtomicUsize>,
+}
+
+impl Guard {
+    pub(crate) fn new(share: Share, limits: Arc<CallLimits>, peak_bytes: Arc<AtomicUsize>) -> Self {
+        Self {
+            share,
+            limits,
+            bytes: 0,
+            last_growth: 0,
+            peak_bytes,
+        }
+    }
+
+    /// Forgets what a store had that was given up.
+    pub(crate) fn reset(&mut self) {
+        self.bytes = 0;
+    }
+}
+
+#[async_trait]
+impl ResourceLimiterAsync for Guard {
+    async fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let growth = desired.saturating_sub(current);
+        let total = self.bytes.saturating_add(growth);
+        if total > self.limits.memory_bytes_max {
+            return Err(Stop::Memory { asked: total }.into());
+        }
+        let missing = total.saturating_sub(self.share.bytes());
+        if missing > 0 {
+            self.share.grow(missing).await;
+        }
+        self.bytes = total;
+        self.last_growth = growth;
+        self.peak_bytes.fetch_max(total, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        tracing::warn!("the machine has no more memory for a plugin: {error:#}");
+        let growth = std::mem::take(&mut self.last_growth);
+        self.bytes -= growth;
+        self.share.shrink(growth);
+        Ok(())
+    }
+
+    async fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let limit = self.limits.table_elements_max;
+        if desired > limit {
+            return Err(Stop::Limit {
+                what: "elements of a table",
+                limit: limit as u64,
+            }
+            .into());
+        }
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances_max
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}

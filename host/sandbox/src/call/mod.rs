@@ -1,0 +1,214 @@
+//! One call of a plugin's export, from admission to its end, within its limits.
+//!
+//! Every call has a store of its own: a plugin that crashed or was stopped leaves nothing behind. Whatever waits is
+//! ended by dropping it; whatever computes is stopped at the engine's next tick.
+
+mod guard;
+mod meter;
+mod output;
+mod state;
+mod stop;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
+
+use crate::bindings::{StepPlugin, StepPluginPre};
+use crate::sandbox::Shared;
+use crate::{CallLimits, CallUsage, SandboxError, Stack};
+
+pub(crate) use guard::Guard;
+pub(crate) use meter::{Meter, Metered};
+pub(crate) use output::{LineTarget, LogSink, StdStream, cut};
+pub(crate) use state::{CallState, Commands, Home};
+pub(crate) use stop::{Scene, Stop};
+
+/// How long a call waits before it tries again to get a place in the engine's pool.
+const POOL_RETRY: Duration = Duration::from_millis(5);
+/// Room in one host call for what surrounds its payload: names, lengths, records.
+const PAYLOAD_SLACK_BYTES: usize = 64 << 10;
+
+/// What a call needs beside the plugin.
+pub(crate) struct CallContext {
+    pub(crate) limits: Arc<CallLimits>,
+    /// `None` while the plugin describes itself.
+    pub(crate) home: Option<Home>,
+    pub(crate) log: LineTarget,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// Calls an export of a started instance.
+pub(crate) trait Export<T>:
+    for<'a> FnOnce(&'a StepPlugin, &'a mut Store<CallState>) -> BoxFuture<'a, wasmtime::Result<T>>
+{
+}
+
+impl<T, F> Export<T> for F where
+    F: for<'a> FnOnce(
+        &'a StepPlugin,
+        &'a mut Store<CallState>,
+    ) -> BoxFuture<'a, wasmtime::Result<T>>
+{
+}
+
+/// Runs a call to its end. To be polled on the plugins' runtime.
+pub(crate) async fn run<T>(
+    shared: Arc<Shared>,
+    pre: StepPluginPre<CallState>,
+    start_bytes: usize,
+    context: CallContext,
+    export: impl Export<T>,
+) -> Result<(T, CallUsage), SandboxError> {
+    let asked = Instant::now();
+    let share = tokio::select! {
+        biased;
+        () = shared.shutdown.cancelled() => return Err(SandboxError::Shutdown),
+        () = context.cancel.cancelled() => return Err(SandboxError::Cancelled),
+        share = shared.admission.enter(start_bytes) => share,
+    };
+    let began = Instant::now();
+    let peak = Arc::new(AtomicUsize::new(0));
+    let log = LogSink::new(context.log, &context.limits);
+    let guard = Guard::new(share, context.limits.clone(), peak.clone());
+    let state = CallState::new(
+        guard,
+        context.limits.clone(),
+        log.clone(),
+        context.home,
+        context.cancel.clone(),
+    );
+    let commands = state.commands.clone();
+    let meter = Meter::new();
+    let checks = Checks {
+        meter: meter.clone(),
+        cpu_max: context.limits.cpu,
+        deadline: began + context.limits.wall,
+    };
+    let mut progress = Progress::default();
+    let work = work(&shared, &pre, state, checks, export, &mut progress);
+    let stopped = stop_reason(&shared, &context.limits, &context.cancel, &commands);
+    let ticking = shared.ticker.tick();
+    let result = tokio::select! {
+        biased;
+        stop = stopped => Err(Failure::Stopped(stop)),
+        result = Metered::new(work, meter.clone()) => result.map_err(Failure::Engine),
+    };
+    drop(ticking);
+    let scene = Scene {
+        limits: &context.limits,
+        stack_bytes_max: shared.options.stack_bytes_max,
+        last_words: log.finish(),
+        started: progress.started,
+    };
+    let value = result.map_err(|failure| match failure {
+        Failure::Stopped(stop) => scene.stopped(stop, Stack::default()),
+        Failure::Engine(error) => scene.explain(&error),
+    })?;
+    let usage = CallUsage {
+        queued: began.duration_since(asked),
+        wall: began.elapsed(),
+        cpu: meter.used(),
+        memory_peak_bytes: peak.load(Ordering::Relaxed),
+    };
+    Ok((value, usage))
+}
+
+enum Failure {
+    Stopped(Stop),
+    Engine(wasmtime::Error),
+}
+
+/// How far a call has come, for the explanation of a failure.
+#[derive(Default)]
+struct Progress {
+    started: bool,
+}
+
+/// Instantiates the component and calls the export.
+async fn work<T>(
+    shared: &Shared,
+    pre: &StepPluginPre<CallState>,
+    mut state: CallState,
+    checks: Checks,
+    export: impl Export<T>,
+    progress: &mut Progress,
+) -> wasmtime::Result<T> {
+    let (instance, mut store) = loop {
+        let mut store = new_store(shared, state, checks.clone());
+        match pre.instantiate_async(&mut store).await {
+            Ok(instance) => break (instance, store),
+            // Components of many modules can fill the pool before the number of calls does. What this one has got
+            // so far is given back with the store, so that callers never block each other.
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                state = store.into_data();
+                state.guard.reset();
+                tokio::time::sleep(POOL_RETRY).await;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    progress.started = true;
+    export(&instance, &mut store).await
+}
+
+fn new_store(shared: &Shared, state: CallState, mut checks: Checks) -> Store<CallState> {
+    let payload_bytes = state.limits.payload_bytes_max + PAYLOAD_SLACK_BYTES;
+    let handles_max = state.limits.handles_max;
+    let mut store = Store::new(&shared.engine, state);
+    store.limiter_async(|state| &mut state.guard);
+    store.set_hostcall_fuel(payload_bytes);
+    store.set_max_component_handles(handles_max);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_: StoreContextMut<'_, CallState>| checks.at_tick());
+    store
+}
+
+/// What is looked at while the plugin computes.
+#[derive(Clone)]
+struct Checks {
+    meter: Arc<Meter>,
+    cpu_max: Duration,
+    deadline: Instant,
+}
+
+impl Checks {
+    /// Stops the plugin, or lets others run and goes on.
+    fn at_tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        let used = self.meter.used();
+        if used > self.cpu_max {
+            return Err(Stop::Cpu { used }.into());
+        }
+        if Instant::now() > self.deadline {
+            return Err(Stop::Wall.into());
+        }
+        // Goes to the end of the runtime's queue; the engine's own yield goes to its front and would
+        // starve the others.
+        let others_first = Box::pin(tokio::task::yield_now());
+        Ok(UpdateDeadline::YieldCustom(1, others_first))
+    }
+}
+
+/// Resolves when the call has to end although it waits: the wall-clock limit, a shutdown, or the end of the time
+/// to clean up after a cancellation.
+async fn stop_reason(
+    shared: &Shared,
+    limits: &CallLimits,
+    cancel: &CancellationToken,
+    commands: &Commands,
+) -> Stop {
+    let cancelled = async {
+        cancel.cancelled().await;
+        commands.interrupt_all();
+        tokio::time::sleep(limits.cancel_grace).await;
+    };
+    tokio::select! {
+        biased;
+        () = shared.shutdown.cancelled() => Stop::Shutdown,
+        () = cancelled => Stop::Cancelled,
+        () = tokio::time::sleep(limits.wall) => Stop::Wall,
+    }
+}

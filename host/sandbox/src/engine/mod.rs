@@ -1,0 +1,102 @@
+//! The WebAssembly engine, set up for plugins.
+//!
+//! Address space for all calls is reserved at the start where the machine allows it (the pooling
+//! allocator): then a call costs no system call for its memory. A machine with a limit on address space gets
+//! a smaller pool, or memory on demand.
+
+mod priority;
+mod ticker;
+
+use std::num::NonZeroUsize;
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::{SandboxOptions, SetupError};
+
+pub(crate) use priority::lower_thread_priority;
+pub(crate) use ticker::Ticker;
+
+/// Stack that is left for host functions, which run on the plugin's stack.
+const HOST_STACK_BYTES: usize = 512 << 10;
+/// Frames of a stack that people are shown.
+const STACK_FRAMES_MAX: usize = 30;
+/// Pools that are tried, largest first, as shares of the configured number of calls.
+const POOL_SHARES: [usize; 3] = [1, 10, 100];
+/// Core instances of one component, on average: a Rust component has 3, a Python one about 20.
+const CORE_INSTANCES_PER_CALL: usize = 4;
+/// Elements of one table; the limit of a call is enforced by its own limiter.
+const TABLE_ELEMENTS_MAX: usize = 64 << 10;
+/// Bytes of an idle slot that stay in memory, so that the next call does not fault them in again.
+const KEEP_RESIDENT_BYTES: usize = 64 << 10;
+/// Idle slots that keep them.
+const WARM_SLOTS_MAX: u32 = 100;
+
+/// An engine and what it could reserve.
+pub(crate) struct BuiltEngine {
+    pub(crate) engine: Engine,
+    /// Calls that the pool has room for; `None` without a pool.
+    pub(crate) pooled_calls: Option<usize>,
+}
+
+/// The best engine that this machine allows.
+pub(crate) fn build(options: &SandboxOptions) -> Result<BuiltEngine, SetupError> {
+    if options.pooling {
+        for share in POOL_SHARES {
+            let calls = (options.calls_max / share).max(1);
+            match Engine::new(&pooled(options, calls)) {
+                Ok(engine) => {
+                    return Ok(BuiltEngine {
+                        engine,
+                        pooled_calls: Some(calls),
+                    });
+                }
+                Err(error) => {
+                    tracing::debug!("no address space for {calls} plugin calls: {error:#}");
+                }
+            }
+        }
+        tracing::info!(
+            "this machine does not allow to reserve address space; plugins get memory on demand"
+        );
+    }
+    let engine =
+        Engine::new(&common(options)).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
+    Ok(BuiltEngine {
+        engine,
+        pooled_calls: None,
+    })
+}
+
+fn common(options: &SandboxOptions) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(options.concurrency_support)
+        .max_wasm_stack(options.stack_bytes_max)
+        .async_stack_size(options.stack_bytes_max + HOST_STACK_BYTES)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(STACK_FRAMES_MAX));
+    config
+}
+
+fn pooled(options: &SandboxOptions, calls: usize) -> Config {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count(calls))
+        .total_stacks(count(calls))
+        .total_memories(count(calls))
+        .total_core_instances(count(calls * CORE_INSTANCES_PER_CALL))
+        .total_tables(count(calls * CORE_INSTANCES_PER_CALL))
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .max_tables_per_module(16)
+        .max_memories_per_module(16)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_unused_warm_slots(WARM_SLOTS_MAX)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .async_stack_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = common(options);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}

@@ -1,0 +1,88 @@
+//! `types`, `log`, `properties`, `build-info`, `cancellation`.
+
+use serde_json::Value;
+
+use crate::bindings::toolpost::plugin::{build_info, cancellation, log, properties, types};
+use crate::call::{CallState, Stop};
+use crate::imports::{Answer, answer, certain, refuse};
+
+impl types::Host for CallState {}
+
+impl log::Host for CallState {
+    async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        Ok(self.log.write(level.into(), &message)?)
+    }
+}
+
+impl properties::Host for CallState {
+    async fn get(&mut self, name: String) -> wasmtime::Result<Option<properties::Property>> {
+        let property = self
+            .ask("properties.get", async move |host| {
+                host.property(&name).await
+            })
+            .await?;
+        Ok(certain(property)?.map(|property| to_guest(&property)))
+    }
+
+    async fn set(&mut self, name: String, value: String) -> Answer<()> {
+        self.home("properties.set")?;
+        let (name_max, value_max) = (
+            self.limits.property_name_bytes_max,
+            self.limits.property_value_bytes_max,
+        );
+        if name.is_empty() || name.len() > name_max {
+            return refuse(format!(
+                "the name of a property must have 1 to {name_max} bytes"
+            ));
+        }
+        if value.len() > value_max {
+            return refuse(format!(
+                "the value of property `{name}` has {} bytes, the limit is {value_max}",
+                value.len()
+            ));
+        }
+        let value: Value = match serde_json::from_str(&value) {
+            Ok(value) => value,
+            Err(error) => {
+                return refuse(format!(
+                    "the value of property `{name}` is not JSON: {error}"
+                ));
+            }
+        };
+        let set = async move |host: std::sync::Arc<dyn crate::StepHost>| {
+            host.set_property(&name, value).await
+        };
+        answer(self.ask("properties.set", set).await?)
+    }
+
+    async fn all(&mut self) -> wasmtime::Result<Vec<(String, properties::Property)>> {
+        let all = self
+            .ask("properties.all", async |host| host.properties().await)
+            .await?;
+        let all = certain(all)?;
+        Ok(all
+            .iter()
+            .map(|(name, property)| (name.to_owned(), to_guest(property)))
+            .collect())
+    }
+}
+
+fn to_guest(property: &toolpost_core::Property) -> properties::Property {
+    properties::Property {
+        value: property.value.to_string(),
+        source: property.source.clone(),
+    }
+}
+
+impl build_info::Host for CallState {
+    async fn get(&mut self) -> wasmtime::Result<build_info::Build> {
+        Ok(self.home("build-info.get")?.host.build_info().into())
+    }
+}
+
+impl cancellation::Host for CallState {
+    async fn is_cancelled(&mut self) -> wasmtime::Result<bool> {
+        self.home("cancellation.is-cancelled").map_err(Stop::from)?;
+        Ok(self.cancel.is_cancelled())
+    }
+}

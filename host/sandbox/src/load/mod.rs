@@ -1,0 +1,156 @@
+//! From bytes to a plugin that can run: check, compile, link, describe, check again.
+
+mod contract;
+mod description;
+mod error;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::Component;
+
+use crate::bindings::StepPluginPre;
+use crate::call::{self, CallContext, CallState};
+use crate::compile::Compiled;
+use crate::host::LogLevel;
+use crate::plugin::PluginVersion;
+use crate::sandbox::Shared;
+use crate::{CallLimits, SandboxError};
+
+pub(crate) use description::Description;
+pub use error::LoadError;
+
+/// The first bytes of all WebAssembly, then a version and a layer: module or component.
+const MAGIC: &[u8] = b"\0asm";
+const MODULE_LAYER: &[u8] = &[0x01, 0x00, 0x00, 0x00];
+const HEADER_BYTES: usize = 8;
+/// What the parser says when the bytes end too early.
+const TRUNCATED_TEXTS: [&str; 2] = ["unexpected end", "unexpected EOF"];
+
+/// Makes a plugin of the bytes of a component.
+pub(crate) async fn load(
+    shared: &Arc<Shared>,
+    component: Bytes,
+) -> Result<Arc<PluginVersion>, LoadError> {
+    check_header(&component, shared.options.component_bytes_max)?;
+    let size_bytes = component.len() as u64;
+    let Compiled { component, digest } = shared
+        .compiler
+        .compile(component)
+        .await
+        .map_err(|error| invalid(error.0))?;
+    let contract = check_contract(shared, &component)?;
+    let pre = shared
+        .linker
+        .instantiate_pre(&component)
+        .and_then(StepPluginPre::new)
+        .map_err(|error| LoadError::Interface(format!("{error:#}")))?;
+    let start_bytes = start_bytes(&component);
+    let description = describe(shared, &pre, start_bytes).await?;
+    Ok(Arc::new(PluginVersion::new(
+        shared.clone(),
+        pre,
+        start_bytes,
+        description,
+        crate::plugin::Identity {
+            digest,
+            contract,
+            size_bytes,
+        },
+    )))
+}
+
+fn check_header(bytes: &[u8], limit: u64) -> Result<(), LoadError> {
+    let length = bytes.len() as u64;
+    if length > limit {
+        return Err(LoadError::TooLarge {
+            bytes: length,
+            limit,
+        });
+    }
+    if !bytes.starts_with(MAGIC) {
+        return Err(LoadError::NotWasm);
+    }
+    if bytes.len() < HEADER_BYTES {
+        return Err(LoadError::Truncated(format!("it has {length} bytes")));
+    }
+    if &bytes[MAGIC.len()..HEADER_BYTES] == MODULE_LAYER {
+        return Err(LoadError::CoreModule);
+    }
+    Ok(())
+}
+
+fn invalid(text: String) -> LoadError {
+    if TRUNCATED_TEXTS.iter().any(|known| text.contains(known)) {
+        LoadError::Truncated(text)
+    } else {
+        LoadError::Invalid(text)
+    }
+}
+
+fn check_contract(shared: &Shared, component: &Component) -> Result<String, LoadError> {
+    let types = component.component_type();
+    let imports: Vec<&str> = types
+        .imports(&shared.engine)
+        .map(|(name, _)| name)
+        .collect();
+    let exports: Vec<&str> = types
+        .exports(&shared.engine)
+        .map(|(name, _)| name)
+        .collect();
+    contract::check(imports.iter().copied(), exports.iter().copied())
+}
+
+/// Linear memory that an instance has at its start, as far as it is known beforehand.
+fn start_bytes(component: &Component) -> usize {
+    let Some(required) = component.resources_required() else {
+        return 0;
+    };
+    // The largest memory times their number is too much, but nearly every component has one memory only.
+    let largest = required.max_initial_memory_size.unwrap_or(0);
+    let memories = usize::try_from(required.num_memories).unwrap_or(usize::MAX);
+    usize::try_from(largest)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(memories)
+        .min(CallLimits::default().memory_bytes_max)
+}
+
+async fn describe(
+    shared: &Arc<Shared>,
+    pre: &StepPluginPre<CallState>,
+    start_bytes: usize,
+) -> Result<Description, LoadError> {
+    let context = CallContext {
+        limits: Arc::new(CallLimits::describe()),
+        home: None,
+        log: Arc::new(|level, line| log_description(level, line)),
+        cancel: CancellationToken::new(),
+    };
+    let call = call::run(
+        shared.clone(),
+        pre.clone(),
+        start_bytes,
+        context,
+        |plugin, store| {
+            Box::pin(async move { plugin.toolpost_plugin_plugin().call_describe(store).await })
+        },
+    );
+    let told = shared
+        .on_plugin_threads(call)
+        .await
+        .map_err(LoadError::Describe)?;
+    description::check(told.0)
+}
+
+fn log_description(level: LogLevel, line: &str) {
+    match level {
+        LogLevel::Error => tracing::error!("a plugin that describes itself says: {line}"),
+        LogLevel::Warn => tracing::warn!("a plugin that describes itself says: {line}"),
+        LogLevel::Info => tracing::info!("a plugin that describes itself says: {line}"),
+        LogLevel::Debug => tracing::debug!("a plugin that describes itself says: {line}"),
+    }
+}
+
+/// The outcome of a call that ran to its end.
+pub(crate) type Called<T> = Result<(T, crate::CallUsage), SandboxError>;

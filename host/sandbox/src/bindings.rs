@@ -1,11 +1,5 @@
 //! Rust types and traits of the contract, generated from `wit/`.
 
-#![expect(
-    missing_docs,
-    unreachable_pub,
-    reason = "generated; the documentation is in the WIT files"
-)]
-
 wasmtime::component::bindgen!({
     path: "../../wit/toolpost-plugin-1.0",
     world: "step-plugin",

@@ -33,7 +33,7 @@ pub use load::LoadError;
 pub use options::SandboxOptions;
 pub use plugin::{CallUsage, PluginVersion, StepOutcome, StepType, StepTypeInfo, VersionUse};
 pub use registry::{
-    PluginRegistry, PluginStatus, RegistryEvent, RegistryEventKind, RegistryOptions, RegistryStore,
+    PluginRegistry, PluginStatus, VersionStatus, RegistryEvent, RegistryEventKind, RegistryOptions, RegistryStore,
     UseCheck,
 };
 pub use sandbox::{PoolStatus, Sandbox, SetupError};

@@ -69,12 +69,6 @@ pub enum LoadError {
         /// What is wrong.
         reason: String,
     },
-    /// The file has another name.
-    #[error("calls itself `{name}`: name the file `{name}.wasm`")]
-    Name {
-        /// What it calls itself.
-        name: String,
-    },
     /// Asks for something that the operator did not grant.
     #[error("asks for {0}, which is not granted")]
     NotGranted(String),

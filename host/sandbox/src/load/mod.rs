@@ -10,13 +10,13 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Component;
 
+use crate::CallLimits;
 use crate::bindings::StepPluginPre;
 use crate::call::{self, CallContext, CallState};
 use crate::compile::Compiled;
 use crate::host::LogLevel;
 use crate::plugin::PluginVersion;
 use crate::sandbox::Shared;
-use crate::{CallLimits, SandboxError};
 
 pub(crate) use description::Description;
 pub use error::LoadError;
@@ -151,6 +151,3 @@ fn log_description(level: LogLevel, line: &str) {
         LogLevel::Debug => tracing::debug!("a plugin that describes itself says: {line}"),
     }
 }
-
-/// The outcome of a call that ran to its end.
-pub(crate) type Called<T> = Result<(T, crate::CallUsage), SandboxError>;

@@ -1,145 +1,241 @@
 //! The plugins of a directory, swapped while they run.
+//!
+//! A changed file is staged, verified, committed, swapped in and the old version drained: read whole, compiled, asked to
+//! describe itself, measured against the running configuration, recorded in the store, and only then given to new
+//! builds. Builds that run keep the versions that they pinned. Any failure keeps the version before
+//! and is shown in [`PluginStatus::problem`]. The files say what is wished; what is live is in memory, and in the
+//! store for the next start.
+//!
+//! One reconciliation runs at a time. It looks at everything, so a lost signal costs a delay only.
+
+mod breaker;
+mod files;
+mod live;
+mod memory;
+mod options;
+mod reconcile;
+mod slot;
 mod status;
 mod store;
+mod verify;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
 use crate::{Sandbox, StepType};
-pub use status::*;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-pub use store::*;
-use toolpost_core::Timestamp;
 
-/// Options of [`PluginRegistry::open`].
+use slot::Slot;
+use verify::Verifier;
+
+pub use live::{Pins, Snapshot};
+pub use memory::MemoryStore;
+pub use options::{RegistryError, RegistryOptions};
+pub use status::{
+    PluginStatus, Problem, RegistryEvent, RegistryEventKind, StepTypeStatus, VersionStatus,
+};
+pub use store::{LastGood, RecordError, RegistryStore, StepUse, UseCheck, VersionRecord};
+
+/// The plugins of a directory. Cheap to clone; the last clone ends the watching.
 #[derive(Clone)]
-pub struct RegistryOptions {
-    /// The directory of `*.wasm` files; made if it is not there.
-    pub dir: PathBuf,
-    /// Step types that are compiled in, which no plugin may bring.
-    pub native_types: Vec<String>,
-    /// Told about everything that happens, in order. Must not block.
-    pub observer: Arc<dyn Fn(&RegistryEvent) + Send + Sync>,
-    /// The clock of events and status.
-    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// How long the directory must be quiet before it is looked at.
-    pub settle: Duration,
-    /// How often it is looked at without a sign.
-    pub rescan_interval: Duration,
-    /// Faults of a new version within [`RegistryOptions::breaker_window`] that take it back.
-    pub breaker_faults_max: usize,
-    /// See there.
-    pub breaker_window: Duration,
-    /// How long a version counts as new.
-    pub breaker_probation: Duration,
+pub struct PluginRegistry {
+    inner: Arc<Inner>,
 }
 
-/// Why the registry could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegistryError {
-    /// The directory cannot be used.
-    #[error("cannot use the plugin directory {path}: {source}")]
-    Dir {
-        /// The directory.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The memory does not answer.
-    #[error("cannot read which plugins ran last: {0}")]
-    Store(#[from] RecordError),
-    /// No such plugin.
-    #[error("there is no plugin `{0}`")]
-    UnknownPlugin(String),
-    /// A version cannot be made the live one.
-    #[error("cannot go back to {digest} of `{plugin}`: {reason}")]
-    Rollback {
-        /// The plugin.
-        plugin: String,
-        /// The version.
-        digest: String,
-        /// Why not.
-        reason: String,
-    },
+struct Inner {
+    options: RegistryOptions,
+    sandbox: Sandbox,
+    store: Arc<dyn RegistryStore>,
+    uses: Arc<dyn UseCheck>,
+    /// What new builds get; always made from the slots.
+    live: ArcSwap<BTreeMap<String, Arc<StepType>>>,
+    /// By the name of the plugin. Locked for moments only.
+    slots: Mutex<BTreeMap<String, Slot>>,
+    /// Versions that were rolled back, by digest.
+    rejected: Mutex<BTreeSet<String>>,
+    /// Held by whoever changes what is live.
+    reconciling: tokio::sync::Mutex<()>,
+    /// A version had a fault or is gone.
+    versions_changed: Arc<Notify>,
+    closed: CancellationToken,
 }
 
-/// Step types by name, as of one moment.
-pub type Snapshot = Arc<BTreeMap<String, Arc<StepType>>>;
-
-/// The step types that a build started with. While it is kept, the versions stay in memory and are shown as used.
-pub struct Pins {}
-
-impl Pins {
-    /// A step type, if it was pinned.
-    #[must_use]
-    pub fn step_type(&self, _name: &str) -> Option<&Arc<StepType>> {
-        todo!()
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.closed.cancel();
     }
 }
-
-/// The plugins of a directory. Cheap to clone.
-#[derive(Clone)]
-pub struct PluginRegistry {}
 
 impl PluginRegistry {
     /// Loads what is in the directory, and from the store what was good last where a file is bad or gone. Does not watch
     /// yet and removes nothing, because the configuration that uses the plugins can be checked only now.
+    ///
+    /// # Errors
+    /// When the directory or the store cannot be read. A bad plugin is no error here but a [`PluginStatus::problem`].
     pub async fn open(
-        _options: RegistryOptions,
-        _sandbox: Sandbox,
-        _store: Arc<dyn RegistryStore>,
-        _uses: Arc<dyn UseCheck>,
+        options: RegistryOptions,
+        sandbox: Sandbox,
+        store: Arc<dyn RegistryStore>,
+        uses: Arc<dyn UseCheck>,
     ) -> Result<Self, RegistryError> {
-        todo!()
+        let unusable = |source| RegistryError::Dir {
+            path: options.dir.clone(),
+            source,
+        };
+        fs::create_dir_all(&options.dir).map_err(unusable)?;
+        files::list(&options.dir).map_err(unusable)?;
+        let rejected = store.rolled_back().await?.into_iter().collect();
+        let last_good = store.last_good().await?;
+        let inner = Inner {
+            options,
+            sandbox,
+            store,
+            uses,
+            live: ArcSwap::default(),
+            slots: Mutex::default(),
+            rejected: Mutex::new(rejected),
+            reconciling: tokio::sync::Mutex::default(),
+            versions_changed: Arc::default(),
+            closed: CancellationToken::new(),
+        };
+        inner.start(last_good).await;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
-    /// Begins to watch the directory. To be called once the configuration that `uses` tells about runs.
+    /// Begins to watch the directory. To be called once the configuration that the uses come from runs.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn watch(&self) {
-        todo!()
+        tokio::spawn(watch::run(
+            Arc::downgrade(&self.inner),
+            self.inner.versions_changed.clone(),
+            self.inner.closed.clone(),
+        ));
     }
 
-    /// Ends watching.
+    /// Ends the watching.
     pub fn close(&self) {
-        todo!()
+        self.inner.closed.cancel();
     }
 
     /// The step types that new builds get.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        todo!()
+        self.inner.live.load_full()
     }
 
     /// The step type of this name that new builds get.
     #[must_use]
-    pub fn step_type(&self, _name: &str) -> Option<Arc<StepType>> {
-        todo!()
+    pub fn step_type(&self, name: &str) -> Option<Arc<StepType>> {
+        self.inner.live.load().get(name).cloned()
+    }
+
+    /// The JSON Schema of the parameters of a step type.
+    #[must_use]
+    pub fn schema(&self, step_type: &str) -> Option<Arc<Value>> {
+        let live = self.inner.live.load();
+        Some(live.get(step_type)?.info().schema().clone())
     }
 
     /// Pins the live versions of these step types for one build; names that no plugin has are left out.
     #[must_use]
-    pub fn pin<'a>(&self, _names: impl IntoIterator<Item = &'a str>) -> Pins {
-        todo!()
+    pub fn pin<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Pins {
+        Pins::new(&self.snapshot(), names)
     }
 
-    /// Looks at the directory now, also at files that were refused before; returns when all is taken or refused. To be called, too,
-    /// when a configuration was applied.
+    /// Looks at the directory now, also at files that were refused before; returns when all is taken or refused. To be
+    /// called, too, when a configuration was applied.
     pub async fn rescan(&self) -> Vec<PluginStatus> {
-        todo!()
+        self.inner.reconcile(reconcile::Depth::AgainRefused).await;
+        self.status()
     }
 
-    /// Makes an earlier version the live one. The file stays as it is and is taken again when it changes.
+    /// Makes an earlier version the live one. The file stays as it is; it is taken again when it
+    /// changes.
+    ///
+    /// # Errors
+    /// When the version is not known any more, or does not fit what runs now.
     pub async fn rollback(
         &self,
-        _plugin: &str,
-        _digest: &str,
-        _reason: &str,
+        plugin: &str,
+        digest: &str,
+        reason: &str,
     ) -> Result<(), RegistryError> {
-        todo!()
+        let _alone = self.inner.reconciling.lock().await;
+        self.inner.rollback(plugin, digest, reason).await
     }
 
     /// Every plugin, by name.
     #[must_use]
     pub fn status(&self) -> Vec<PluginStatus> {
-        todo!()
+        self.inner
+            .with_slots(|slots| slots.iter().map(|(name, slot)| slot.status(name)).collect())
+    }
+}
+
+impl Inner {
+    fn with_slots<T>(&self, act: impl FnOnce(&mut BTreeMap<String, Slot>) -> T) -> T {
+        act(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Does something with the slot of a plugin, which is made if it is not there.
+    fn with_slot<T>(&self, name: &str, act: impl FnOnce(&mut Slot) -> T) -> T {
+        let file = self.options.dir.join(format!("{name}.wasm"));
+        self.with_slots(|slots| {
+            act(slots
+                .entry(name.to_owned())
+                .or_insert_with(|| Slot::new(file)))
+        })
+    }
+
+    fn is_rejected(&self, digest: &str) -> bool {
+        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        rejected.contains(digest)
+    }
+
+    fn verify<T>(&self, with: impl FnOnce(&Verifier<'_>) -> T) -> T {
+        with(&Verifier {
+            live: &self.live.load_full(),
+            native_types: &self.options.native_types,
+            uses: &*self.uses,
+        })
+    }
+
+    /// Makes what new builds get from the slots.
+    fn publish(&self) {
+        let live = self.with_slots(|slots| {
+            let versions = slots.values().filter_map(|slot| slot.live.as_ref());
+            versions
+                .flat_map(|live| live.version.step_types())
+                .map(|step_type| (step_type.info().name().to_owned(), step_type))
+                .collect()
+        });
+        self.live.store(Arc::new(live));
+    }
+
+    fn event(&self, plugin: &str, kind: RegistryEventKind) -> RegistryEvent {
+        RegistryEvent {
+            plugin: plugin.to_owned(),
+            at: (self.options.now)(),
+            kind,
+        }
+    }
+
+    /// Records and tells something that has happened. A store that fails cannot undo it.
+    async fn tell(&self, plugin: &str, kind: RegistryEventKind) {
+        let event = self.event(plugin, kind);
+        if let Err(error) = self.store.record_event(&event).await {
+            tracing::warn!("cannot record what happened to plugin {plugin}: {error}");
+        }
+        (self.options.observer)(&event);
     }
 }

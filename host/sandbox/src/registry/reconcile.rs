@@ -1,0 +1,415 @@
+//! Brings what is live in line with the files of the directory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::registry::files::{self, Content, Fingerprint, Reading};
+use crate::registry::slot::{Live, Slot};
+use crate::registry::verify::gone_but_used;
+use crate::registry::{Inner, LastGood, Problem, RegistryEventKind, VersionRecord};
+use crate::{LoadError, PluginVersion};
+
+/// How often a file that changes while it is read is read again.
+const READS_MAX: u32 = 40;
+
+/// Which files are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Those that changed.
+    Changed,
+    /// Also those that were refused.
+    AgainRefused,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Unchanged,
+    Live,
+    Refused,
+    /// Refused because of something beside the file.
+    Waits,
+}
+
+/// Why a file is not taken.
+struct Refusal {
+    digest: Option<String>,
+    reason: String,
+    fingerprint: Option<Fingerprint>,
+    may_vanish: bool,
+}
+
+impl Refusal {
+    fn unread(reason: String) -> Self {
+        Self {
+            digest: None,
+            reason,
+            fingerprint: None,
+            may_vanish: false,
+        }
+    }
+
+    fn of(content: &Content, reason: String) -> Self {
+        Self {
+            digest: Some(content.digest.clone()),
+            reason,
+            fingerprint: content.fingerprint,
+            may_vanish: false,
+        }
+    }
+}
+
+impl Inner {
+    /// The first look: nothing is removed, and what has no good file runs its last good version.
+    pub(super) async fn start(&self, last_good: Vec<LastGood>) {
+        let _alone = self.reconciling.lock().await;
+        self.consider_files(Depth::Changed).await;
+        for good in last_good {
+            let has_live = self.with_slots(|slots| {
+                let slot = slots.get(&good.plugin);
+                slot.is_some_and(|slot| slot.live.is_some())
+            });
+            if !has_live {
+                self.restore(&good).await;
+            }
+        }
+    }
+
+    /// Looks at the directory and takes over what changed.
+    pub(super) async fn reconcile(&self, depth: Depth) {
+        let _alone = self.reconciling.lock().await;
+        let Some(names) = self.consider_files(depth).await else {
+            return;
+        };
+        let gone: Vec<String> = self.with_slots(|slots| {
+            let gone = slots.keys().filter(|name| !names.contains(name));
+            gone.cloned().collect()
+        });
+        let mut removed = false;
+        for name in gone {
+            removed |= self.consider_gone(&name).await;
+        }
+        if removed {
+            // A step type may have become free for a plugin that was refused because of it.
+            self.consider_files(Depth::AgainRefused).await;
+        }
+        self.forget_drained().await;
+    }
+
+    /// Looks at every file; `None` when the directory cannot be read, which says nothing about the plugins.
+    async fn consider_files(&self, depth: Depth) -> Option<Vec<String>> {
+        let files = match files::list(&self.options.dir) {
+            Ok(files) => files,
+            Err(error) => {
+                let dir = self.options.dir.display();
+                tracing::error!("cannot read the plugin directory {dir}: {error}");
+                return None;
+            }
+        };
+        let mut waiting = Vec::new();
+        let mut moved = false;
+        for (name, path) in &files {
+            match self.consider(name, path, depth).await {
+                Verdict::Live => moved = true,
+                Verdict::Waits => waiting.push((name, path)),
+                Verdict::Unchanged | Verdict::Refused => {}
+            }
+        }
+        if moved {
+            for (name, path) in waiting {
+                self.consider(name, path, Depth::AgainRefused).await;
+            }
+        }
+        Some(files.into_keys().collect())
+    }
+
+    async fn consider(&self, name: &str, path: &Path, depth: Depth) -> Verdict {
+        let now = files::fingerprint(path).ok();
+        let known = self.with_slots(|slots| {
+            slots.get(name).is_some_and(|slot| {
+                let again = depth == Depth::AgainRefused && slot.problem.is_some();
+                now.is_some() && slot.judged == now && !again
+            })
+        });
+        if known {
+            return Verdict::Unchanged;
+        }
+        match self.stage(name, path).await {
+            Ok(verdict) => verdict,
+            Err(refusal) => {
+                let may_vanish = refusal.may_vanish;
+                self.refuse(name, refusal).await;
+                match may_vanish {
+                    true => Verdict::Waits,
+                    false => Verdict::Refused,
+                }
+            }
+        }
+    }
+
+    /// Reads, loads, verifies and commits one file.
+    async fn stage(&self, name: &str, path: &Path) -> Result<Verdict, Refusal> {
+        let (content, version) = loop {
+            let content = self.read(path).await?;
+            if self.is_settled(name, &content) {
+                return Ok(Verdict::Unchanged);
+            }
+            if self.is_rejected(&content.digest) {
+                let reason = "this version was rolled back: replace the file with another one";
+                return Err(Refusal::of(&content, reason.into()));
+            }
+            match self.sandbox.load(content.bytes.clone()).await {
+                Ok(version) => break (content, version),
+                Err(error) if self.may_be_half_copied(&error, &content) => {
+                    tokio::time::sleep(self.options.settle).await;
+                }
+                Err(error) => return Err(Refusal::of(&content, error.to_string())),
+            }
+        };
+        let old = self.with_slot(name, |slot| slot.live.clone());
+        let old = old.as_ref().map(|live| &*live.version);
+        self.verify(|verifier| verifier.check(name, &version, old))
+            .map_err(|objection| Refusal {
+                may_vanish: objection.may_vanish,
+                ..Refusal::of(&content, objection.reason)
+            })?;
+        self.commit(name, version, &content).await?;
+        Ok(Verdict::Live)
+    }
+
+    fn may_be_half_copied(&self, error: &LoadError, content: &Content) -> bool {
+        error.may_be_incomplete() && content.age < self.options.incomplete_patience
+    }
+
+    async fn read(&self, path: &Path) -> Result<Content, Refusal> {
+        let limit = self.sandbox.component_bytes_max();
+        for _ in 0..READS_MAX {
+            let path = path.to_owned();
+            let reading = tokio::task::spawn_blocking(move || files::read(&path, limit)).await;
+            let reading = reading.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+            match reading.map_err(|error| Refusal::unread(format!("cannot be read: {error}")))? {
+                Reading::Whole(content) => return Ok(content),
+                Reading::TooLarge(bytes) => {
+                    let error = LoadError::TooLarge { bytes, limit };
+                    return Err(Refusal::unread(error.to_string()));
+                }
+                Reading::Unstable => tokio::time::sleep(self.options.settle).await,
+            }
+        }
+        Err(Refusal::unread(
+            "keeps changing while it is read: copy it beside and rename it".into(),
+        ))
+    }
+
+    /// Whether the file is the live version: a touch, a copy of the same, a bad file that was put right.
+    fn is_settled(&self, name: &str, content: &Content) -> bool {
+        self.with_slot(name, |slot| {
+            let settled = slot.live_digest() == Some(content.digest.as_str());
+            if settled {
+                slot.judged = content.fingerprint;
+                slot.problem = None;
+            }
+            settled
+        })
+    }
+
+    async fn refuse(&self, name: &str, refusal: Refusal) {
+        let reason = refusal.reason;
+        let problem = Problem {
+            at: (self.options.now)(),
+            digest: refusal.digest.clone(),
+            reason: reason.clone(),
+        };
+        let is_news = self.with_slot(name, |slot| {
+            slot.judged = refusal.fingerprint;
+            slot.set_problem(problem)
+        });
+        if is_news {
+            tracing::warn!("plugin {name} is not taken: {reason}");
+            let digest = refusal.digest;
+            self.tell(name, RegistryEventKind::Refused { digest, reason })
+                .await;
+        }
+    }
+
+    async fn commit(
+        &self,
+        name: &str,
+        version: Arc<PluginVersion>,
+        content: &Content,
+    ) -> Result<(), Refusal> {
+        let digest = version.digest().to_owned();
+        let replaced = self.with_slot(name, |slot| slot.live_digest().map(str::to_owned));
+        let kind = RegistryEventKind::Live {
+            digest: digest.clone(),
+            replaced: replaced.clone(),
+        };
+        let event = self.event(name, kind);
+        let record = record_of(&version, event.at);
+        let recorded = async {
+            self.store
+                .record_version(record, content.bytes.clone())
+                .await?;
+            self.store.record_event(&event).await
+        };
+        if let Err(error) = recorded.await {
+            // Not judged: it is tried again at the next look.
+            let reason = format!("cannot be recorded in the store: {error}");
+            return Err(Refusal {
+                fingerprint: None,
+                ..Refusal::of(content, reason)
+            });
+        }
+        tracing::info!(
+            "plugin {name} {} is live ({})",
+            version.version(),
+            short(&digest)
+        );
+        let live = self.live(version, event.at);
+        let old = self.with_slot(name, |slot| {
+            slot.judged = content.fingerprint;
+            slot.problem = None;
+            slot.previous = replaced;
+            slot.replace(Some(live))
+        });
+        self.publish();
+        drop(old);
+        (self.options.observer)(&event);
+        Ok(())
+    }
+
+    pub(super) fn live(
+        &self,
+        version: Arc<PluginVersion>,
+        loaded_at: toolpost_core::Timestamp,
+    ) -> Live {
+        version.watch(self.versions_changed.clone());
+        Live {
+            version,
+            loaded_at,
+            since: (self.options.now)(),
+            since_instant: Instant::now(),
+        }
+    }
+
+    /// Whether the plugin was removed, its file being gone.
+    async fn consider_gone(&self, name: &str) -> bool {
+        let Some(live) = self.with_slots(|slots| {
+            let live = slots.get(name).and_then(|slot| slot.live.clone());
+            if live.is_none() {
+                slots.retain(|key, slot| key != name || !slot.retired.is_empty());
+            }
+            live
+        }) else {
+            return false;
+        };
+        if let Some(place) = self.verify(|verifier| verifier.used_at(&live.version)) {
+            let file = self.with_slot(name, |slot| slot.file.clone());
+            let reason = gone_but_used(&file, &place);
+            self.refuse(name, Refusal::unread(reason)).await;
+            return false;
+        }
+        let old = self.with_slot(name, |slot| {
+            slot.problem = None;
+            slot.previous = None;
+            slot.replace(None)
+        });
+        self.publish();
+        drop(old);
+        let digest = live.version.digest().to_owned();
+        tracing::info!("plugin {name} is removed, its file being gone");
+        drop(live);
+        self.tell(name, RegistryEventKind::Removed { digest }).await;
+        true
+    }
+
+    /// Runs the version that was live last, from the store.
+    async fn restore(&self, good: &LastGood) {
+        let name = &good.plugin;
+        let restored = match self.from_store(&good.digest).await {
+            Ok(version) => self
+                .verify(|verifier| verifier.check(name, &version, None))
+                .map(|()| version)
+                .map_err(|objection| objection.reason),
+            Err(reason) => Err(reason),
+        };
+        let has_file = self.with_slots(|slots| slots.contains_key(name));
+        let note = match &restored {
+            Ok(_) if has_file => None,
+            Ok(_) => Some("the file is gone; the last good version goes on until the configuration does without it".into()),
+            Err(reason) => Some(format!("its last good version cannot be used: {reason}")),
+        };
+        if let Ok(version) = restored {
+            let short = short(&good.digest);
+            tracing::warn!("plugin {name} starts with its last good version ({short})");
+            let live = self.live(version, (self.options.now)());
+            self.with_slot(name, |slot| slot.replace(Some(live)));
+            self.publish();
+        }
+        if let Some(reason) = note {
+            self.refuse(name, Refusal::unread(reason)).await;
+        }
+    }
+
+    /// Loads a version whose bytes the store has.
+    pub(super) async fn from_store(&self, digest: &str) -> Result<Arc<PluginVersion>, String> {
+        let component: Option<Bytes> = self
+            .store
+            .component(digest)
+            .await
+            .map_err(|error| error.to_string())?;
+        let component = component.ok_or("the store does not have it any more")?;
+        let version = self.sandbox.load(component).await;
+        version.map_err(|error| format!("it {error}"))
+    }
+
+    /// Tells about versions that nobody holds any more, and forgets removed plugins.
+    pub(super) async fn forget_drained(&self) {
+        let drained: Vec<(String, String)> = self.with_slots(|slots| {
+            let mut drained = Vec::new();
+            slots.retain(|name, slot| {
+                let digests = slot.drained().into_iter();
+                drained.extend(digests.map(|digest| (name.clone(), digest)));
+                slot.live.is_some() || slot.problem.is_some() || !slot.retired.is_empty()
+            });
+            drained
+        });
+        for (name, digest) in drained {
+            self.tell(&name, RegistryEventKind::Drained { digest })
+                .await;
+        }
+    }
+}
+
+impl Slot {
+    /// Whether the problem is another one than before.
+    fn set_problem(&mut self, problem: Problem) -> bool {
+        let same = self.problem.as_ref().is_some_and(|known| {
+            (&known.digest, &known.reason) == (&problem.digest, &problem.reason)
+        });
+        if !same {
+            self.problem = Some(problem);
+        }
+        !same
+    }
+}
+
+fn record_of(version: &PluginVersion, loaded_at: toolpost_core::Timestamp) -> VersionRecord {
+    VersionRecord {
+        plugin: version.name().to_owned(),
+        version: version.version().to_owned(),
+        digest: version.digest().to_owned(),
+        contract: version.contract().to_owned(),
+        describe: version.describe_json().clone(),
+        size_bytes: version.size_bytes(),
+        loaded_at,
+    }
+}
+
+/// As much of a digest as people need.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

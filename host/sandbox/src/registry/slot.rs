@@ -1,0 +1,141 @@
+//! What the registry knows about one plugin.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use toolpost_core::Timestamp;
+
+use crate::PluginVersion;
+use crate::registry::files::Fingerprint;
+use crate::registry::{PluginStatus, Problem, StepTypeStatus, VersionStatus};
+
+/// One plugin: its file, its live version, what it replaced.
+pub(super) struct Slot {
+    pub(super) file: PathBuf,
+    pub(super) live: Option<Live>,
+    /// The version that the breaker goes back to.
+    pub(super) previous: Option<String>,
+    pub(super) retired: Vec<Retired>,
+    pub(super) problem: Option<Problem>,
+    /// The file when it was last judged.
+    pub(super) judged: Option<Fingerprint>,
+    pub(super) reloads: u64,
+}
+
+/// The version that builds get.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) version: Arc<PluginVersion>,
+    pub(super) loaded_at: Timestamp,
+    pub(super) since: Timestamp,
+    /// When it went live, on the clock of faults.
+    pub(super) since_instant: Instant,
+}
+
+/// A replaced version: in memory as long as somebody else holds it.
+pub(super) struct Retired {
+    version: Weak<PluginVersion>,
+    digest: String,
+    loaded_at: Timestamp,
+}
+
+impl Slot {
+    pub(super) fn new(file: PathBuf) -> Self {
+        Self {
+            file,
+            live: None,
+            previous: None,
+            retired: Vec::new(),
+            problem: None,
+            judged: None,
+            reloads: 0,
+        }
+    }
+
+    pub(super) fn live_digest(&self) -> Option<&str> {
+        self.live.as_ref().map(|live| live.version.digest())
+    }
+
+    /// Lets another version, or none, be the live one. The caller drops what it gets back after the lock
+    /// is free.
+    pub(super) fn replace(&mut self, live: Option<Live>) -> Option<Live> {
+        if let Some(live) = &live {
+            self.reloads += 1;
+            self.retired
+                .retain(|retired| retired.digest != live.version.digest());
+        }
+        let old = std::mem::replace(&mut self.live, live);
+        if let Some(old) = &old {
+            self.retired.push(Retired {
+                version: Arc::downgrade(&old.version),
+                digest: old.version.digest().to_owned(),
+                loaded_at: old.loaded_at,
+            });
+        }
+        old
+    }
+
+    /// A version that is still in memory.
+    pub(super) fn in_memory(&self, digest: &str) -> Option<(Arc<PluginVersion>, Timestamp)> {
+        self.retired
+            .iter()
+            .filter(|retired| retired.digest == digest)
+            .find_map(|retired| Some((retired.version.upgrade()?, retired.loaded_at)))
+    }
+
+    /// Forgets replaced versions that nobody holds any more, and tells their digests.
+    pub(super) fn drained(&mut self) -> Vec<String> {
+        let mut drained = Vec::new();
+        self.retired.retain(|retired| {
+            let held = retired.version.strong_count() > 0;
+            if !held {
+                drained.push(retired.digest.clone());
+            }
+            held
+        });
+        drained
+    }
+
+    pub(super) fn status(&self, name: &str) -> PluginStatus {
+        let draining = self.retired.iter().rev().filter_map(|retired| {
+            let version = retired.version.upgrade()?;
+            Some(version_status(&version, retired.loaded_at))
+        });
+        PluginStatus {
+            name: name.to_owned(),
+            file: self.file.clone(),
+            live: self
+                .live
+                .as_ref()
+                .map(|live| version_status(&live.version, live.loaded_at)),
+            draining: draining.collect(),
+            problem: self.problem.clone(),
+            live_since: self.live.as_ref().map(|live| live.since),
+            reloads: self.reloads,
+        }
+    }
+}
+
+fn version_status(version: &PluginVersion, loaded_at: Timestamp) -> VersionStatus {
+    let usage = version.usage();
+    let step = |step: &Arc<crate::StepTypeInfo>| StepTypeStatus {
+        name: step.name().to_owned(),
+        summary: step.summary().to_owned(),
+        schema: (**step.schema()).clone(),
+    };
+    VersionStatus {
+        version: version.version().to_owned(),
+        digest: version.digest().to_owned(),
+        contract: version.contract().to_owned(),
+        description: version.description().to_owned(),
+        steps: version.steps().iter().map(step).collect(),
+        size_bytes: version.size_bytes(),
+        loaded_at,
+        pins: usage.pins,
+        calls_running: usage.calls_running,
+        calls_total: usage.calls_total,
+        faults_total: usage.faults_total,
+        last_fault: version.faults().pop().map(|fault| fault.text),
+    }
+}

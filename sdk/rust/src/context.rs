@@ -1,0 +1,147 @@
+//! Everything that a step can do.
+
+use crate::{
+    BuildInfo, Command, CommandLine, Error, Files, Host, Level, LogKind, Property, StepLog,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::rc::Rc;
+
+/// The build that a step runs in, and its worker.
+#[derive(Clone)]
+pub struct Context {
+    host: Rc<dyn Host>,
+}
+
+impl Context {
+    /// A context on this host.
+    pub fn new(host: Rc<dyn Host>) -> Self {
+        Self { host }
+    }
+
+    /// A command line for the worker's shell (`/bin/sh -c`).
+    pub fn shell(&self, line: impl Into<String>) -> Command {
+        self.command(CommandLine::Shell(line.into()))
+    }
+
+    /// A program with its arguments, passed as they are, without a shell.
+    pub fn argv<A: Into<String>>(&self, words: impl IntoIterator<Item = A>) -> Command {
+        self.command(CommandLine::Argv(
+            words.into_iter().map(Into::into).collect(),
+        ))
+    }
+
+    /// A command in either form, as [`CommandLine`] in the parameters of a step has it.
+    pub fn command(&self, line: impl Into<CommandLine>) -> Command {
+        Command::new(Rc::clone(&self.host), line.into())
+    }
+
+    /// The files on the worker.
+    pub fn files(&self) -> Files {
+        Files::new(Rc::clone(&self.host))
+    }
+
+    /// The value of a property of the build.
+    pub fn property(&self, name: &str) -> Option<Value> {
+        self.host.property(name).map(|property| property.value)
+    }
+
+    /// The value of a property, as this type.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] when it has a value that is not of this type.
+    pub fn property_as<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        let parse = |value| {
+            serde_json::from_value(value)
+                .map_err(|error| Error::permanent(format!("the property `{name}`: {error}")))
+        };
+        self.property(name).map(parse).transpose()
+    }
+
+    /// All properties of the build with who set them, ordered by name.
+    pub fn properties(&self) -> Vec<(String, Property)> {
+        self.host.properties()
+    }
+
+    /// Sets a property of the build, visible at once to later steps and to people.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] when the value has more than 64 KiB or the name more than 256 bytes.
+    pub fn set_property(&self, name: &str, value: impl Serialize) -> Result<(), Error> {
+        let value = serde_json::to_value(value)
+            .map_err(|error| Error::permanent(format!("the property `{name}`: {error}")))?;
+        self.host.set_property(name, &value)
+    }
+
+    /// Opens a log of plain text in this step, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] when a log of that name is of another kind or finished.
+    pub fn text_log(&self, name: &str) -> Result<StepLog, Error> {
+        self.open_log(name, LogKind::Text)
+    }
+
+    /// Opens a log that is a piece of HTML, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] when a log of that name is of another kind or finished.
+    pub fn html_log(&self, name: &str) -> Result<StepLog, Error> {
+        self.open_log(name, LogKind::Html)
+    }
+
+    /// Opens a log of program output, or makes it. Commands write to one by themselves, see
+    /// [`Command::log`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] when a log of that name is of another kind or finished.
+    pub fn stdio_log(&self, name: &str) -> Result<StepLog, Error> {
+        self.open_log(name, LogKind::Stdio)
+    }
+
+    fn open_log(&self, name: &str, kind: LogKind) -> Result<StepLog, Error> {
+        Ok(StepLog::new(self.host.open_log(name, kind)?))
+    }
+
+    /// Sets the text beside the name of the step, such as `testing 120 of 415`.
+    pub fn set_summary(&self, text: &str) {
+        self.host.set_summary(text);
+    }
+
+    /// Says how far the step is: `done` of `total` `unit` (`tests`, `files`). A `total` of 0 is not
+    /// known.
+    pub fn set_progress(&self, done: u64, total: u64, unit: &str) {
+        self.host.set_progress(done, total, unit);
+    }
+
+    /// Adds a link with a name to the step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] unless the address starts with `https://`, `http://` or `/`.
+    pub fn add_url(&self, name: &str, url: &str) -> Result<(), Error> {
+        self.host.add_url(name, url)
+    }
+
+    /// The build that this step belongs to.
+    pub fn build(&self) -> BuildInfo {
+        self.host.build()
+    }
+
+    /// Whether the step was cancelled. Ask in loops that do not wait for commands; those end by
+    /// themselves.
+    pub fn is_cancelled(&self) -> bool {
+        self.host.is_cancelled()
+    }
+
+    /// Writes a line to the log of the master, which its operator reads. What users of the farm are
+    /// to read belongs in a log of the step.
+    pub fn log(&self, level: Level, message: &str) {
+        self.host.log(level, message);
+    }
+}

@@ -11,10 +11,6 @@ use std::time::Duration;
 
 /// Generated from the WIT files of the contract, which have its documentation.
 #[doc(hidden)]
-#[expect(
-    clippy::all,
-    reason = "generated, from text that follows other rules"
-)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/toolpost-plugin-1.0",

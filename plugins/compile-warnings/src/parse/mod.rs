@@ -5,7 +5,11 @@
 
 mod collect;
 mod formats;
+#[cfg(test)]
+mod real;
 
+#[cfg(test)]
+pub(crate) use collect::Kept;
 pub(crate) use collect::{Collector, Rules, Suppression};
 pub(crate) use formats::CustomFormat;
 

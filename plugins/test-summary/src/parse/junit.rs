@@ -9,6 +9,7 @@ use quick_xml::Reader;
 use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
+use super::location;
 use super::report::{Case, Outcome, Report, seconds_as_ms};
 use super::squeeze::Squeeze;
 
@@ -32,6 +33,8 @@ struct Junit {
     depth: usize,
     seen_suite: bool,
     case: Option<Case>,
+    /// The case is marked as one that may fail for now.
+    may_fail: bool,
     /// Inside an element whose text is a message of the case.
     in_message: bool,
 }
@@ -78,20 +81,38 @@ impl Junit {
     fn open(&mut self, element: &BytesStart<'_>) {
         match element.local_name().as_ref() {
             b"testsuite" | b"testsuites" => self.seen_suite = true,
-            b"testcase" => self.case = Some(case(element.attributes())),
+            b"testcase" => {
+                self.case = Some(case(element.attributes()));
+                self.may_fail = false;
+            }
             b"failure" => self.outcome(Outcome::Failed, element),
             b"error" => self.outcome(Outcome::Errored, element),
-            b"skipped" | b"disabled" => self.outcome(Outcome::Skipped, element),
+            b"skipped" | b"disabled" => self.skipped(element),
             _ => {}
+        }
+    }
+
+    /// A test that was not run, or may fail: pytest and Node say so here, by the type.
+    fn skipped(&mut self, element: &BytesStart<'_>) {
+        let Some(case) = &mut self.case else { return };
+        let mut attributes = attributes(element.attributes()).into_iter();
+        let kind = attributes
+            .find(|(key, _)| key == "type")
+            .map(|(_, value)| value);
+        match kind.as_deref() {
+            Some("pytest.xfail") => case.outcome = Outcome::Expected,
+            Some("todo") => self.may_fail = true,
+            _ => case.outcome = Outcome::Skipped,
         }
     }
 
     fn outcome(&mut self, outcome: Outcome, element: &BytesStart<'_>) {
         let Some(case) = &mut self.case else { return };
-        case.outcome = outcome;
-        if outcome == Outcome::Skipped {
-            return;
-        }
+        case.outcome = if self.may_fail {
+            Outcome::Expected
+        } else {
+            outcome
+        };
         self.in_message = true;
         for (key, value) in attributes(element.attributes()) {
             if key == "message" {
@@ -107,6 +128,9 @@ impl Junit {
             b"testcase" => {
                 if let Some(mut case) = self.case.take() {
                     case.message = case.message.trim().to_owned();
+                    if case.location.is_empty() {
+                        case.location = location::find(&case.message).unwrap_or_default();
+                    }
                     report.record(case);
                 }
             }

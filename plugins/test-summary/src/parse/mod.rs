@@ -5,7 +5,10 @@
 
 mod cargo;
 mod junit;
+mod location;
 mod pytest;
+#[cfg(test)]
+mod real;
 mod report;
 mod squeeze;
 mod tap;

@@ -4,6 +4,7 @@
 //! sections of the failures, durations from `--durations`.
 
 use super::LineReader;
+use super::location::file_line;
 use super::report::{Case, Counts, Outcome, Report, seconds_as_ms};
 
 /// Failures that are kept until the end.
@@ -91,8 +92,9 @@ impl Pytest {
         };
         if let Some(reason) = line.strip_prefix("E   ") {
             case.add_message(reason.trim_start());
-        } else if case.location.is_empty() {
-            if let Some(place) = place(line) {
+        } else if let Some(place) = file_line(line) {
+            // The first one is in the test; for a file that cannot be collected, the file's own.
+            if case.location.is_empty() || place.starts_with(&case.name) {
                 case.location = place;
             }
         }
@@ -169,14 +171,6 @@ fn final_line(line: &str) -> Option<Counts> {
         counts.add(outcome, number);
     }
     Some(counts)
-}
-
-/// `tests/test_a.py:12: AssertionError`
-fn place(line: &str) -> Option<String> {
-    let (file, rest) = line.split_once(':')?;
-    let (number, _) = rest.split_once(':')?;
-    let plausible = !file.is_empty() && !file.contains(' ') && file.contains('.');
-    (plausible && number.parse::<u32>().is_ok()).then(|| format!("{file}:{number}"))
 }
 
 /// `0.12s call     tests/test_a.py::test_x`

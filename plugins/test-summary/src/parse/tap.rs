@@ -4,6 +4,7 @@
 //! that the subtest's points are counted and that one is not, unless it failed though they all passed.
 
 use super::LineReader;
+use super::location::perl_place;
 use super::report::{Case, Outcome, Report, seconds_as_ms};
 
 const INDENT: usize = 4;
@@ -16,9 +17,17 @@ pub(super) struct Tap {
     levels: Vec<Level>,
     /// The last point, kept open because its diagnostics follow it.
     open: Option<Case>,
-    in_yaml: bool,
+    yaml: Option<Yaml>,
     bailed_out: bool,
     seen_any: bool,
+}
+
+/// A block of diagnostics.
+struct Yaml {
+    /// Of its keys.
+    indent: usize,
+    /// Inside a key that says nothing about the failure which is not said elsewhere.
+    in_noise: bool,
 }
 
 /// One level of subtests.
@@ -38,10 +47,13 @@ impl LineReader for Tap {
         }
         let body = line.trim_start_matches(' ');
         let depth = ((line.len() - body.len()) / INDENT).min(DEPTH_MAX);
-        if self.in_yaml {
-            self.yaml_line(body);
+        if self.yaml.is_some() {
+            self.yaml_line(line.len() - body.len(), body);
         } else if body == "---" && self.open.is_some() {
-            self.in_yaml = true;
+            self.yaml = Some(Yaml {
+                indent: line.len() - body.len(),
+                in_noise: false,
+            });
         } else if let Some(point) = Point::read(body) {
             self.point(depth, point, report);
         } else if let Some((planned, skip)) = plan(body) {
@@ -53,7 +65,11 @@ impl LineReader for Tap {
             let separator = if reason.is_empty() { "" } else { ": " };
             report.problem(format!("the run bailed out{separator}{reason}"));
         } else if let (Some(case), Some(comment)) = (&mut self.open, body.strip_prefix('#')) {
-            case.add_message(comment.trim());
+            let comment = comment.trim();
+            match perl_place(comment) {
+                Some(place) if case.location.is_empty() => case.location = place,
+                _ => case.add_message(comment),
+            }
         }
     }
 
@@ -114,28 +130,40 @@ impl Tap {
 
     /// Records the open point: its diagnostics are over.
     fn close(&mut self, report: &mut Report) {
-        self.in_yaml = false;
+        self.yaml = None;
         if let Some(case) = self.open.take() {
             report.record(case);
         }
     }
 
-    fn yaml_line(&mut self, line: &str) {
+    /// A line of a block of diagnostics, indented by so many spaces.
+    fn yaml_line(&mut self, indent: usize, line: &str) {
         if line == "..." {
-            self.in_yaml = false;
+            self.yaml = None;
             return;
         }
-        let Some(case) = &mut self.open else { return };
-        let value = |key: &str| {
-            let rest = line.strip_prefix(key)?.strip_prefix(':')?;
-            Some(rest.trim().trim_matches(['\'', '"']))
+        let (Some(yaml), Some(case)) = (&mut self.yaml, &mut self.open) else {
+            return;
         };
-        if let Some(ms) = value("duration_ms") {
-            case.duration_ms = seconds_as_ms(ms).map(|thousandfold| thousandfold / 1000);
-        } else if let Some(place) = value("at").or_else(|| value("location")) {
-            case.location = place.to_owned();
-        } else if case.outcome == Outcome::Failed {
-            case.add_message(line);
+        let nested = indent > yaml.indent;
+        let (key, value) = match line.split_once(':') {
+            Some((key, value)) if !nested => (key, value.trim().trim_matches(['\'', '"'])),
+            _ => ("", ""),
+        };
+        if !nested {
+            yaml.in_noise = matches!(key, "stack" | "failureType" | "code" | "name" | "type");
+        }
+        match key {
+            "duration_ms" => {
+                case.duration_ms = seconds_as_ms(value).map(|thousandfold| thousandfold / 1000);
+            }
+            "at" | "location" => case.location = value.to_owned(),
+            _ if yaml.in_noise || case.outcome != Outcome::Failed => {}
+            // The text itself, or the mark that it follows in a block.
+            "error" | "message" if value.starts_with(['|', '>']) => {}
+            "error" | "message" => case.add_message(value),
+            _ if !line.is_empty() => case.add_message(line),
+            _ => {}
         }
     }
 }
@@ -234,7 +262,8 @@ mod tests {
             "2 passed, 1 failed, 1 skipped, 1 failed as expected"
         );
         assert_eq!(report.failures[0].name, "faces");
-        assert!(report.failures[0].message.contains("line 12"));
+        assert_eq!(report.failures[0].message, "Failed test 'faces'");
+        assert_eq!(report.failures[0].location, "t/lathe.t:12");
         assert!(report.problems.is_empty(), "{:?}", report.problems);
     }
 

@@ -1,10 +1,17 @@
-//! Output of `cargo test` (libtest's pretty and terse formats) and of `cargo nextest`.
+//! Output of `cargo test` (libtest's pretty and terse formats) and of `cargo nextest`, also one after
+//! the other.
 //!
 //! Tests are taken from their own lines; a binary's `test result:` line has the last word on the
 //! numbers, because the output of a test may run into its line.
 
+mod lines;
+
 use super::LineReader;
 use super::report::{Case, Counts, Outcome, Report, seconds_as_ms};
+use lines::{
+    announced, is_frame, libtest_result, nextest_line, nextest_starts, nextest_summary,
+    no_panic_place, panicked,
+};
 
 /// Failures whose messages may still come.
 const OPEN_FAILURES_MAX: usize = 1000;
@@ -18,9 +25,19 @@ pub(super) struct Cargo {
     failures: Vec<Case>,
     /// Which of them the lines now belong to.
     detail: Option<usize>,
-    /// nextest repeats its failures behind its summary.
-    nextest_over: bool,
-    nextest_seen: bool,
+    /// The lines now are a backtrace, which says less than it is long.
+    in_backtrace: bool,
+    nextest: Nextest,
+}
+
+/// Where a run of nextest is. While it runs, what looks like libtest is the output of its tests.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Nextest {
+    #[default]
+    Unseen,
+    Running,
+    /// It repeats its failures behind its summary.
+    Over,
 }
 
 #[derive(Default)]
@@ -31,6 +48,38 @@ struct Binary {
 
 impl LineReader for Cargo {
     fn line(&mut self, line: &str, report: &mut Report) {
+        if nextest_starts(line) {
+            self.unfinished(report);
+            self.nextest = Nextest::Running;
+            self.detail = None;
+        } else if let Some((status, rest)) = nextest_line(line) {
+            self.nextest_case(status, rest, report);
+        } else if let (Nextest::Running, Some(skipped)) = (self.nextest, nextest_summary(line)) {
+            report.counts.add(Outcome::Skipped, skipped);
+            self.nextest = Nextest::Over;
+            self.detail = None;
+        } else if self.nextest == Nextest::Running || !self.libtest_line(line, report) {
+            self.detail_line(line);
+        }
+    }
+
+    fn end(&mut self, report: &mut Report) {
+        self.unfinished(report);
+        if self.nextest == Nextest::Running {
+            report.problem("the run ended before its summary");
+        }
+        // Counted when they were seen; what was missing are the messages.
+        let counts = report.counts;
+        for case in self.failures.drain(..) {
+            report.record(case);
+        }
+        report.counts = counts;
+    }
+}
+
+impl Cargo {
+    /// Gives whether the line was one of libtest's.
+    fn libtest_line(&mut self, line: &str, report: &mut Report) -> bool {
         if let Some(announced) = announced(line) {
             self.unfinished(report);
             self.detail = None;
@@ -44,36 +93,29 @@ impl LineReader for Cargo {
             .strip_prefix("---- ")
             .and_then(|l| l.strip_suffix(" ----"))
         {
-            let name = name.strip_suffix(" stdout").unwrap_or(name);
-            self.detail = self.failures.iter().rposition(|case| case.name == name);
+            self.detail_heading(name.strip_suffix(" stdout").unwrap_or(name), report);
         } else if line == "failures:" {
             self.detail = None;
-        } else if let Some((status, rest)) = nextest_line(line) {
-            self.nextest_case(status, rest, report);
-        } else if line.trim_start().starts_with("Summary [") {
-            self.nextest_over = true;
-            self.detail = None;
-        } else if self.binary.is_some() && self.libtest_case(line, report) {
         } else {
-            self.detail_line(line);
+            return self.binary.is_some() && self.libtest_case(line, report);
         }
+        true
     }
 
-    fn end(&mut self, report: &mut Report) {
-        self.unfinished(report);
-        if self.nextest_seen && !self.nextest_over {
-            report.problem("the run ended before its summary");
-        }
-        // Counted when they were seen; what was missing are the messages.
-        let counts = report.counts;
-        for case in self.failures.drain(..) {
-            report.record(case);
-        }
-        report.counts = counts;
+    /// What follows is the output of this failed test.
+    fn detail_heading(&mut self, name: &str, report: &mut Report) {
+        self.in_backtrace = false;
+        let known = self.failures.iter().rposition(|case| case.name == name);
+        let Some(binary) = self.binary.as_mut().filter(|_| known.is_none()) else {
+            self.detail = known;
+            return;
+        };
+        // The terse format names its failures here only.
+        binary.counts.add(Outcome::Failed, 1);
+        self.take(Case::new(name, Outcome::Failed), report);
+        self.detail = self.failures.len().checked_sub(1);
     }
-}
 
-impl Cargo {
     /// `test path::name ... ok`; gives whether the line was one.
     fn libtest_case(&mut self, line: &str, report: &mut Report) -> bool {
         let Some(rest) = line.strip_prefix("test ") else {
@@ -140,7 +182,7 @@ impl Cargo {
     }
 
     fn nextest_case(&mut self, status: &str, rest: &str, report: &mut Report) {
-        if self.nextest_over {
+        if self.nextest == Nextest::Over {
             return;
         }
         let outcome = match status {
@@ -152,7 +194,7 @@ impl Cargo {
         let Some((seconds, name)) = rest.split_once("s]") else {
             return;
         };
-        self.nextest_seen = true;
+        self.nextest = Nextest::Running;
         let mut name = name.trim();
         // `(12/345)` before the name in newer versions.
         if name.starts_with('(') {
@@ -160,76 +202,46 @@ impl Cargo {
         }
         let mut case = Case::new(name, outcome);
         case.duration_ms = seconds_as_ms(seconds.trim().trim_start_matches('['));
+        let before = self.failures.len();
         self.take(case, report);
-        self.detail = None;
+        // Its output follows it.
+        self.detail = (self.failures.len() > before).then_some(before);
+        self.in_backtrace = false;
     }
 
     /// A line of a failure's output.
     fn detail_line(&mut self, line: &str) {
-        if let Some((thread, place)) = panicked(line) {
-            // In nextest's output the thread is the only link to the test.
-            let owner = self.failures.iter().rposition(|case| {
-                case.name == thread || case.name.rsplit(' ').next() == Some(thread)
-            });
-            if let Some(index) = owner.or(self.detail) {
-                self.failures[index].location = place.to_owned();
-                self.detail = Some(index);
+        let place = match panicked(line) {
+            Some((thread, place)) => {
+                // Where several tests print at once, the thread is the link to the test.
+                let owner = self.failures.iter().rposition(|case| {
+                    case.name == thread || case.name.rsplit(' ').next() == Some(thread)
+                });
+                self.detail = owner.or(self.detail);
+                Some(place)
             }
-            return;
-        }
-        if let Some(case) = self.detail.and_then(|index| self.failures.get_mut(index)) {
-            let line = line.trim_end();
-            if !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE") {
-                case.add_message(line);
-            }
-        }
-    }
-}
-
-/// `running 12 tests`
-fn announced(line: &str) -> Option<u64> {
-    let rest = line.strip_prefix("running ")?;
-    rest.strip_suffix(" tests")
-        .or_else(|| rest.strip_suffix(" test"))?
-        .parse()
-        .ok()
-}
-
-/// `test result: FAILED. 1 passed; 2 failed; 0 ignored; ...`, also at the end of another line.
-fn libtest_result(line: &str) -> Option<Counts> {
-    let (_, rest) = line.split_once("test result: ")?;
-    let (_, numbers) = rest.split_once(". ")?;
-    let mut counts = Counts::default();
-    for part in numbers.split(';') {
-        let Some((number, what)) = part.trim().split_once(' ') else {
-            continue;
+            None => no_panic_place(line),
         };
-        let Ok(number) = number.parse() else { continue };
-        match what {
-            "passed" => counts.passed = number,
-            "failed" => counts.failed = number,
-            "ignored" => counts.skipped = number,
-            _ => {}
+        let Some(case) = self.detail.and_then(|index| self.failures.get_mut(index)) else {
+            return;
+        };
+        if let Some(place) = place {
+            case.location = place.to_owned();
+        }
+        self.in_backtrace &= !line.trim_start().starts_with("note: ");
+        self.in_backtrace |= line.trim() == "stack backtrace:";
+        let test = case.name.rsplit(' ').next().unwrap_or(&case.name);
+        let is_noise = panicked(line).is_some()
+            || line
+                .trim_start()
+                .starts_with("note: Some details are omitted")
+            || is_frame(line, test);
+        if !self.in_backtrace && !is_noise {
+            // nextest indents the output of its tests.
+            let line = line.strip_prefix("    ").unwrap_or(line);
+            case.add_message(line.trim_end());
         }
     }
-    Some(counts)
-}
-
-/// `        PASS [   0.004s] (1/10) package::binary name`
-fn nextest_line(line: &str) -> Option<(&str, &str)> {
-    const STATUSES: [&str; 9] = [
-        "PASS", "FAIL", "SKIP", "LEAK", "TIMEOUT", "ABORT", "SIGSEGV", "SIGABRT", "SIGKILL",
-    ];
-    let (status, rest) = line.trim_start().split_once(" [")?;
-    (line.starts_with(' ') && STATUSES.contains(&status)).then_some((status, rest))
-}
-
-/// `thread 'name' panicked at src/lib.rs:3:5:`, with a thread id behind the name in newer versions.
-fn panicked(line: &str) -> Option<(&str, &str)> {
-    let (_, rest) = line.split_once("thread '")?;
-    let (thread, rest) = rest.split_once('\'')?;
-    let (_, place) = rest.split_once("panicked at ")?;
-    Some((thread, place.trim_end_matches(':')))
 }
 
 #[cfg(test)]
@@ -343,7 +355,10 @@ error: test failed, to rerun pass `--lib`
 error: test run failed
 ",
         );
-        assert_eq!(report.counts.text(), "1 passed, 1 failed, 1 error");
+        assert_eq!(
+            report.counts.text(),
+            "1 passed, 1 failed, 1 error, 1 skipped"
+        );
         assert_eq!(report.failures[0].location, "src/lib.rs:41:9");
         assert!(report.failures[0].message.contains("too deep"));
         assert_eq!(report.slowest[0].1, 60_000);

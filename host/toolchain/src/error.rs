@@ -83,6 +83,21 @@ pub enum ToolchainError {
         /// How cargo ended.
         status: std::process::ExitStatus,
     },
+    /// A new crate would overwrite something.
+    #[error("{} is there already; choose another name or remove it", path.display())]
+    Exists {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// Nothing that a plugin can be called.
+    #[error(
+        "`{name}` cannot be the name of a plugin: use lower-case words joined by hyphens, such as \
+         `todo-count`, at most 64 characters, and no word that Rust keeps for itself"
+    )]
+    PluginName {
+        /// What was asked for.
+        name: String,
+    },
     /// The crate is not a plugin.
     #[error(
         "{} built, but made no component; a plugin's Cargo.toml says `[lib] crate-type = [\"cdylib\"]`",

@@ -1,4 +1,4 @@
-//! Finds or fetches a Rust compiler for WebAssembly components, and builds plugins with it.
+//! Finds or fetches a Rust compiler for WebAssembly components, and makes and builds plugins.
 //!
 //! Plugins are `wasm32-wasip2` components. The compiler that the person has knows how to make them
 //! as soon as that target's standard library is there, which is looked for in this order:
@@ -8,19 +8,21 @@
 //! 3. `rustup target add` brings it (with a time limit, because behind some networks it hangs);
 //! 4. on Debian, its ready-built packages are unpacked into the cache, and the system stays as it is.
 //!
-//! The crate never changes anything outside the cache directory, except for what
-//! `rustup target add` does, and never names a download host: the Debian archive is the one that
-//! the system's own package sources name.
+//! [`new_plugin`] makes the crate of a new plugin. Apart from that, nothing outside the cache
+//! directory changes, except for what `rustup target add` does. No code here names a download host:
+//! the Debian archive is the one that the system's own package sources name.
 
 mod build;
 mod debian;
 mod error;
 mod locate;
 mod process;
+mod template;
 
 pub use build::{BuildOptions, Component};
 pub use error::ToolchainError;
 pub use locate::{LocateOptions, default_cache_dir};
+pub use template::{SdkSource, new_plugin};
 
 use std::ffi::OsString;
 use std::fmt;

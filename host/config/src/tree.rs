@@ -72,7 +72,7 @@ impl Node {
         }
     }
 
-    /// The same value in JSON. Infinite floats become null, which [`crate::decode`] refuses beforehand.
+    /// The same value in JSON. Floats are finite: others were refused when the tree was made.
     pub(crate) fn to_json(&self) -> Value {
         match &self.kind {
             Kind::String(text) | Kind::Datetime(text) => Value::from(text.as_str()),

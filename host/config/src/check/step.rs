@@ -6,6 +6,7 @@ use std::rc::Rc;
 use toolpost_core::Results;
 use toolpost_core::locks::LockAccess;
 use toolpost_core::step::{BuildSummaryPolicy, StepOptions, When};
+use toolpost_core::template::Templates;
 
 use super::{Checker, list, value};
 use crate::catalog::StepCatalog;
@@ -118,7 +119,9 @@ impl Checker<'_, '_> {
         if name.value.trim().is_empty() {
             self.report
                 .at(name.span, "the name of a step must not be empty");
-        } else if name.value.chars().count() > STEP_NAME_CHARS_MAX {
+        } else if name.value.chars().count() > STEP_NAME_CHARS_MAX
+            && !Templates::is_template(&name.value)
+        {
             let message =
                 format!("the name of a step has at most {STEP_NAME_CHARS_MAX} characters");
             self.report

@@ -3,6 +3,7 @@
 mod catalog;
 mod files;
 mod good;
+mod hostile;
 mod plan;
 mod problems_builders;
 mod problems_master;

@@ -39,6 +39,14 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no database, or none that can be used.
+    #[error("cannot open database {database}: {source}")]
+    Open {
+        /// Path, or host and name.
+        database: String,
+        /// What the database said.
+        source: sqlx::Error,
+    },
     /// A newer program has migrated this database.
     #[error(
         "the database has schema version {found}, this program knows versions up to {known}; run a newer Toolpost, or restore a backup"

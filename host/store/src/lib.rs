@@ -37,3 +37,6 @@ pub use options::{OnCommit, StoreOptions, Synchronous};
 pub use query::{Filter, Op, Order, Query, ROWS_PER_LIST_MAX};
 pub use resources::Resource;
 pub use store::Store;
+
+#[cfg(test)]
+mod tests;

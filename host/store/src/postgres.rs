@@ -33,12 +33,18 @@ impl Postgres {
             .statement_cache_capacity(STATEMENTS_KEPT)
             .options([("lock_timeout", options.busy_timeout_ms.to_string())])
             .disable_statement_logging();
+        let database = format!(
+            "{} on {}:{}",
+            connect.get_database().unwrap_or(connect.get_username()),
+            connect.get_host(),
+            connect.get_port()
+        );
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max)
             .acquire_timeout(Duration::from_millis(options.busy_timeout_ms))
             .connect_with(connect)
             .await
-            .map_err(|source| StoreError::query("open database", source))?;
+            .map_err(|source| StoreError::Open { database, source })?;
         let postgres = Self { pool, commits };
         let mut connection = postgres.connection("open database").await?;
         migrate::migrate(&mut connection).await?;

@@ -81,6 +81,10 @@ impl Query {
 
     /// Only where `field` compares like this with `value`.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers pass ids and literals, which read better without a borrow"
+    )]
     pub fn filter(mut self, field: &str, op: Op, value: impl ToString) -> Self {
         self.filters.push(Filter {
             field: field.to_owned(),

@@ -54,18 +54,25 @@ impl Sqlite {
             std::fs::create_dir_all(dir).map_err(|source| file_error(dir, source))?;
         }
         let lock = lock_file(&path)?;
-        let operation = "open database";
+        let failed = |source| StoreError::Open {
+            database: path.display().to_string(),
+            source,
+        };
         let connection = write_options(&path, options)
             .connect()
             .await
-            .map_err(|source| StoreError::query(operation, source))?;
+            .map_err(failed)?;
         let mut connection = Connection::Writer(Box::new(connection));
         migrate::migrate(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections_max)
+            // A connection to a file does not break, and its prepared statements are worth keeping.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_with(read_options(&path, options))
             .await
-            .map_err(|source| StoreError::query(operation, source))?;
+            .map_err(failed)?;
         let (jobs, queue) = mpsc::channel(options.queued_jobs_max);
         let writer = Writer {
             tx: Tx::new(connection),
@@ -242,8 +249,7 @@ impl Writer {
         let outcome = self.transaction(group).await;
         match &outcome {
             Ok(()) => self.commits.publish(&self.tx.events),
-            // SQLite may have rolled back by itself: then there is nothing left to roll back.
-            Err(_) => drop(control(&mut self.tx, "ROLLBACK").await),
+            Err(_) => roll_back(&mut self.tx).await,
         }
         outcome
     }
@@ -252,15 +258,12 @@ impl Writer {
         let tx = &mut self.tx;
         control(tx, "BEGIN IMMEDIATE").await?;
         if let [job] = group {
-            let end = if job.run(tx).await {
-                "COMMIT"
-            } else {
-                "ROLLBACK"
-            };
-            if end == "ROLLBACK" {
-                tx.events.clear();
+            if job.run(tx).await {
+                return control(tx, "COMMIT").await;
             }
-            return control(tx, end).await;
+            tx.events.clear();
+            roll_back(tx).await;
+            return Ok(());
         }
         for job in group {
             control(tx, "SAVEPOINT job").await?;
@@ -277,4 +280,12 @@ impl Writer {
 
 async fn control(tx: &mut Tx, statement: &'static str) -> Result<()> {
     tx.execute("commit", statement, Vec::new()).await.map(drop)
+}
+
+/// Ends a transaction that is to have done nothing. After some errors, a full disk among them, SQLite has done that by
+/// itself, and the statement fails because nothing is left to roll back.
+async fn roll_back(tx: &mut Tx) {
+    if let Err(error) = control(tx, "ROLLBACK").await {
+        tracing::debug!("rolled back already: {error}");
+    }
 }

@@ -26,7 +26,7 @@ pub struct StartBuild {
     pub worker: WorkerId,
     /// The request to carry out, then those that are collapsed into it and end as `SKIPPED`.
     pub requests: Vec<RequestId>,
-    /// Properties that the build starts with.
+    /// Properties that the build starts with; `buildnumber` is added to them.
     pub properties: Properties,
 }
 
@@ -213,7 +213,10 @@ async fn start_build(tx: &mut Tx, start: &StartBuild, now: Timestamp) -> Result<
         FIRST_STATE
     ];
     let id = tx.fetch_one("start_build", sql, args).await?.first()?;
-    put_properties(tx, id, &start.properties).await?;
+    // Only this transaction knows the number.
+    let mut properties = start.properties.clone();
+    properties.set("buildnumber", number, "Build");
+    put_properties(tx, id, &properties).await?;
     tx.emit(Event::BuildStarted(id, start.builder));
     Ok(Build {
         id,

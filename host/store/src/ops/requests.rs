@@ -157,7 +157,7 @@ fn pending(row: &Row) -> Result<PendingRequest> {
 
 /// Jumps from builder to builder through the index of the queue, and reads the head of each there. The databases differ in
 /// how a subquery may depend on the row beside it.
-fn heads_sql(backend: Backend) -> String {
+pub(crate) fn heads_sql(backend: Backend) -> String {
     const PENDING: &str = "complete = 0 AND claimed = 0";
     let queued = format!(
         "WITH RECURSIVE queued (builder_id) AS ( \

@@ -2,7 +2,7 @@
 
 mod farm;
 mod select;
-mod table;
+pub(crate) mod table;
 mod work;
 
 use std::future::Future;

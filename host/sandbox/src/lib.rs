@@ -25,6 +25,8 @@ mod options;
 mod plugin;
 pub mod registry;
 mod sandbox;
+#[cfg(test)]
+mod tests;
 
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};
@@ -33,7 +35,7 @@ pub use load::LoadError;
 pub use options::SandboxOptions;
 pub use plugin::{CallUsage, PluginVersion, StepOutcome, StepType, StepTypeInfo, VersionUse};
 pub use registry::{
-    PluginRegistry, PluginStatus, VersionStatus, RegistryEvent, RegistryEventKind, RegistryOptions, RegistryStore,
-    UseCheck,
+    PluginRegistry, PluginStatus, RegistryEvent, RegistryEventKind, RegistryOptions, RegistryStore,
+    UseCheck, VersionStatus,
 };
 pub use sandbox::{PoolStatus, Sandbox, SetupError};

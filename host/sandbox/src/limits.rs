@@ -53,7 +53,7 @@ impl CallLimits {
     pub fn describe() -> Self {
         Self {
             cpu: Duration::from_millis(500),
-            wall: Duration::from_secs(2),
+            wall: Duration::from_secs(10),
             log_bytes_max: 64 << 10,
             ..Self::default()
         }

@@ -87,19 +87,21 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn computing_counts_and_waiting_does_not() {
+    #[tokio::test]
+    async fn computing_counts_and_what_others_compute_meanwhile_does_not() {
         const WORK: Duration = Duration::from_millis(20);
+        const WORK_OF_OTHERS: Duration = Duration::from_millis(400);
         let meter = Meter::new();
         let inside = meter.clone();
         let work = async move {
             compute(WORK);
             assert!(inside.used() >= WORK, "readable during the poll");
-            tokio::time::sleep(Duration::from_secs(3_600)).await;
+            tokio::task::yield_now().await;
             compute(WORK);
         };
-        Metered::new(work, meter.clone()).await;
+        let others = async { compute(WORK_OF_OTHERS) };
+        tokio::join!(Metered::new(work, meter.clone()), others);
         assert!(meter.used() >= 2 * WORK);
-        assert!(meter.used() < Duration::from_secs(60));
+        assert!(meter.used() < WORK_OF_OTHERS);
     }
 }

@@ -26,7 +26,11 @@ const MAGIC: &[u8] = b"\0asm";
 const MODULE_LAYER: &[u8] = &[0x01, 0x00, 0x00, 0x00];
 const HEADER_BYTES: usize = 8;
 /// What the parser says when the bytes end too early.
-const TRUNCATED_TEXTS: [&str; 2] = ["unexpected end", "unexpected EOF"];
+const TRUNCATED_TEXTS: [&str; 3] = [
+    "unexpected end",
+    "unexpected EOF",
+    "is out of bounds (bound",
+];
 
 /// Makes a plugin of the bytes of a component.
 pub(crate) async fn load(

@@ -20,7 +20,12 @@ pub fn applied_sources(settings: &MasterConfig) -> Option<Sources> {
     let files: Option<Vec<(String, String)>> = value["files"]
         .as_array()?
         .iter()
-        .map(|file| Some((file["name"].as_str()?.to_owned(), file["text"].as_str()?.to_owned())))
+        .map(|file| {
+            Some((
+                file["name"].as_str()?.to_owned(),
+                file["text"].as_str()?.to_owned(),
+            ))
+        })
         .collect();
     Some(Sources::from_texts(base_dir, files?))
 }
@@ -28,8 +33,10 @@ pub fn applied_sources(settings: &MasterConfig) -> Option<Sources> {
 /// Keeps what was applied. Only plans depend on it, so that a failure is a warning.
 pub(crate) fn record_applied(settings: &MasterConfig, sources: &Sources) {
     let Some(path) = path(settings) else { return };
-    let files: Vec<Value> =
-        sources.files().map(|(name, text)| json!({"name": name, "text": text})).collect();
+    let files: Vec<Value> = sources
+        .files()
+        .map(|(name, text)| json!({"name": name, "text": text}))
+        .collect();
     let value = json!({"base_dir": sources.base_dir(), "files": files});
     let written = (|| {
         let dir = path.parent().unwrap_or(&path);
@@ -38,7 +45,10 @@ pub(crate) fn record_applied(settings: &MasterConfig, sources: &Sources) {
         staged.persist(&path).map_err(|error| error.error)
     })();
     if let Err(error) = written {
-        warn!("`toolpost plan` will compare with an older configuration: cannot write {}: {error}", path.display());
+        warn!(
+            "`toolpost plan` will compare with an older configuration: cannot write {}: {error}",
+            path.display()
+        );
     }
 }
 
@@ -53,9 +63,15 @@ mod tests {
     #[test]
     fn what_is_kept_is_found_again() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = MasterConfig { object_dir: dir.path().join("objects"), ..MasterConfig::default() };
+        let settings = MasterConfig {
+            object_dir: dir.path().join("objects"),
+            ..MasterConfig::default()
+        };
         assert_eq!(applied_sources(&settings), None);
-        let sources = Sources::from_texts("/farm", [("toolpost.toml", "a = 1"), ("conf.d/b.toml", "b = \"ä\"")]);
+        let sources = Sources::from_texts(
+            "/farm",
+            [("toolpost.toml", "a = 1"), ("conf.d/b.toml", "b = \"ä\"")],
+        );
         record_applied(&settings, &sources);
         assert_eq!(applied_sources(&settings), Some(sources));
     }

@@ -73,7 +73,9 @@ impl Engine {
         self.reconcile_schedulers(&mut actors, &config, &ids).await;
         self.reconcile_pollers(&mut actors, &config).await;
         self.show(&actors);
-        self.note_applied(&plan);
+        // A master that just starts has nothing that a restart would bring.
+        let is_first = before.ids == ConfiguredIds::default();
+        self.note_applied(&plan, is_first);
         self.distribute.notify_one();
         self.bus.publish(&[Event::Configuration]);
         Ok(plan)
@@ -259,13 +261,13 @@ impl Engine {
             .collect();
     }
 
-    fn note_applied(&self, plan: &Plan) {
+    fn note_applied(&self, plan: &Plan, is_first: bool) {
         let now = self.clock.now();
         let mut status = self.configuration();
         status.applied_at = now;
         status.checked_at = now;
         status.problems.clear();
-        for text in needs_restart(plan) {
+        for text in needs_restart(plan).into_iter().filter(|_| !is_first) {
             if !status.needs_restart.contains(&text) {
                 status.needs_restart.push(text);
             }

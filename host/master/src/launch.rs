@@ -12,6 +12,7 @@ use toolpost_sandbox::registry::Pins;
 use toolpost_store::{StartBuild, StoreError};
 use tracing::warn;
 
+use crate::build::logs::LogRules;
 use crate::build::plugin::{PinnedStep, limits};
 use crate::build::{BuildContext, BuildParts, BuildRunner, StepPlan};
 use crate::builds::RunningBuild;
@@ -128,6 +129,10 @@ fn spawn(engine: &Arc<Engine>, running: &Running, launch: Launch, claimed: Claim
             .map(|stamp| stamp.spec)
             .collect(),
         url,
+        log_rules: LogRules {
+            bytes_max: running.config.master.limits.log_bytes_max,
+            encoding: encoding_rs::UTF_8,
+        },
     };
     let runner = BuildRunner {
         build: Arc::new(BuildContext::new(parts, properties)),
@@ -137,6 +142,7 @@ fn spawn(engine: &Arc<Engine>, running: &Running, launch: Launch, claimed: Claim
         problem,
         stops: stopped,
         abandon: engine.abandon.clone(),
+        shown: String::new(),
     };
     let engine = Arc::clone(engine);
     engine.build_tasks.clone().spawn(async move {

@@ -11,6 +11,7 @@
 //! * Time comes from a [`Clock`].
 
 mod actor;
+mod applied;
 mod apply;
 mod build;
 mod builds;
@@ -34,9 +35,7 @@ mod stop;
 mod uses;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
+pub use applied::applied_sources;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{ApplyError, ControlError, ForceError, StartError};
 pub use force::{FieldKind, ForceForm, FormField};

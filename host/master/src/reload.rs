@@ -14,6 +14,7 @@ use toolpost_config::{Problem, Problems, Sources, check, load};
 use toolpost_core::Event;
 use tracing::{error, info, warn};
 
+use crate::applied::record_applied;
 use crate::engine::Engine;
 use crate::status::ConfigurationStatus;
 
@@ -111,7 +112,7 @@ impl Engine {
         let sources = match loaded {
             Ok(Ok(sources)) => sources,
             Ok(Err(problems)) => {
-                self.refuse(problems);
+                self.refuse(&problems);
                 return None;
             }
             Err(error) => {
@@ -131,8 +132,9 @@ impl Engine {
                     // To be tried again at the next look.
                     return None;
                 }
+                record_applied(&self.config().master, &sources);
             }
-            Err(problems) => self.refuse(problems),
+            Err(problems) => self.refuse(&problems),
         }
         Some(sources)
     }
@@ -150,7 +152,7 @@ impl Engine {
         }
     }
 
-    fn refuse(&self, problems: Problems) {
+    fn refuse(&self, problems: &Problems) {
         let is_new = {
             let mut status = self.configuration();
             status.checked_at = self.clock.now();
@@ -171,7 +173,7 @@ impl Engine {
             related: Vec::new(),
             help: None,
         };
-        self.refuse(Problems {
+        self.refuse(&Problems {
             list: vec![problem],
             left_out: 0,
         });

@@ -13,6 +13,7 @@ use toolpost_store::Store;
 use tracing::{info, warn};
 
 use crate::actor::Actor;
+use crate::applied::record_applied;
 use crate::clock::Clock;
 use crate::distributor::Distributor;
 use crate::engine::{Engine, EngineParts};
@@ -78,7 +79,9 @@ impl Master {
         // again.
         let workers = engine.workers.open(&deps.config).await?;
         take_back(&engine, master_id).await?;
+        let settings = Arc::clone(&deps.config.master);
         engine.apply(deps.config).await?;
+        record_applied(&settings, &deps.sources);
         drop(workers);
         spawn_loops(&engine, deps.sources).await;
         info!(master.id = %master_id, "master `{}` started", engine.name);

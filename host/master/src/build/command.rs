@@ -106,7 +106,7 @@ async fn pump(
             OutputStream::Stderr => (plan.log_stderr, LogStream::Error),
         };
         if let (Some(log), true) = (plan.log, wanted) {
-            log.append(letter, &bytes).await?;
+            log.append_output(letter, &bytes).await?;
         }
     }
 }

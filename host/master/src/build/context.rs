@@ -15,7 +15,7 @@ use toolpost_worker::{CommandSpec, Invocation};
 use tracing::warn;
 
 use super::command::{self, Ended, OutputPlan};
-use super::logs::StepLogs;
+use super::logs::{LogRules, StepLogs};
 use super::outcome::Fault;
 use super::render::RenderedStep;
 use crate::clock::Clock;
@@ -34,6 +34,8 @@ pub(crate) struct BuildContext {
     pub(crate) sources: Vec<SourceStampSpec>,
     /// Page of the build.
     pub(crate) url: String,
+    /// How logs are written, unless a step says otherwise.
+    pub(crate) log_rules: LogRules,
     properties: Mutex<Properties>,
 }
 
@@ -48,6 +50,7 @@ pub(crate) struct BuildParts {
     pub(crate) reason: String,
     pub(crate) sources: Vec<SourceStampSpec>,
     pub(crate) url: String,
+    pub(crate) log_rules: LogRules,
 }
 
 impl BuildContext {
@@ -62,6 +65,7 @@ impl BuildContext {
             reason: parts.reason,
             sources: parts.sources,
             url: parts.url,
+            log_rules: parts.log_rules,
             properties: Mutex::new(properties),
         }
     }
@@ -142,8 +146,15 @@ pub(crate) struct StepContext {
     pub(crate) logs: StepLogs,
     /// Cancelled when this step is to stop.
     pub(crate) cancel: CancellationToken,
-    /// What is to be shown of it next.
-    pub(crate) text: Mutex<Option<String>>,
+    pub(crate) told: Mutex<Told>,
+}
+
+/// What a step says of itself while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    last: Option<String>,
+    /// Whether that is still to be shown.
+    is_new: bool,
 }
 
 /// How long a line of output or a text may wait before everybody can see it.
@@ -184,8 +195,24 @@ impl StepContext {
     /// Shows what the step does now, at the next opportunity: of texts that follow each other faster than
     /// people can read, only the last is shown.
     pub(crate) fn show_soon(&self, text: &str) {
-        let text = self.rendered.texts.running(Some(text));
-        *self.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        *told = Told {
+            last: Some(text.to_owned()),
+            is_new: true,
+        };
+    }
+
+    /// What the step last said of itself.
+    pub(crate) fn last_told(&self) -> Option<String> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.last.clone()
+    }
+
+    /// The text that is still to be shown.
+    fn text_to_show(&self) -> Option<String> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = std::mem::take(&mut told.is_new);
+        is_new.then(|| self.rendered.texts.running(told.last.as_deref()))
     }
 
     /// Makes output and texts visible again and again; never returns.
@@ -193,11 +220,7 @@ impl StepContext {
         loop {
             tokio::time::sleep(SHOW_INTERVAL).await;
             self.logs.flush().await;
-            let text = self
-                .text
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            let text = self.text_to_show();
             if let Some(text) = text
                 && let Err(error) = self.build.store.set_step_state(self.id, &text).await
             {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 use tokio::sync::Mutex;
 use toolpost_core::model::LogType;
 use toolpost_core::{StepId, Timestamp};
@@ -28,13 +29,30 @@ pub(crate) enum LogError {
     Store(#[from] StoreError),
 }
 
+/// How output of commands becomes lines of a log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogRules {
+    /// A log ends here and says so.
+    pub(crate) bytes_max: u64,
+    /// What commands write; logs are UTF-8.
+    pub(crate) encoding: &'static Encoding,
+}
+
 /// One open log. Cheap to clone; all clones write the same log.
 #[derive(Clone)]
 pub(crate) struct StepLog {
     name: String,
     kind: LogType,
     /// `None` once it is finished.
-    writer: Arc<Mutex<Option<LogWriter>>>,
+    writer: Arc<Mutex<Option<Writer>>>,
+}
+
+struct Writer {
+    lines: LogWriter,
+    rules: LogRules,
+    bytes: u64,
+    /// For standard output and standard error, unless commands write UTF-8 anyway.
+    decoders: Option<[Decoder; 2]>,
 }
 
 impl StepLog {
@@ -43,6 +61,21 @@ impl StepLog {
         match self.writer.lock().await.as_mut() {
             Some(writer) => {
                 writer.append(stream, bytes).await;
+                Ok(())
+            }
+            None => Err(LogError::Finished(self.name.clone())),
+        }
+    }
+
+    /// Appends what a command wrote, in the encoding of the step.
+    pub(crate) async fn append_output(
+        &self,
+        stream: LogStream,
+        bytes: &[u8],
+    ) -> Result<(), LogError> {
+        match self.writer.lock().await.as_mut() {
+            Some(writer) => {
+                writer.append_output(stream, bytes).await;
                 Ok(())
             }
             None => Err(LogError::Finished(self.name.clone())),
@@ -60,15 +93,71 @@ impl StepLog {
     /// Says that nothing more comes. Doing so again changes nothing.
     pub(crate) async fn finish(&self, now: Timestamp) -> Result<(), LogError> {
         match self.writer.lock().await.take() {
-            Some(writer) => Ok(writer.finish(now).await?),
+            Some(writer) => Ok(writer.lines.finish(now).await?),
             None => Ok(()),
         }
     }
 
     async fn flush(&self) {
         if let Some(writer) = self.writer.lock().await.as_mut() {
-            writer.flush().await;
+            writer.lines.flush().await;
         }
+    }
+}
+
+impl Writer {
+    fn new(lines: LogWriter, rules: LogRules) -> Self {
+        let decoders = (rules.encoding != UTF_8).then(|| {
+            let decoder = || rules.encoding.new_decoder_without_bom_handling();
+            [decoder(), decoder()]
+        });
+        Self {
+            lines,
+            rules,
+            bytes: 0,
+            decoders,
+        }
+    }
+
+    async fn append(&mut self, stream: LogStream, bytes: &[u8]) {
+        let room = self.rules.bytes_max.saturating_sub(self.bytes);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let was_open = room > 0;
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        // What the master says about a command is short and is what a reader looks for at the end.
+        if bytes.len() <= room || stream == LogStream::Header {
+            self.lines.append(stream, bytes).await;
+            return;
+        }
+        self.lines.append(stream, &bytes[..room]).await;
+        if was_open {
+            let max = self.rules.bytes_max;
+            let text =
+                format!("\nthe log ends here, at its limit of {max} bytes (`log_size_max`)\n");
+            self.lines.append(LogStream::Header, text.as_bytes()).await;
+        }
+    }
+
+    async fn append_output(&mut self, stream: LogStream, mut bytes: &[u8]) {
+        let Some([output, error]) = &mut self.decoders else {
+            return self.append(stream, bytes).await;
+        };
+        let decoder = if stream == LogStream::Error {
+            error
+        } else {
+            output
+        };
+        let room = decoder.max_utf8_buffer_length(bytes.len());
+        let mut text = String::with_capacity(room.unwrap_or(bytes.len() * 3));
+        loop {
+            let (result, read, _) = decoder.decode_to_string(bytes, &mut text, false);
+            bytes = &bytes[read..];
+            match result {
+                CoderResult::InputEmpty => break,
+                CoderResult::OutputFull => text.reserve(bytes.len() * 3 + 16),
+            }
+        }
+        self.append(stream, text.as_bytes()).await;
     }
 }
 
@@ -76,14 +165,16 @@ impl StepLog {
 pub(crate) struct StepLogs {
     store: Store,
     step: StepId,
+    rules: LogRules,
     logs: Mutex<BTreeMap<String, StepLog>>,
 }
 
 impl StepLogs {
-    pub(crate) fn new(store: Store, step: StepId) -> Self {
+    pub(crate) fn new(store: Store, step: StepId, rules: LogRules) -> Self {
         Self {
             store,
             step,
+            rules,
             logs: Mutex::default(),
         }
     }
@@ -103,10 +194,11 @@ impl StepLogs {
             return Err(LogError::TooMany);
         }
         let id = self.store.add_log(self.step, name, kind).await?;
+        let writer = Writer::new(self.store.log_writer(id, kind), self.rules);
         let log = StepLog {
             name: name.into(),
             kind,
-            writer: Arc::new(Mutex::new(Some(self.store.log_writer(id, kind)))),
+            writer: Arc::new(Mutex::new(Some(writer))),
         };
         logs.insert(name.into(), log.clone());
         Ok(log)
@@ -125,7 +217,11 @@ impl StepLogs {
         let logs: Vec<StepLog> = self.logs.lock().await.values().cloned().collect();
         for log in logs {
             if let Err(error) = log.finish(now).await {
-                warn!(step.id = %self.step, log.name = %log.name, "log `{}` of step {} cannot be closed: {error}", log.name, self.step);
+                warn!(
+                    step.id = %self.step,
+                    log.name = %log.name,
+                    "log `{}` of step {} cannot be closed: {error}", log.name, self.step
+                );
             }
         }
     }

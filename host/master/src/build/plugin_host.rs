@@ -369,7 +369,7 @@ async fn transfer(
         };
         if let Some(log) = log {
             // The plugin may have finished the log; the command goes on without.
-            let _ = log.append(letter, &bytes).await;
+            let _ = log.append_output(letter, &bytes).await;
         }
         if let Some(sender) = &plugin {
             let chunk = OutputChunk {

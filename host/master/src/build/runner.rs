@@ -1,7 +1,7 @@
 //! One build from its start to its end: a task that drives [`BuildProgress`].
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::backoff::Backoff;
 use toolpost_core::locks::Holder;
-use toolpost_core::step::{BuildProgress, Next, StepNames, Stop};
+use toolpost_core::step::{BuildProgress, Interruption, Next, StepNames, Stop};
 use toolpost_core::{BuildId, Results};
 use toolpost_store::StoreError;
 use tracing::{error, info, warn};
@@ -18,6 +18,9 @@ use super::context::BuildContext;
 use super::render;
 use super::step::{StepPlan, StepRecord, StepRun};
 use crate::locks::LockManager;
+
+/// A step has to last so long before the build's text is brought up to date for it.
+const SHOW_WAIT: Duration = Duration::from_millis(250);
 
 /// Waits between attempts to record the end of a build while the store fails.
 const RECORD_WAIT_MIN: Duration = Duration::from_millis(200);
@@ -36,6 +39,8 @@ pub(crate) struct BuildRunner {
     pub(crate) stops: mpsc::Receiver<Stop>,
     /// Cancelled when the process ends and nothing more can be waited for.
     pub(crate) abandon: CancellationToken,
+    /// What the build last said of itself.
+    pub(crate) shown: String,
 }
 
 impl BuildRunner {
@@ -108,6 +113,7 @@ impl BuildRunner {
     ) -> Result<StepRecord, StoreError> {
         let plan = &self.steps[index];
         let cancel = CancellationToken::new();
+        let interruption = Arc::new(OnceLock::new());
         let name = render::name(&plan.config, &self.build.scope());
         let run = StepRun {
             build: &self.build,
@@ -116,12 +122,25 @@ impl BuildRunner {
             holder: Holder::step(self.holder, u32::try_from(index).unwrap_or(u32::MAX)),
             name: names.unique(&name),
             cancel: cancel.clone(),
+            interruption: Arc::clone(&interruption),
         };
         let mut running = std::pin::pin!(run.run());
+        let mut text = Some(progress.running_text()).filter(|text| *text != self.shown);
         loop {
             tokio::select! {
                 record = &mut running => return record,
+                () = tokio::time::sleep(SHOW_WAIT), if text.is_some() => {
+                    self.shown = text.take().unwrap_or_default();
+                    let build = self.build.build.id;
+                    self.build.store.set_build_state(build, &self.shown).await?;
+                }
                 Some(stop) = self.stops.recv() => {
+                    // A build that is to run again leaves no cancelled step, which would be worse.
+                    let why = match stop.results {
+                        Results::Retry => Interruption::WorkerLost,
+                        _ => Interruption::Stopped,
+                    };
+                    interruption.get_or_init(|| why);
                     let _ = progress.stop(stop);
                     cancel.cancel();
                 }

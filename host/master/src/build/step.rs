@@ -1,9 +1,10 @@
 //! One step of a build, from its record to its result.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use encoding_rs::Encoding;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use toolpost_config::config::StepConfig;
@@ -17,7 +18,7 @@ use toolpost_store::{LogStream, NewStep, StoreError};
 use tracing::warn;
 
 use super::context::{BuildContext, StepContext};
-use super::logs::{ERROR_LOG, StepLogs};
+use super::logs::{ERROR_LOG, LogRules, StepLogs};
 use super::outcome::{Fault, StepEnd};
 use super::plugin::{self, PinnedStep};
 use super::render::{self, RenderedStep};
@@ -58,6 +59,8 @@ pub(crate) struct StepRun<'a> {
     pub(crate) name: String,
     /// Cancelled when the step is to stop.
     pub(crate) cancel: CancellationToken,
+    /// Why, set before it is cancelled.
+    pub(crate) interruption: Arc<OnceLock<Interruption>>,
 }
 
 /// A step that has ended, as the build sees it.
@@ -94,16 +97,25 @@ impl StepRun<'_> {
         let now = self.now();
         let scope = self.build.scope();
         let options = &self.plan.config.options;
-        let logs = StepLogs::new(store.clone(), id);
-        let outcome = match TEMPLATES.holds(&options.do_step_if, &scope) {
+        let rules = self.log_rules();
+        let logs = StepLogs::new(
+            store.clone(),
+            id,
+            rules.clone().unwrap_or(self.build.log_rules),
+        );
+        let wanted = rules.and_then(|_| {
+            let wanted = TEMPLATES.holds(&options.do_step_if, &scope);
+            wanted.map_err(|error| format!("`do_step_if`: {error}"))
+        });
+        let outcome = match wanted {
             Ok(wanted) => {
                 let (progress, action) =
                     StepProgress::start(now, wanted, !options.locks.is_empty());
                 self.go(id, logs, progress, action).await?
             }
-            Err(error) => {
+            Err(text) => {
                 store.start_step(id, now, Some(now)).await?;
-                let fault = Fault::Exception(format!("`do_step_if`: {error}"));
+                let fault = Fault::Exception(text);
                 let outcome = self.faulted(&logs, &fault, StepTexts::default()).await;
                 logs.finish_all(self.now()).await;
                 outcome
@@ -111,6 +123,24 @@ impl StepRun<'_> {
         };
         self.locks.release(self.holder);
         self.finish(id, outcome).await
+    }
+
+    /// Why the step is told to stop.
+    fn interruption(&self) -> Interruption {
+        let why = self.interruption.get().copied();
+        why.unwrap_or(Interruption::Stopped)
+    }
+
+    /// How this step's logs are written.
+    fn log_rules(&self) -> Result<LogRules, String> {
+        let rules = self.build.log_rules;
+        let Some(label) = &self.plan.config.options.log_encoding else {
+            return Ok(rules);
+        };
+        let encoding = Encoding::for_label(label.as_bytes());
+        let encoding =
+            encoding.ok_or_else(|| format!("`log_encoding`: there is no encoding `{label}`"))?;
+        Ok(LogRules { encoding, ..rules })
     }
 
     fn new_step(&self) -> NewStep {
@@ -144,7 +174,7 @@ impl StepRun<'_> {
         if action == StepAction::RequestLocks {
             if let Err(fault) = self.acquire(id).await {
                 let ended = match fault {
-                    Fault::Cancelled => progress.interrupt(Interruption::Stopped),
+                    Fault::Cancelled => progress.interrupt(self.interruption()),
                     _ => progress.ended(fault.results()),
                 };
                 let mut outcome = self.faulted(&logs, &fault, StepTexts::default()).await;
@@ -217,12 +247,16 @@ impl StepRun<'_> {
             }
         };
         if self.cancel.is_cancelled() {
-            let _ = progress.interrupt(Interruption::Stopped);
+            let _ = progress.interrupt(self.interruption());
         }
         let mut outcome = match ended {
             Ok(end) => Outcome {
                 text: texts.finished(end.summary.as_deref(), end.results, end.cut_short),
                 results: end.results,
+            },
+            Err(Fault::Cancelled) => Outcome {
+                text: texts.finished(step.last_told().as_deref(), Results::Cancelled, None),
+                results: Results::Cancelled,
             },
             Err(fault) => self.faulted(&step.logs, &fault, texts.clone()).await,
         };
@@ -230,7 +264,7 @@ impl StepRun<'_> {
             && results != outcome.results
         {
             outcome.results = results;
-            outcome.text = texts.finished(None, results, None);
+            outcome.text = texts.finished(step.last_told().as_deref(), results, None);
         }
         step.logs.finish_all(self.now()).await;
         outcome
@@ -245,7 +279,7 @@ impl StepRun<'_> {
             rendered,
             logs,
             cancel: self.cancel.clone(),
-            text: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -263,6 +297,7 @@ impl StepRun<'_> {
             Fault::Exception(text)
         })?;
         let native = native.map_err(|error| Fault::Exception(format!("parameters: {error}")))?;
+        step.show_soon(&native.describe());
         native.run(step).await
     }
 

@@ -62,13 +62,8 @@ pub(crate) async fn force(
     let mut properties = scheduler_properties(name, &scheduler.properties, &forced.sourcestamps)
         .map_err(ForceError::Properties)?;
     properties.merge(&forced.properties);
-    let who = if forced.owner.is_empty() {
-        "somebody"
-    } else {
-        &forced.owner
-    };
     let new = NewBuildset {
-        reason: format!("A build was forced by '{who}': {}", forced.reason),
+        reason: reason(&forced.owner, &forced.reason),
         scheduler: running.ids.schedulers.get(name).copied(),
         sourcestamps: forced.sourcestamps,
         properties,
@@ -81,4 +76,13 @@ pub(crate) async fn force(
         buildset: added.id,
         requests: added.requests.into_iter().collect(),
     })
+}
+
+/// What the build set shows as its reason.
+fn reason(owner: &str, reason: &str) -> String {
+    let who = if owner.is_empty() { "somebody" } else { owner };
+    match reason {
+        "" => format!("forced by {who}"),
+        reason => format!("forced by {who}: {reason}"),
+    }
 }

@@ -59,6 +59,16 @@ impl NativeStep {
         }
     }
 
+    /// What it does, shown while it runs.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Shell(params) => params.command.quoted_summary(),
+            Self::Git(_) => "checking out".into(),
+            Self::SetProperty(params) => format!("setting property '{}'", params.property),
+            Self::SetPropertyFromCommand(params) => params.command.quoted_summary(),
+        }
+    }
+
     /// Does it.
     pub(crate) async fn run(&self, step: &StepContext) -> Result<StepEnd, Fault> {
         match self {

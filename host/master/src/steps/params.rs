@@ -110,13 +110,29 @@ pub(crate) enum Command {
     /// A line for `/bin/sh`.
     Shell(String),
     /// Program and arguments, with no shell between.
-    Arguments(#[schemars(length(min = 1))] Vec<String>),
+    Arguments(
+        #[serde(deserialize_with = "not_empty")]
+        #[schemars(length(min = 1))]
+        Vec<String>,
+    ),
+}
+
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    if words.is_empty() {
+        return Err(D::Error::custom("a command needs a program"));
+    }
+    Ok(words)
 }
 
 impl Command {
+    /// The first words in quotes, which stand for the command in the text of its step.
+    pub(crate) fn quoted_summary(&self) -> String {
+        format!("'{}'", self.summary())
+    }
+
     /// The first words, for people.
-    #[must_use]
-    pub(crate) fn summary(&self) -> String {
+    fn summary(&self) -> String {
         const SUMMARY_CHARS_MAX: usize = 40;
         let text = match self {
             Self::Shell(line) => line.split_whitespace().collect::<Vec<_>>().join(" "),

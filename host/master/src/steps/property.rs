@@ -172,7 +172,7 @@ pub(super) async fn set_from_command(
         ended => ended?,
     };
     let options = &step.config.options;
-    let summary = format!("'{}'", params.command.summary());
+    let summary = params.command.quoted_summary();
     let end = command::step_end(&ended.exit, summary, |code| options.decode_exit_code(code));
     if !end.results.is_good() {
         return Ok(end);

@@ -72,7 +72,7 @@ pub(super) async fn run(step: &StepContext, params: &ShellParams) -> Result<Step
         }
         ended => ended?,
     };
-    let summary = format!("'{}'", params.command.summary());
+    let summary = params.command.quoted_summary();
     let options = &step.config.options;
     Ok(command::step_end(&ended.exit, summary, |code| {
         options.decode_exit_code(code)

@@ -1,0 +1,11 @@
+//! The engine room on a real store, a real worker and real git. A test is a configuration and a few verbs.
+
+mod builds;
+mod farm;
+mod git;
+mod life;
+mod poller;
+mod queue;
+mod reload;
+mod repo;
+mod schedulers;

@@ -65,6 +65,10 @@ impl Checker<'_, '_> {
             log_line_bytes_max: raw
                 .log_line_size_max
                 .map_or(default.log_line_bytes_max, |size| size.value.0),
+            log_bytes_max: raw
+                .log_size_max
+                .as_ref()
+                .map_or(default.log_bytes_max, |size| size.value.0),
         }
     }
 

@@ -48,6 +48,8 @@ pub struct LimitsConfig {
     pub builds_max: Option<u32>,
     /// A longer line of a log is cut into several. A change needs a restart.
     pub log_line_bytes_max: u64,
+    /// A log ends here and says so.
+    pub log_bytes_max: u64,
 }
 
 impl Default for LimitsConfig {
@@ -55,6 +57,7 @@ impl Default for LimitsConfig {
         Self {
             builds_max: None,
             log_line_bytes_max: 64 << 10,
+            log_bytes_max: 1 << 30,
         }
     }
 }

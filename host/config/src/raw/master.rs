@@ -55,6 +55,8 @@ raw_table! {
         builds_max ? u32,
         /// A longer line of a log is cut into several. Default: "64KiB". A change needs a restart.
         log_line_size_max ? ByteSize,
+        /// A log ends at this size and says so. Default: "1GiB".
+        log_size_max ? ByteSize,
     }
 }
 

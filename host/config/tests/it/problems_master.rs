@@ -70,12 +70,12 @@ error: a link needs `url`
 
 #[test]
 fn limits() {
-    assert_snapshot!(problems("[master.limits]\nlog_size_max = \"1KiB\"\nlog_line_size_max = 10\n\n[[worker]]\nname = \"w2\"\n"), @r#"
-    error: unknown key `log_size_max` in [master.limits]
+    assert_snapshot!(problems("[master.limits]\nlog_lines_size_max = \"1KiB\"\nlog_line_size_max = 10\n\n[[worker]]\nname = \"w2\"\n"), @r#"
+    error: unknown key `log_lines_size_max` in [master.limits]
      --> toolpost.toml:2:1
       |
-    2 | log_size_max = "1KiB"
-      | ^^^^^^^^^^^^
+    2 | log_lines_size_max = "1KiB"
+      | ^^^^^^^^^^^^^^^^^^
       = help: did you mean `log_line_size_max`?
 
     error: must be at least 256 bytes

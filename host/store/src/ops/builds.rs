@@ -45,8 +45,8 @@ pub enum BuildEnd {
 }
 
 impl Store {
-    /// Claims the requests and makes the build, with the builder's next number, in one transaction. `None` when one of the
-    /// requests is no longer pending: another master was first, or somebody cancelled it.
+    /// Claims the requests and makes the build, with the builder's next number, in one transaction. `None` when
+    /// one of the requests is no longer pending: another master was first, or somebody cancelled it.
     ///
     /// # Errors
     /// When the database fails.

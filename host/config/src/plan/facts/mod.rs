@@ -53,6 +53,7 @@ impl Facts for MasterConfig {
         let LimitsConfig {
             builds_max,
             log_line_bytes_max,
+            log_bytes_max,
         } = limits;
         let links: Vec<String> = links
             .iter()
@@ -71,6 +72,7 @@ impl Facts for MasterConfig {
             fact("drain_timeout", duration(*drain_timeout)),
             fact("limits.builds_max", *builds_max),
             fact("limits.log_line_size_max", *log_line_bytes_max),
+            fact("limits.log_size_max", *log_bytes_max),
         ]
     }
 }

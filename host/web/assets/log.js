@@ -29,6 +29,7 @@
   win.className = "win";
   view.append(pad, win);
   flat.replaceWith(view);
+  document.body.classList.add("has-logview");
   document.querySelector(".logpager")?.remove();
   for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
 

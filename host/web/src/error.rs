@@ -19,9 +19,12 @@ pub(crate) enum ApiError {
     /// The query string is wrong.
     #[error("{0}")]
     Query(String),
-    /// The body is not what was expected.
-    #[error("{0}")]
-    Body(String),
+    /// The body is longer than is taken.
+    #[error("the body is longer than {bytes_max} bytes")]
+    TooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
     /// The body is not a JSON-RPC 2.0 call; the number is the code of that specification.
     #[error("{message}")]
     Rpc {
@@ -73,9 +76,8 @@ impl ApiError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::UnknownPath(_) | Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::Query(_) | Self::Body(_) | Self::Rpc { .. } | Self::Fields(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Query(_) | Self::Rpc { .. } | Self::Fields(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownAction(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::CrossSite { .. } => StatusCode::FORBIDDEN,
@@ -91,9 +93,9 @@ impl ApiError {
             Self::UnknownPath(_)
             | Self::NotFound(_)
             | Self::CrossSite { .. }
+            | Self::TooLarge { .. }
             | Self::Conflict(_) => rpc_code::INVALID_REQUEST,
             Self::Query(_) | Self::UnknownAction(_) | Self::Method(_) => rpc_code::METHOD_NOT_FOUND,
-            Self::Body(_) => rpc_code::PARSE_ERROR,
             Self::Fields(_) => rpc_code::INVALID_PARAMS,
             Self::Store(_) | Self::Internal(_) => rpc_code::INTERNAL_ERROR,
         }

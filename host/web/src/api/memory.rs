@@ -69,8 +69,9 @@ fn envelope(
         if let Some(fields) = &spec.fields {
             item.retain(|name, _| fields.contains(&name.as_str()));
         }
-        item.sort_keys();
-        json::value(out, &Value::Object(item));
+        let mut item = Value::Object(item);
+        item.sort_all_objects();
+        json::value(out, &item);
     });
     out.extend_from_slice(b",\"meta\":{");
     if let Some(total) = total {

@@ -127,14 +127,10 @@ pub(crate) fn error_response_json(error: &ApiError) -> Response<Body> {
 async fn post(web: &Web, request: Request) -> (Response<Body>, Option<ApiError>) {
     let (parts, body) = request.into_parts();
     let endpoint = endpoint_of(&parts.uri);
-    let body = axum::body::to_bytes(body, web.options.body_bytes_max)
+    let bytes_max = web.options.body_bytes_max;
+    let body = axum::body::to_bytes(body, bytes_max)
         .await
-        .map_err(|_| {
-            let limit = web.options.body_bytes_max;
-            ApiError::Body(format!(
-                "the body could not be read, or is longer than {limit} bytes"
-            ))
-        });
+        .map_err(|_| ApiError::TooLarge { bytes_max });
     rpc::answer(web, endpoint, &parts.headers, body).await
 }
 

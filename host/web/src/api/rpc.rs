@@ -54,10 +54,14 @@ fn error_reply(id: Option<Value>, error: &ApiError) -> Response<Body> {
     };
     let mut reply = json!({
         "error": {"code": error.rpc_code(), "message": message},
+        "id": id,
         "jsonrpc": "2.0",
     });
-    if let Some(id) = id {
-        reply["id"] = id;
+    if id.is_none()
+        && let Some(members) = reply.as_object_mut()
+    {
+        // Nobody knows the id of a call that could not be read.
+        members.shift_remove("id");
     }
     reply_with(error.status(), &reply)
 }
@@ -194,9 +198,9 @@ async fn worker_action(web: &Web, worker: &WorkerRef, call: &Call) -> Result<Val
 
 async fn force(web: &Web, scheduler: &str, call: &Call) -> Result<Value, ApiError> {
     let mut fields = call.params.clone();
-    let names = fields.remove("builderNames");
-    let builder_id = fields.remove("builderid");
-    fields.remove("owner");
+    let names = fields.shift_remove("builderNames");
+    let builder_id = fields.shift_remove("builderid");
+    fields.shift_remove("owner");
     let mut builders = match names {
         Some(Value::Array(names)) => Some(
             names

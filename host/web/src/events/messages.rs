@@ -100,7 +100,7 @@ impl Reader {
         let before = self.connected.insert(worker.id.0, connected);
         match (before, connected) {
             (Some(false) | None, true) => "connected",
-            (Some(true), false) => "disconnected",
+            (Some(true) | None, false) => "disconnected",
             _ => "state_updated",
         }
     }

@@ -190,12 +190,6 @@ impl Broadcaster {
             Err(Refused::NotListening)
         }
     }
-
-    /// How many clients there are.
-    #[cfg(test)]
-    pub(crate) fn clients(&self) -> usize {
-        self.clients.lock().patterns.len()
-    }
 }
 
 impl Clients {

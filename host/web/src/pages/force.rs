@@ -237,7 +237,7 @@ fn render(
     Ok(page.render()?)
 }
 
-/// Lays out fields: loose ones in a group of this heading, groups after them.
+/// Lays out fields in their order: those that stand side by side in a group of this heading, nested groups between them.
 fn group(
     fields: &[FormField],
     label: &str,
@@ -246,31 +246,26 @@ fn group(
     groups: &mut Vec<GroupView>,
     depth: usize,
 ) {
-    let visible = || fields.iter().filter(|field| !field.hidden);
-    let loose: Vec<_> = visible()
-        .filter(|field| field.kind.fields().is_empty())
-        .map(|field| FieldView::new(field, problems, sent))
-        .collect();
-    if !loose.is_empty() {
-        groups.push(GroupView {
-            label: label.to_owned(),
-            fields: loose,
-        });
-    }
-    if depth < DEPTH_MAX {
-        for nested in visible().filter(|field| !field.kind.fields().is_empty()) {
-            let heading = match &nested.kind {
+    let mut is_open = false;
+    for field in fields.iter().filter(|field| !field.hidden) {
+        let nested = field.kind.fields();
+        if nested.is_empty() {
+            if !std::mem::replace(&mut is_open, true) {
+                groups.push(GroupView {
+                    label: label.to_owned(),
+                    fields: Vec::new(),
+                });
+            }
+            if let Some(open) = groups.last_mut() {
+                open.fields.push(FieldView::new(field, problems, sent));
+            }
+        } else if depth < DEPTH_MAX {
+            let heading = match &field.kind {
                 FieldKind::Codebase { codebase, .. } if codebase.is_empty() => "Sources",
-                _ => &nested.label,
+                _ => &field.label,
             };
-            group(
-                nested.kind.fields(),
-                heading,
-                problems,
-                sent,
-                groups,
-                depth + 1,
-            );
+            group(nested, heading, problems, sent, groups, depth + 1);
+            is_open = false;
         }
     }
 }

@@ -5,7 +5,10 @@ mod build;
 mod builders;
 mod changes;
 mod error;
-#[expect(unreachable_pub, reason = "the macro of the filters makes items that are more public than ours")]
+#[expect(
+    unreachable_pub,
+    reason = "the macro of the filters makes items that are more public than ours"
+)]
 mod filters;
 mod force;
 mod home;

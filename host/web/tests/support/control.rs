@@ -1,0 +1,393 @@
+//! A master that says what it is told to say and remembers what it was asked for.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use toolpost_config::{Config, Place, Problem, diff};
+use toolpost_core::{BuildId, BuilderId, BuildsetId, MasterId, RequestId, Timestamp, WorkerId};
+use toolpost_master::{
+    ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, FormField,
+    Health, PollerStatus, Submitted,
+};
+use toolpost_sandbox::registry::{Problem as PluginProblem, StepTypeStatus};
+use toolpost_sandbox::{PluginStatus, VersionStatus};
+use toolpost_web::{Control, Farm, StepPlace};
+
+/// What the master says.
+pub struct Said {
+    pub farm: Farm,
+    pub health: Health,
+    pub problems: Vec<Problem>,
+    pub needs_restart: Vec<String>,
+    pub plugins: Vec<PluginStatus>,
+    pub uses: BTreeMap<String, Vec<StepPlace>>,
+    pub pollers: Vec<PollerStatus>,
+    pub forms: Vec<ForceForm>,
+    /// Fields that the next form is refused for.
+    pub refused: BTreeMap<String, String>,
+    /// Builds that run, for stop and rebuild.
+    pub running: Vec<BuildId>,
+    /// Builds that ended.
+    pub ended: Vec<BuildId>,
+    /// What it was asked to do.
+    pub asked: Vec<String>,
+}
+
+/// The master.
+pub struct Scripted {
+    now: Timestamp,
+    said: Mutex<Said>,
+}
+
+impl Scripted {
+    pub fn new(now: Timestamp) -> Self {
+        let said = Said {
+            farm: Farm {
+                title: "Example".into(),
+                admin: Some("ops@example.org".into()),
+                links: vec![("Sources".into(), "https://example.org/hello.git".into())],
+            },
+            health: Health {
+                master_id: MasterId(1),
+                name: "alpha".into(),
+                started_at: Timestamp(now.0 - 7_200_000),
+                draining: false,
+                running_builds: 0,
+                store_ok: true,
+            },
+            problems: Vec::new(),
+            needs_restart: Vec::new(),
+            plugins: Vec::new(),
+            uses: BTreeMap::new(),
+            pollers: Vec::new(),
+            forms: vec![form()],
+            refused: BTreeMap::new(),
+            running: Vec::new(),
+            ended: Vec::new(),
+            asked: Vec::new(),
+        };
+        Self {
+            now,
+            said: Mutex::new(said),
+        }
+    }
+
+    /// What it says; may be changed.
+    pub fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it was asked to do since the last call.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.said().asked)
+    }
+
+    fn note(&self, what: String) {
+        self.said().asked.push(what);
+    }
+}
+
+#[async_trait]
+impl Control for Scripted {
+    fn farm(&self) -> Farm {
+        self.said().farm.clone()
+    }
+
+    fn health(&self) -> Health {
+        self.said().health.clone()
+    }
+
+    fn configuration(&self) -> ConfigurationStatus {
+        let said = self.said();
+        let empty = Config::default();
+        ConfigurationStatus {
+            applied_at: self.now,
+            plan: diff(&empty, &empty),
+            checked_at: self.now,
+            problems: said.problems.clone(),
+            needs_restart: said.needs_restart.clone(),
+        }
+    }
+
+    fn plugins(&self) -> Vec<PluginStatus> {
+        self.said().plugins.clone()
+    }
+
+    fn uses_of(&self, step_type: &str) -> Vec<StepPlace> {
+        self.said().uses.get(step_type).cloned().unwrap_or_default()
+    }
+
+    fn pollers(&self) -> Vec<PollerStatus> {
+        self.said().pollers.clone()
+    }
+
+    fn force_forms(&self) -> Vec<ForceForm> {
+        self.said().forms.clone()
+    }
+
+    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Submitted, ForceError> {
+        let fields = Value::Object(request.fields);
+        self.note(format!("force {scheduler} {:?} {fields}", request.builders));
+        let said = self.said();
+        if !said.forms.iter().any(|form| form.name == scheduler) {
+            return Err(ForceError::UnknownScheduler(scheduler.into()));
+        }
+        if !said.refused.is_empty() {
+            return Err(ForceError::Fields {
+                fields: said.refused.clone(),
+            });
+        }
+        Ok(submitted())
+    }
+
+    async fn stop_build(
+        &self,
+        build: BuildId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.note(format!("stop {build} {reason:?} {who}"));
+        let said = self.said();
+        if said.running.contains(&build) {
+            Ok(())
+        } else if said.ended.contains(&build) {
+            Err(ControlError::BuildEnded(build))
+        } else {
+            Err(ControlError::UnknownBuild(build))
+        }
+    }
+
+    async fn rebuild(&self, build: BuildId, who: &str) -> Result<Submitted, ControlError> {
+        self.note(format!("rebuild {build} {who}"));
+        if self.said().ended.contains(&build) {
+            Ok(submitted())
+        } else {
+            Err(ControlError::UnknownBuild(build))
+        }
+    }
+
+    async fn cancel_request(
+        &self,
+        request: RequestId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.note(format!("cancel {request} {reason:?} {who}"));
+        Ok(())
+    }
+
+    async fn pause_worker(
+        &self,
+        worker: WorkerId,
+        reason: Option<&str>,
+    ) -> Result<(), ControlError> {
+        self.note(format!("pause {worker} {reason:?}"));
+        Ok(())
+    }
+}
+
+fn submitted() -> Submitted {
+    Submitted {
+        buildset: BuildsetId(70),
+        requests: vec![(BuilderId(1), RequestId(71))],
+    }
+}
+
+fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField {
+    FormField {
+        name: name.into(),
+        full_name: name.into(),
+        label: label.into(),
+        tooltip: String::new(),
+        default,
+        required: false,
+        hidden: false,
+        kind,
+    }
+}
+
+/// A form with a field of each kind.
+pub fn form() -> ForceForm {
+    let text = || FieldKind::Text { regex: None };
+    let who_and_why = vec![
+        field(
+            "username",
+            "Your name",
+            json!(""),
+            FieldKind::Username { need_email: false },
+        ),
+        FormField {
+            required: true,
+            ..field("reason", "Reason", json!("force build"), text())
+        },
+        field(
+            "priority",
+            "Priority",
+            json!(0),
+            FieldKind::Int {
+                min: None,
+                max: None,
+            },
+        ),
+    ];
+    let source = vec![
+        field("branch", "Branch", json!("main"), text()),
+        FormField {
+            hidden: true,
+            ..field("project", "Project", json!("hello"), text())
+        },
+        field("revision", "Revision", json!(""), text()),
+    ];
+    let fields = vec![
+        field(
+            "",
+            "",
+            json!(""),
+            FieldKind::Nested {
+                fields: who_and_why,
+            },
+        ),
+        field(
+            "",
+            "",
+            json!(""),
+            FieldKind::Codebase {
+                codebase: String::new(),
+                fields: source,
+            },
+        ),
+        FormField {
+            tooltip: "Removes the build directory before it starts.".into(),
+            ..field("clean", "Clean build", json!(true), FieldKind::Bool)
+        },
+        field(
+            "profile",
+            "Profile",
+            json!("release"),
+            FieldKind::List {
+                choices: vec!["debug".into(), "release".into(), "bench <all>".into()],
+                multiple: false,
+                strict: true,
+            },
+        ),
+        field(
+            "targets",
+            "Targets",
+            json!(["x86_64"]),
+            FieldKind::List {
+                choices: vec!["x86_64".into(), "aarch64".into(), "riscv64".into()],
+                multiple: true,
+                strict: true,
+            },
+        ),
+        field(
+            "jobs",
+            "Parallel jobs",
+            json!(4),
+            FieldKind::Int {
+                min: Some(1),
+                max: Some(64),
+            },
+        ),
+        field(
+            "notes",
+            "Notes",
+            json!(""),
+            FieldKind::TextArea {
+                regex: None,
+                columns: 80,
+                rows: 4,
+            },
+        ),
+    ];
+    ForceForm {
+        name: "force".into(),
+        label: "Build now".into(),
+        button: "Force a build".into(),
+        builders: vec!["unit".into(), "docs".into()],
+        fields,
+    }
+}
+
+/// A digest that begins with this byte.
+pub fn digest(byte: u8) -> String {
+    format!("{byte:02x}").repeat(32)
+}
+
+/// A version of a plugin with one step type.
+pub fn version(step: &str, version: &str, byte: u8, loaded_at: Timestamp) -> VersionStatus {
+    VersionStatus {
+        version: version.into(),
+        digest: digest(byte),
+        contract: "1.0.0".into(),
+        description: format!("Provides {step}."),
+        steps: vec![StepTypeStatus {
+            name: step.into(),
+            summary: format!("Runs {step}."),
+            schema: json!({"type": "object", "properties": {"path": {"type": "string"}}}),
+        }],
+        size_bytes: 212_480,
+        loaded_at,
+        pins: 0,
+        calls_running: 0,
+        calls_total: 41,
+        faults_total: 0,
+        last_fault: None,
+    }
+}
+
+/// A plugin that works.
+pub fn plugin(name: &str, live: VersionStatus) -> PluginStatus {
+    PluginStatus {
+        name: name.into(),
+        file: PathBuf::from(format!("/srv/toolpost/plugins/{name}.wasm")),
+        live_since: Some(live.loaded_at),
+        live: Some(live),
+        draining: Vec::new(),
+        problem: None,
+        reloads: 1,
+    }
+}
+
+/// What is wrong with a plugin's file.
+pub fn refusal(at: Timestamp, byte: u8, reason: &str) -> PluginProblem {
+    PluginProblem {
+        at,
+        digest: Some(digest(byte)),
+        reason: reason.into(),
+    }
+}
+
+/// A problem of the configuration with its place.
+pub fn problem() -> Problem {
+    Problem {
+        message: "unknown worker `lokal`".into(),
+        place: Some(Place {
+            file: "toolpost.toml".into(),
+            line: 12,
+            column: 12,
+            width: 7,
+            text: "workers = [\"lokal\"]".into(),
+        }),
+        related: Vec::new(),
+        help: Some("did you mean `local`?".into()),
+    }
+}
+
+/// A poller; it fails when there is an error.
+pub fn poller(name: &str, now: Timestamp, error: Option<&str>) -> PollerStatus {
+    PollerStatus {
+        name: name.into(),
+        repository: "https://example.org/hello.git".into(),
+        interval: Duration::from_secs(300),
+        polled_at: Some(Timestamp(now.0 - 42_000)),
+        next_poll_at: Some(Timestamp(now.0 + 258_000)),
+        error: error.map(ToOwned::to_owned),
+        failures: u32::from(error.is_some()) * 3,
+        heads: vec![("main".into(), "9f2c61d0".into())],
+    }
+}

@@ -1,0 +1,286 @@
+//! Calls that make the master do something, from programs and from pages.
+
+use axum::http::Method;
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::support::{Answer, TestFarm, build};
+
+async fn farm() -> TestFarm {
+    let farm = TestFarm::new().await;
+    farm.build(build("unit")).await;
+    farm.build(build("unit").runs()).await;
+    farm.request(&build("docs")).await;
+    farm
+}
+
+#[tokio::test]
+async fn builds_are_stopped_and_repeated() {
+    let farm = farm().await;
+    assert_snapshot!(farm.call("/api/v2/builds/2", "stop", json!({"reason": "enough"})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":null}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/builders/unit/builds/1", "rebuild", json!({})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":[70,{"1":71}]}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/builds/1", "stop", json!({})).await.shown(), @r#"
+    409
+    {"error":{"code":-32600,"message":"build 1 has ended already"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/builds/99", "stop", json!({})).await.shown(), @r#"
+    404
+    {"error":{"code":-32600,"message":"there is no build"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/builds/1", "explode", json!({})).await.shown(), @r#"
+    501
+    {"error":{"code":-32601,"message":"action: explode is not supported"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_eq!(
+        farm.master.asked(),
+        [
+            "stop 2 \"enough\" anonymous",
+            "rebuild 1 anonymous",
+            "stop 1 \"no reason\" anonymous"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn requests_are_cancelled() {
+    let farm = farm().await;
+    assert_snapshot!(farm.call("/api/v2/buildrequests/3", "cancel", json!({})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":null}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/buildrequests/99", "cancel", json!({})).await.shown(), @r#"
+    404
+    {"error":{"code":-32600,"message":"there is no buildrequest"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_eq!(farm.master.asked(), ["cancel 3 \"no reason\" anonymous"]);
+}
+
+#[tokio::test]
+async fn workers_are_paused() {
+    let farm = farm().await;
+    farm.call("/api/v2/workers/local", "pause", json!({"reason": "disk"}))
+        .await;
+    farm.call("/api/v2/workers/1", "unpause", json!({})).await;
+    assert_eq!(
+        farm.master.asked(),
+        ["pause 1 Some(\"disk\")", "pause 1 None"]
+    );
+    assert_snapshot!(farm.call("/api/v2/workers/nobody", "pause", json!({})).await.shown(), @r#"
+    404
+    {"error":{"code":-32600,"message":"there is no worker"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/workers/1", "kill", json!({})).await.shown(), @r#"
+    501
+    {"error":{"code":-32601,"message":"action: kill is not supported"},"id":1,"jsonrpc":"2.0"}
+    "#);
+}
+
+#[tokio::test]
+async fn builds_are_forced() {
+    let farm = farm().await;
+    let params = json!({"builderid": "2", "reason": "try", "owner": "mallory", "branch": "main"});
+    assert_snapshot!(farm.call("/api/v2/forceschedulers/force", "force", params).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":[70,{"1":71}]}
+    "#);
+    let params = json!({"builderNames": ["unit"], "reason": "try"});
+    farm.call("/api/v2/forceschedulers/force", "force", params)
+        .await;
+    assert_eq!(
+        farm.master.asked(),
+        [
+            r#"force force Some(["unit"]) {"reason":"try","branch":"main"}"#,
+            r#"force force Some(["unit"]) {"reason":"try"}"#
+        ]
+    );
+    farm.master
+        .said()
+        .refused
+        .insert("reason".into(), "must not be empty".into());
+    assert_snapshot!(farm.call("/api/v2/forceschedulers/force", "force", json!({})).await.shown(), @r#"
+    400
+    {"error":{"code":-32602,"message":{"reason":"must not be empty"}},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/forceschedulers/none", "force", json!({})).await.shown(), @r#"
+    404
+    {"error":{"code":-32600,"message":"there is no force scheduler `none`"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/forceschedulers/force", "tickle", json!({})).await.shown(), @r#"
+    501
+    {"error":{"code":-32601,"message":"action: tickle is not supported"},"id":1,"jsonrpc":"2.0"}
+    "#);
+}
+
+#[tokio::test]
+async fn a_call_that_is_none_says_what_is_wrong() {
+    let farm = farm().await;
+    let send = async |headers: &[(&str, &str)], body: &str| -> Answer {
+        farm.send(Method::POST, "/api/v2/builds/2", headers, body)
+            .await
+    };
+    let json = ("content-type", "application/json");
+    assert_snapshot!(send(&[json], "{").await.shown(), @r#"
+    400
+    {"error":{"code":-32700,"message":"JSON parse error: EOF while parsing an object at line 1 column 1"},"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(send(&[], "{}").await.shown(), @r#"
+    400
+    {"error":{"code":-32600,"message":"Invalid content-type (use application/json)"},"jsonrpc":"2.0"}
+    "#);
+    let elsewhere = [
+        json,
+        ("host", "ci.example"),
+        ("origin", "https://evil.example"),
+    ];
+    assert_snapshot!(send(&elsewhere, "{}").await.shown(), @r#"
+    403
+    {"error":{"code":-32600,"message":"the request comes from another site (https://evil.example); open this page under its own address and try again"},"jsonrpc":"2.0"}
+    "#);
+    let long = format!("\"{}\"", "x".repeat(2 << 20));
+    assert_snapshot!(send(&[json], &long).await.shown(), @r#"
+    413
+    {"error":{"code":-32600,"message":"the body is longer than 1048576 bytes"},"jsonrpc":"2.0"}
+    "#);
+    let nowhere = farm.call("/api/v2/nothing", "stop", json!({})).await;
+    assert_snapshot!(nowhere.shown(), @r#"
+    404
+    {"error":{"code":-32600,"message":"invalid path: nothing"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_eq!(farm.master.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn buttons_do_it_and_lead_back() {
+    let farm = farm().await;
+    for (path, to) in [
+        ("/builds/2/stop", "/builds/2?done=stop"),
+        ("/builds/1/rebuild", "/builders/1?done=rebuild"),
+        ("/requests/3/cancel", "/pending?done=cancel"),
+        ("/workers/1/pause", "/workers?done=pause"),
+        ("/workers/1/unpause", "/workers?done=unpause"),
+    ] {
+        let answer = farm.post(path, "").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("location")),
+            (303, to),
+            "{path}"
+        );
+        let back = farm.page(to).await;
+        assert!(
+            back.body.contains("role=\"status\""),
+            "{to} says what was done"
+        );
+    }
+    assert_eq!(
+        farm.master.asked(),
+        [
+            "stop 2 \"stopped from the page of the build\" anonymous",
+            "rebuild 1 anonymous",
+            "cancel 3 \"cancelled from a page\" anonymous",
+            "pause 1 Some(\"paused from a page\")",
+            "pause 1 None"
+        ]
+    );
+    let late = farm.post("/builds/1/stop", "").await;
+    assert_eq!(late.status.as_u16(), 409);
+    assert!(
+        late.body.contains("build 1 has ended already"),
+        "{}",
+        late.body
+    );
+}
+
+#[tokio::test]
+async fn a_button_on_another_site_does_nothing() {
+    let farm = farm().await;
+    for headers in [
+        [("host", "ci.example"), ("origin", "https://evil.example")],
+        [("host", "ci.example"), ("origin", "null")],
+        [("host", "ci.example"), ("sec-fetch-site", "cross-site")],
+    ] {
+        let answer = farm
+            .send(Method::POST, "/builds/2/stop", &headers, "")
+            .await;
+        assert_eq!(answer.status.as_u16(), 403, "{headers:?}");
+        assert!(answer.body.contains("another site"), "{}", answer.body);
+    }
+    assert_eq!(farm.master.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_form_sends_its_fields_in_their_types() {
+    let farm = farm().await;
+    let body = "reason=because&branch=main&revision=&profile=debug&targets=x86_64&targets=riscv64&jobs=8&notes=a%0Ab&username=&priority=0&sneaky=1";
+    let answer = farm.post("/force/force?builder=unit", body).await;
+    assert_eq!(answer.header("location"), "/builders/2?done=force");
+    assert_snapshot!(farm.master.asked().join("\n"), @r#"
+    force force Some(["unit"]) {"username":"","reason":"because","priority":"0","branch":"main","revision":"","clean":false,"profile":"debug","targets":["x86_64","riscv64"],"jobs":"8","notes":"a\nb"}
+    "#);
+}
+
+#[tokio::test]
+async fn a_refused_form_keeps_what_was_filled_in() {
+    let farm = farm().await;
+    farm.master
+        .said()
+        .refused
+        .insert("jobs".into(), "must be at most 64".into());
+    let answer = farm
+        .post(
+            "/force/force?builder=unit",
+            "reason=%3Cb%3E&jobs=99&targets=aarch64",
+        )
+        .await;
+    assert_eq!(answer.status.as_u16(), 422);
+    for part in [
+        "value=\"99\"",
+        "value=\"&#60;b&#62;\"",
+        "<span class=\"error\">must be at most 64</span>",
+        "<option selected>aarch64</option>",
+        "aria-invalid=\"true\"",
+    ] {
+        assert!(answer.body.contains(part), "{part} in {}", answer.body);
+    }
+    farm.master
+        .said()
+        .refused
+        .insert("project".into(), "is not known".into());
+    let answer = farm.post("/force/force?builder=unit", "reason=x").await;
+    assert!(
+        answer.body.contains("project: is not known"),
+        "a hidden field's message is not lost"
+    );
+}
+
+#[tokio::test]
+async fn a_colour_scheme_is_remembered() {
+    let farm = farm().await;
+    let answer = farm
+        .post("/theme", "theme=dark&here=%2Fbuilders%3Fq%3Dx")
+        .await;
+    assert_eq!(answer.header("location"), "/builders?q=x");
+    assert!(answer.header("set-cookie").starts_with("theme=dark;"));
+    let dark = farm.get_with("/", &[("cookie", "a=b; theme=dark")]).await;
+    assert!(dark.body.contains("data-theme=\"dark\""));
+    let light = farm.get_with("/", &[("cookie", "theme=light")]).await;
+    assert!(light.body.contains("data-theme=\"light\""));
+    for here in [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/a\nb",
+    ] {
+        let body = format!("theme=dark&here={}", here.replace('\n', "%0A"));
+        assert_eq!(
+            farm.post("/theme", &body).await.header("location"),
+            "/",
+            "{here:?}"
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! The web server over a real store, asked as clients and browsers ask it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod actions;
+mod api;
+mod errors;
+mod events;
+mod logs;
+mod pages;
+mod paging;

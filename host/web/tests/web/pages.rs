@@ -1,0 +1,575 @@
+//! Pages: what they must say, and that they are sound.
+
+use axum::http::Method;
+use insta::assert_snapshot;
+use toolpost_core::Results;
+use toolpost_store::LogStream;
+
+use crate::support::control::{plugin, poller, problem, refusal, version};
+use crate::support::{Answer, NOW, TestFarm, build, step};
+
+/// Strings that would do harm where they are not escaped.
+const HOSTILE: &str = "<script>alert('x')</script>\"onmouseover=\"y";
+
+async fn farm() -> TestFarm {
+    let farm = TestFarm::new().await;
+    let change = farm
+        .change(
+            "Fix the parser\n\nIt lost tags.",
+            "0123456789abcdef0123456789abcdef01234567",
+        )
+        .await;
+    farm.build(build("unit").ago(7_200_000)).await;
+    let spec = build("unit")
+        .of(change)
+        .ends(Results::Failure, "1 test failed")
+        .property("branch", "main", "Source")
+        .step(step("git"))
+        .step(step("prepare").hidden())
+        .step(
+            step("tests")
+                .ends(Results::Failure, "3 passed, 1 failed")
+                .plugin("b7".repeat(32))
+                .link("report", "https://example.org/r")
+                .link("report", "https://example.org/r")
+                .log("stdio", "one\n\x1b[31mtwo\x1b[0m\n"),
+        );
+    farm.build(spec).await;
+    farm.build(
+        build("docs")
+            .runs()
+            .ago(60_000)
+            .step(step("make").runs("making").log("stdio", "x\n")),
+    )
+    .await;
+    farm.request(&build("docs").ago(30_000)).await;
+    farm
+}
+
+/// Asserts that a page has all of these.
+fn says(answer: &Answer, parts: &[&str]) {
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+    for part in parts {
+        assert!(
+            answer.body.contains(part),
+            "{part:?} is not in {}",
+            answer.body
+        );
+    }
+}
+
+/// Elements that have no end tag.
+const VOID: [&str; 6] = ["meta", "link", "input", "br", "hr", "img"];
+
+/// Checks that tags are balanced, ids are not repeated, and no script or style stands in the page.
+fn assert_sound(path: &str, html: &str) {
+    assert!(
+        html.starts_with("<!doctype html>\n<html lang=\"en\""),
+        "{path}"
+    );
+    let mut open: Vec<&str> = Vec::new();
+    let mut ids = std::collections::HashSet::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let end = rest
+            .find('>')
+            .unwrap_or_else(|| panic!("{path}: unfinished tag {}", &rest[..40.min(rest.len())]));
+        let tag = &rest[..end];
+        rest = &rest[end + 1..];
+        if tag.starts_with('!') {
+            continue;
+        }
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(
+                open.pop(),
+                Some(name),
+                "{path}: </{name}> closes something else"
+            );
+            continue;
+        }
+        let name = tag.split([' ', '\n']).next().unwrap_or_default();
+        assert!(
+            name.chars().all(|c| c.is_ascii_alphanumeric()),
+            "{path}: <{tag}>"
+        );
+        assert!(
+            name != "style" && !tag.contains(" style="),
+            "{path}: a style in the page: <{tag}>"
+        );
+        assert!(
+            !tag.contains(" onclick") && !tag.contains("javascript:"),
+            "{path}: <{tag}>"
+        );
+        if name == "script" {
+            assert!(tag.contains("src=\"/static/"), "{path}: <{tag}>");
+        }
+        if let Some((_, id)) = tag.split_once(" id=\"") {
+            let id = id.split('"').next().unwrap_or_default();
+            assert!(ids.insert(id), "{path}: id {id} twice");
+        }
+        if !tag.ends_with('/') && !VOID.contains(&name) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{path}: left open: {open:?}");
+    for part in [
+        "<main id=\"main\"",
+        "<nav aria-label=\"Main\">",
+        "class=\"skip\"",
+        "<h1",
+    ] {
+        assert!(html.contains(part), "{path}: {part}");
+    }
+    assert_eq!(html.matches("<h1").count(), 1, "{path}: one main heading");
+}
+
+#[tokio::test]
+async fn every_page_is_sound_and_guarded() {
+    let farm = farm().await;
+    for path in [
+        "/",
+        "/builders",
+        "/builders?q=unit&tag=fast",
+        "/builders?q=nothing",
+        "/builders?page=9",
+        "/builders/2",
+        "/builders/docs",
+        "/builders/2?page=2",
+        "/builds/2",
+        "/builds/2?hidden=1",
+        "/builds/3",
+        "/logs/1",
+        "/logs/1?line=2",
+        "/logs/2",
+        "/pending",
+        "/workers",
+        "/changes",
+        "/changes?before=1",
+        "/plugins",
+        "/force/force",
+        "/force/force?builder=unit",
+    ] {
+        let answer = farm.page(path).await;
+        assert_eq!(answer.status.as_u16(), 200, "{path}: {}", answer.body);
+        assert_sound(path, &answer.body);
+        assert_eq!(
+            answer.header("content-type"),
+            "text/html; charset=utf-8",
+            "{path}"
+        );
+        assert!(
+            answer
+                .header("content-security-policy")
+                .contains("script-src 'self'"),
+            "{path}"
+        );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
+    }
+    for path in [
+        "/nothing",
+        "/builds/99",
+        "/builds/x",
+        "/builders/99",
+        "/logs/99",
+        "/force/none",
+    ] {
+        let answer = farm.page(path).await;
+        assert_eq!(answer.status.as_u16(), 404, "{path}");
+        assert_sound(path, &answer.body);
+        assert!(answer.body.contains("Not found"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_linked_is_there() {
+    let farm = farm().await;
+    let mut seen = std::collections::BTreeSet::from(["/".to_owned()]);
+    let mut next = vec!["/".to_owned()];
+    while let Some(path) = next.pop() {
+        let answer = farm.page(&path).await;
+        assert!(
+            answer.status.is_success() || answer.status.is_redirection(),
+            "{path}: {}",
+            answer.status
+        );
+        if answer.header("content-type").starts_with("text/html") {
+            for attribute in ["href=\"", "src=\""] {
+                for link in answer.body.split(attribute).skip(1) {
+                    let link = link
+                        .split(['"', '#'])
+                        .next()
+                        .unwrap_or_default()
+                        .replace("&amp;", "&")
+                        .replace("&#38;", "&");
+                    if link.starts_with('/') && seen.insert(link.clone()) {
+                        next.push(link);
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen.len() > 25, "{seen:?}");
+}
+
+#[tokio::test]
+async fn home_says_what_runs_and_what_is_wrong() {
+    let farm = farm().await;
+    says(
+        &farm.page("/").await,
+        &[
+            "Example",
+            "docs",
+            "running",
+            "Recent builds",
+            "1 test failed",
+            "workers connected",
+        ],
+    );
+    {
+        let mut said = farm.master.said();
+        said.problems = vec![problem()];
+        said.needs_restart = vec!["master.listen".into()];
+        said.health.draining = true;
+        said.health.store_ok = false;
+        said.pollers = vec![poller("hello", NOW, Some("cannot be reached"))];
+        let mut broken = plugin("test-summary", version("test-summary", "1", 1, NOW));
+        broken.problem = Some(refusal(NOW, 2, "truncated"));
+        said.plugins = vec![broken];
+    }
+    farm.bus.publish(&[toolpost_core::Event::Configuration]);
+    farm.store
+        .heartbeat(farm.master_id, NOW)
+        .await
+        .expect("a commit");
+    says(
+        &farm.page("/").await,
+        &[
+            "The configuration files have 1 problem",
+            "toolpost.toml:12:12",
+            "unknown worker `lokal`",
+            "12 | workers = [&#34;lokal&#34;]",
+            "   |            ^^^^^^^",
+            "did you mean `local`?",
+            "master.listen",
+            "takes no new builds",
+            "does not take writes",
+            "cannot be reached",
+            "The file of plugin",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn builders_show_results_by_colour_and_shape() {
+    let farm = farm().await;
+    let page = farm.page("/builders").await;
+    says(
+        &page,
+        &[
+            "<a class=\"name\" href=\"/builders/2\">",
+            "r-failure",
+            "title=\"#2 failure, 3.0 s\"",
+            "1 running",
+            "1 waiting",
+            "/builders?tag=fast",
+        ],
+    );
+    let found = farm.page("/builders?q=do").await;
+    assert!(found.body.contains(">docs</a>") && !found.body.contains(">unit</a>"));
+    let tagged = farm.page("/builders?tag=fast").await;
+    assert!(tagged.body.contains(">unit</a>") && !tagged.body.contains(">docs</a>"));
+}
+
+#[tokio::test]
+async fn a_builder_has_its_history_and_its_form() {
+    let farm = farm().await;
+    says(
+        &farm.page("/builders/unit").await,
+        &[
+            "Compiles and tests the crate.",
+            "<svg class=\"plot\"",
+            "#2 failure, 3.0 s",
+            "1 of 2",
+            "/force/force?builder=unit",
+            "Force a build",
+            "History",
+        ],
+    );
+    says(
+        &farm.page("/builders/1").await,
+        &["Waiting", "/requests/4/cancel", "Running"],
+    );
+    let numbered = farm.page("/builders/unit/builds/2").await;
+    assert_eq!(numbered.header("location"), "/builds/2");
+}
+
+#[tokio::test]
+async fn a_build_shows_where_it_failed() {
+    let farm = farm().await;
+    let page = farm.page("/builds/2").await;
+    says(
+        &page,
+        &[
+            "unit <span class=\"muted\">#2</span>",
+            "<details open><summary><span class=\"n\">2</span>",
+            "3 passed, 1 failed",
+            "<span class=\"f1\">two</span>",
+            "https://example.org/r",
+            "b7b7b7b7b7b7",
+            "Fix the parser",
+            "0123456789ab",
+            "Show 1 hidden step",
+            "action=\"/builds/2/rebuild\"",
+            "href=\"/builds/1\"",
+        ],
+    );
+    assert!(
+        !page.body.contains(">prepare<"),
+        "hidden steps are left out"
+    );
+    says(&farm.page("/builds/2?hidden=1").await, &[">prepare<"]);
+    let running = farm.page("/builds/3").await;
+    says(
+        &running,
+        &[
+            "action=\"/builds/3/stop\"",
+            "data-live=\"/live?watch=builds/3/*",
+            "data-since=",
+        ],
+    );
+    assert!(
+        !page.body.contains("data-live"),
+        "a build that ended changes no more"
+    );
+}
+
+#[tokio::test]
+async fn a_log_is_readable_without_scripts() {
+    let farm = TestFarm::new().await;
+    let text: String = (1..=2_500).map(|n| format!("line {n}\n")).collect();
+    farm.build(build("unit").step(step("make").log("stdio", text)))
+        .await;
+    let first = farm.page("/logs/1").await;
+    says(
+        &first,
+        &[
+            "id=\"L1\"",
+            "line 1000<",
+            "/logs/1?first=1000",
+            "2\u{202f}500 lines",
+            "data-log=\"/logs/1\"",
+        ],
+    );
+    assert!(!first.body.contains("line 1001<"));
+    says(
+        &farm.page("/logs/1?first=2000").await,
+        &["line 2500<", "/logs/1?first=1000"],
+    );
+    says(&farm.page("/logs/1?line=1700").await, &["id=\"L1700\""]);
+    says(&farm.page("/logs/1?first=999999").await, &["line 2500<"]);
+    says(&farm.page("/logs/1?first=-5").await, &["id=\"L1\""]);
+    assert_eq!(
+        farm.page("/logs/1/raw").await.header("location"),
+        "/api/v2/logs/1/raw_inline"
+    );
+}
+
+#[tokio::test]
+async fn plugins_show_digests_uses_and_the_last_refusal() {
+    let farm = farm().await;
+    {
+        let mut said = farm.master.said();
+        let mut summary = plugin("test-summary", version("test-summary", "0.3.1", 0xb7, NOW));
+        summary
+            .draining
+            .push(version("test-summary", "0.3.0", 0x4e, NOW));
+        summary.problem = Some(refusal(NOW, 0x0c, "the file is <truncated>"));
+        said.plugins = vec![summary];
+        let place = toolpost_web::StepPlace {
+            builder: "unit".into(),
+            step: "tests".into(),
+        };
+        said.uses.insert("test-summary".into(), vec![place]);
+    }
+    says(
+        &farm.page("/plugins").await,
+        &[
+            "0.3.1",
+            "0.3.0",
+            &"b7".repeat(32),
+            &"4e".repeat(32),
+            &"0c".repeat(32),
+            "draining",
+            "the file is &#60;truncated&#62;",
+            "The file was refused",
+            "last good version runs",
+            "<a href=\"/builders/unit\">unit</a>",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn workers_and_changes_and_requests() {
+    let farm = farm().await;
+    farm.store
+        .set_worker_paused(farm.worker("spare"), true, Some("disk"))
+        .await
+        .expect("paused");
+    says(
+        &farm.page("/workers").await,
+        &[
+            "local",
+            "not connected",
+            "docs #1",
+            "system",
+            "/workers/1/pause",
+            "/workers/2/unpause",
+        ],
+    );
+    farm.master.said().pollers = vec![poller("hello", NOW, None)];
+    farm.store
+        .heartbeat(farm.master_id, NOW)
+        .await
+        .expect("a commit");
+    says(
+        &farm.page("/changes").await,
+        &[
+            "Fix the parser",
+            "It lost tags.",
+            "Ada Lovelace &#60;ada@example.org&#62;",
+            "src/lib.rs",
+            "https://example.org/hello.git",
+            "1 branch",
+        ],
+    );
+    says(
+        &farm.page("/pending").await,
+        &["a change", "main", "/requests/4/cancel"],
+    );
+}
+
+#[tokio::test]
+async fn nothing_that_people_wrote_becomes_markup() {
+    let farm = TestFarm::with(&[(HOSTILE, &[HOSTILE])]).await;
+    farm.master.said().farm.title = HOSTILE.into();
+    let change = farm.change(HOSTILE, HOSTILE).await;
+    let hostile = |mut spec: crate::support::BuildSpec| {
+        spec.builder = HOSTILE;
+        spec.reason = HOSTILE.into();
+        spec.state = HOSTILE;
+        spec
+    };
+    let steps = || {
+        step(HOSTILE)
+            .ends(Results::Failure, HOSTILE)
+            .link(HOSTILE, "javascript:alert(1)")
+            .stdio(&[(LogStream::Output, HOSTILE)])
+            .html(HOSTILE, HOSTILE)
+    };
+    farm.build(
+        hostile(build(""))
+            .of(change)
+            .property(HOSTILE, HOSTILE, HOSTILE)
+            .step(steps()),
+    )
+    .await;
+    farm.request(&hostile(build(""))).await;
+    {
+        let mut said = farm.master.said();
+        let mut form = said.forms[0].clone();
+        form.name = HOSTILE.into();
+        form.label = HOSTILE.into();
+        form.builders = vec![HOSTILE.into()];
+        said.forms.push(form);
+        let mut bad = plugin(HOSTILE, version(HOSTILE, HOSTILE, 1, NOW));
+        bad.problem = Some(refusal(NOW, 2, HOSTILE));
+        said.plugins = vec![bad];
+        said.pollers = vec![poller(HOSTILE, NOW, Some(HOSTILE))];
+    }
+    farm.store
+        .heartbeat(farm.master_id, NOW)
+        .await
+        .expect("a commit");
+    let force = "/force/%3Cscript%3Ealert%28%27x%27%29%3C%2Fscript%3E%22onmouseover%3D%22y";
+    let search = "/builders?q=%3Cscript%3E&tag=%22%3E%3Cscript%3E";
+    for path in [
+        "/",
+        "/builders",
+        "/builders/1",
+        "/builds/1",
+        "/logs/1",
+        "/logs/2",
+        "/pending",
+        "/workers",
+        "/changes",
+        "/plugins",
+        force,
+        search,
+        "/%3Cscript%3E",
+    ] {
+        let answer = farm.page(path).await;
+        assert!(!answer.body.contains("<script>"), "{path}: {}", answer.body);
+        assert!(
+            !answer.body.contains("\"onmouseover"),
+            "{path}: {}",
+            answer.body
+        );
+        assert!(
+            !answer.body.contains("javascript:"),
+            "{path}: {}",
+            answer.body
+        );
+        assert_sound(path, &answer.body);
+    }
+}
+
+#[tokio::test]
+async fn static_files_are_kept_for_ever() {
+    let farm = TestFarm::new().await;
+    let page = farm.page("/").await.body;
+    let style = page
+        .split("rel=\"stylesheet\" href=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("a style sheet");
+    let answer = farm.get_with(style, &[]).await;
+    assert_eq!(answer.header("content-type"), "text/css; charset=utf-8");
+    assert!(answer.header("cache-control").contains("immutable"));
+    assert!(answer.body.contains(".log .f196{color:#ff0000}"));
+    assert_eq!(
+        farm.get_with("/static/app.0.css", &[])
+            .await
+            .status
+            .as_u16(),
+        404
+    );
+    assert_eq!(
+        farm.get_with("/favicon.ico", &[])
+            .await
+            .header("content-type"),
+        "image/svg+xml"
+    );
+}
+
+#[tokio::test]
+async fn a_page_tells_time_again_when_time_has_passed() {
+    let farm = farm().await;
+    assert_snapshot!(times(&farm).await, @"1 h ago, 2 h ago");
+    farm.later(3_600_000);
+    farm.store
+        .heartbeat(farm.master_id, NOW)
+        .await
+        .expect("a commit");
+    assert_snapshot!(times(&farm).await, @"2 h ago, 3 h ago");
+}
+
+async fn times(farm: &TestFarm) -> String {
+    let body = farm.send(Method::GET, "/builders/2", &[], "").await.body;
+    let times: Vec<_> = body
+        .split("</time>")
+        .filter_map(|part| part.rsplit_once('>').map(|(_, text)| text.to_owned()))
+        .collect();
+    times[..times.len() - 1].join(", ")
+}

@@ -15,7 +15,8 @@ pub struct SandboxOptions {
     pub threads: usize,
     /// Threads that compile plugins, at the same low priority.
     pub compile_threads: usize,
-    /// Calls that exist at one time; further callers wait in order.
+    /// Calls that exist at one time; further callers wait in order. Each takes two to five mappings of the process's
+    /// address space, of which Linux allows 65,530 (`vm.max_map_count`).
     pub calls_max: usize,
     /// Memory of all calls together; calls that want more wait in order.
     pub memory_bytes_max: usize,
@@ -28,9 +29,6 @@ pub struct SandboxOptions {
     /// Whether to reserve address space for all calls at the start, which makes a call
     /// cheaper; without effect where the machine does not allow it.
     pub pooling: bool,
-    /// Whether to use wasmtime's machinery for components that are asynchronous inside. No plugin of this
-    /// contract needs it; it is here to be measured.
-    pub concurrency_support: bool,
 }
 
 impl Default for SandboxOptions {
@@ -41,13 +39,38 @@ impl Default for SandboxOptions {
             cache_bytes_max: 1 << 30,
             threads: cores,
             compile_threads: cores.saturating_sub(1).max(1),
-            calls_max: 10_000,
-            memory_bytes_max: 1 << 30,
+            calls_max: 2_000,
+            memory_bytes_max: half_of_the_machine(),
             stack_bytes_max: 512 << 10,
             component_bytes_max: 64 << 20,
             tick: Duration::from_millis(10),
             pooling: true,
-            concurrency_support: false,
         }
+    }
+}
+
+/// Half of the machine's memory, in bytes.
+fn half_of_the_machine() -> usize {
+    const UNKNOWN: usize = 1 << 30;
+    let total_kib = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("MemTotal:"))?;
+            line.trim().strip_suffix(" kB")?.parse::<usize>().ok()
+        });
+    total_kib.map_or(UNKNOWN, |kib| kib.saturating_mul(1024) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_fit_the_machine() {
+        let options = SandboxOptions::default();
+        assert!(options.memory_bytes_max >= 64 << 20);
+        assert!(options.threads >= 1 && options.compile_threads >= 1);
     }
 }

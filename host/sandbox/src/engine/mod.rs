@@ -71,7 +71,8 @@ fn common(options: &SandboxOptions) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        .concurrency_support(options.concurrency_support)
+        // No plugin of this contract is asynchronous inside, and a call is cheaper without.
+        .concurrency_support(false)
         .max_wasm_stack(options.stack_bytes_max)
         .async_stack_size(options.stack_bytes_max + HOST_STACK_BYTES)
         .wasm_backtrace_max_frames(NonZeroUsize::new(STACK_FRAMES_MAX));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::bindings::toolpost::plugin::{build_info, cancellation, log, properties, types};
-use crate::call::{CallState, Stop};
+use crate::call::CallState;
 use crate::imports::{Answer, answer, certain, refuse};
 
 impl types::Host for CallState {}
@@ -82,7 +82,7 @@ impl build_info::Host for CallState {
 
 impl cancellation::Host for CallState {
     async fn is_cancelled(&mut self) -> wasmtime::Result<bool> {
-        self.home("cancellation.is-cancelled").map_err(Stop::from)?;
+        self.home("cancellation.is-cancelled")?;
         Ok(self.cancel.is_cancelled())
     }
 }

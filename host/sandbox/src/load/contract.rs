@@ -33,13 +33,10 @@ const WASI_PACKAGES: [&str; 6] = [
 const WASI_VERSION: &str = "0.2.";
 
 /// Checks the names, and tells the contract version that the component was built for.
-pub(super) fn check<'a>(
-    imports: impl Iterator<Item = &'a str> + Clone,
-    exports: impl Iterator<Item = &'a str> + Clone,
-) -> Result<String, LoadError> {
+pub(super) fn check(imports: &[&str], exports: &[&str]) -> Result<String, LoadError> {
     let mut versions: Vec<&str> = exports
-        .clone()
-        .chain(imports.clone())
+        .iter()
+        .chain(imports)
         .filter_map(|name| name.strip_prefix(PACKAGE))
         .filter_map(|name| name.split_once('@').map(|(_, version)| version))
         .collect();
@@ -53,7 +50,7 @@ pub(super) fn check<'a>(
             name.split_once('@')
                 .is_some_and(|(name, _)| name == interface)
         };
-        if !exports.clone().any(is_it) {
+        if !exports.iter().copied().any(is_it) {
             return Err(LoadError::MissingExport(interface));
         }
     }
@@ -76,7 +73,7 @@ fn check_version(version: &str) -> Result<(), LoadError> {
         ));
     };
     match (major, minor) {
-        (MAJOR, minor) if minor <= MINOR => Ok(()),
+        (MAJOR, minor) if (0..=MINOR).contains(&minor) => Ok(()),
         (major, _) if major < MAJOR => Err(refused("build the plugin again with a newer SDK")),
         _ => Err(refused(
             "upgrade Toolpost, or build the plugin with an older SDK",
@@ -121,10 +118,7 @@ mod tests {
     fn names_are_judged() {
         const PLUGIN: &str = "toolpost:plugin/plugin@1.0.0";
         const STEP: &str = "toolpost:plugin/step@1.0.0";
-        let judge = |imports: &[&str], exports: &[&str]| match check(
-            imports.iter().copied(),
-            exports.iter().copied(),
-        ) {
+        let judge = |imports: &[&str], exports: &[&str]| match check(imports, exports) {
             Ok(version) => version,
             Err(error) => error.to_string(),
         };

@@ -156,7 +156,8 @@ mod tests {
     #[test]
     fn descriptions_are_judged() {
         assert_eq!(check(info()).map(|told| told.name).unwrap(), "test-summary");
-        let table: [(fn(&mut PluginInfo), &str); 9] = [
+        type Change = fn(&mut PluginInfo);
+        let table: [(Change, &str); 9] = [
             (
                 |i| i.name = "Test Summary".into(),
                 "the name of the plugin must be lower-case words",

@@ -103,7 +103,7 @@ fn check_contract(shared: &Shared, component: &Component) -> Result<String, Load
         .exports(&shared.engine)
         .map(|(name, _)| name)
         .collect();
-    contract::check(imports.iter().copied(), exports.iter().copied())
+    contract::check(&imports, &exports)
 }
 
 /// Linear memory that an instance has at its start, as far as it is known beforehand.
@@ -128,7 +128,7 @@ async fn describe(
     let context = CallContext {
         limits: Arc::new(CallLimits::describe()),
         home: None,
-        log: Arc::new(|level, line| log_description(level, line)),
+        log: Arc::new(log_description),
         cancel: CancellationToken::new(),
     };
     let call = call::run(

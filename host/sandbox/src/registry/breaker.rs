@@ -16,7 +16,7 @@ struct Tripped {
 
 impl Inner {
     /// Takes back new versions that keep failing.
-    pub(super) async fn check_breakers(&self) {
+    pub(crate) async fn check_breakers(&self) {
         let _alone = self.reconciling.lock().await;
         let now = Instant::now();
         let tripped: Vec<Tripped> = self.with_slots(|slots| {
@@ -74,7 +74,7 @@ impl Inner {
         let (version, loaded_at) = match in_memory {
             Some(found) => found,
             None => {
-                let version = self.from_store(to).await.map_err(refuse)?;
+                let version = self.load_stored(to).await.map_err(refuse)?;
                 (version, (self.options.now)())
             }
         };

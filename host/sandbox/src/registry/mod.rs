@@ -45,10 +45,10 @@ pub use store::{LastGood, RecordError, RegistryStore, StepUse, UseCheck, Version
 /// The plugins of a directory. Cheap to clone; the last clone ends the watching.
 #[derive(Clone)]
 pub struct PluginRegistry {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     options: RegistryOptions,
     sandbox: Sandbox,
     store: Arc<dyn RegistryStore>,

@@ -158,6 +158,9 @@ impl Inner {
                 return Ok(Verdict::Unchanged);
             }
             if self.is_rejected(&content.digest) {
+                if self.is_known_problem(name, &content) {
+                    return Ok(Verdict::Unchanged);
+                }
                 let reason = "this version was rolled back: replace the file with another one";
                 return Err(Refusal::of(&content, reason.into()));
             }
@@ -213,6 +216,15 @@ impl Inner {
                 slot.problem = None;
             }
             settled
+        })
+    }
+
+    /// Whether the problem that is shown is about this file already, and says more than can be said now.
+    fn is_known_problem(&self, name: &str, content: &Content) -> bool {
+        self.with_slot(name, |slot| {
+            slot.judged = content.fingerprint;
+            let known = slot.problem.as_ref();
+            known.is_some_and(|problem| problem.digest.as_ref() == Some(&content.digest))
         })
     }
 
@@ -329,7 +341,7 @@ impl Inner {
     /// Runs the version that was live last, from the store.
     async fn restore(&self, good: &LastGood) {
         let name = &good.plugin;
-        let restored = match self.from_store(&good.digest).await {
+        let restored = match self.load_stored(&good.digest).await {
             Ok(version) => self
                 .verify(|verifier| verifier.check(name, &version, None))
                 .map(|()| version)
@@ -355,7 +367,7 @@ impl Inner {
     }
 
     /// Loads a version whose bytes the store has.
-    pub(super) async fn from_store(&self, digest: &str) -> Result<Arc<PluginVersion>, String> {
+    pub(super) async fn load_stored(&self, digest: &str) -> Result<Arc<PluginVersion>, String> {
         let component: Option<Bytes> = self
             .store
             .component(digest)

@@ -6,5 +6,6 @@ mod fairness;
 mod hostile;
 mod imports;
 mod loading;
+mod registry;
 mod scripted_host;
 mod support;

@@ -1,0 +1,256 @@
+//! A loaded version of a plugin.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::bindings::StepPluginPre;
+use crate::call::{self, CallContext, CallState, Export};
+use crate::load::Description;
+use crate::plugin::{StepType, StepTypeInfo};
+use crate::sandbox::Shared;
+use crate::{CallUsage, SandboxError};
+
+/// Faults that a version remembers.
+const FAULTS_KEPT: usize = 64;
+
+/// What tells a version from others.
+pub(crate) struct Identity {
+    pub(crate) digest: String,
+    pub(crate) contract: String,
+    pub(crate) size_bytes: u64,
+}
+
+/// A loaded version of a plugin. Lives as long as somebody holds it: the registry, a build, a call.
+pub struct PluginVersion {
+    shared: Arc<Shared>,
+    pre: StepPluginPre<CallState>,
+    start_bytes: usize,
+    description: Description,
+    identity: Identity,
+    numbers: Numbers,
+    faults: Mutex<VecDeque<Fault>>,
+    /// Woken after a fault and when the version goes.
+    watcher: OnceLock<Arc<Notify>>,
+}
+
+#[derive(Default)]
+struct Numbers {
+    pins: AtomicU64,
+    calls_running: AtomicU64,
+    calls: AtomicU64,
+    faults: AtomicU64,
+}
+
+/// A call that ended by the plugin's own fault.
+#[derive(Clone)]
+pub(crate) struct Fault {
+    pub(crate) at: Instant,
+    pub(crate) text: String,
+}
+
+/// What a version has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VersionUse {
+    /// Builds that hold it.
+    pub pins: u64,
+    /// Calls that run now.
+    pub calls_running: u64,
+    /// Calls that ended.
+    pub calls_total: u64,
+    /// Calls that ended by a fault of the plugin.
+    pub faults_total: u64,
+}
+
+impl PluginVersion {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        pre: StepPluginPre<CallState>,
+        start_bytes: usize,
+        description: Description,
+        identity: Identity,
+    ) -> Self {
+        Self {
+            shared,
+            pre,
+            start_bytes,
+            description,
+            identity,
+            numbers: Numbers::default(),
+            faults: Mutex::default(),
+            watcher: OnceLock::new(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.description.name
+    }
+
+    /// Its version as it says itself.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.description.version
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description.description
+    }
+
+    /// SHA-256 of the component, hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.identity.digest
+    }
+
+    /// The contract version that it was built for (`1.0.0`).
+    #[must_use]
+    pub fn contract(&self) -> &str {
+        &self.identity.contract
+    }
+
+    /// Size of the component.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.identity.size_bytes
+    }
+
+    /// Its step types.
+    #[must_use]
+    pub fn steps(&self) -> &[Arc<StepTypeInfo>] {
+        &self.description.steps
+    }
+
+    /// What `describe` told, as JSON.
+    #[must_use]
+    pub fn describe_json(&self) -> &Value {
+        &self.description.json
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn usage(&self) -> VersionUse {
+        VersionUse {
+            pins: self.numbers.pins.load(Ordering::Relaxed),
+            calls_running: self.numbers.calls_running.load(Ordering::Relaxed),
+            calls_total: self.numbers.calls.load(Ordering::Relaxed),
+            faults_total: self.numbers.faults.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Its step types, ready to run.
+    #[must_use]
+    pub fn step_types(self: &Arc<Self>) -> Vec<Arc<StepType>> {
+        let ready = |info: &Arc<StepTypeInfo>| Arc::new(StepType::new(self.clone(), info.clone()));
+        self.description.steps.iter().map(ready).collect()
+    }
+
+    /// Runs one call of an export to its end, and counts it.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        context: CallContext,
+        export: impl Export<T> + Send + 'static,
+    ) -> Result<(T, CallUsage), SandboxError> {
+        let running = Running::start(self);
+        let (shared, pre) = (self.shared.clone(), self.pre.clone());
+        let call = call::run(shared, pre, self.start_bytes, context, export);
+        let result = self.shared.on_plugin_threads(call).await;
+        drop(running);
+        if let Err(error) = &result
+            && error.is_fault()
+        {
+            self.record_fault(error);
+        }
+        result
+    }
+
+    /// Has this woken after every fault of the version, and when it is dropped.
+    pub(crate) fn watch(&self, watcher: Arc<Notify>) {
+        // A version that goes live again keeps its watcher: it is the same registry's.
+        let _ = self.watcher.set(watcher);
+    }
+
+    /// The faults it remembers, oldest first.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().cloned().collect()
+    }
+
+    fn record_fault(&self, error: &SandboxError) {
+        self.numbers.faults.fetch_add(1, Ordering::Relaxed);
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if faults.len() == FAULTS_KEPT {
+            faults.pop_front();
+        }
+        faults.push_back(Fault {
+            at: Instant::now(),
+            text: error.to_string(),
+        });
+        drop(faults);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.notify_one();
+        }
+    }
+
+    /// Keeps it until the answer is dropped, and counts that as a use.
+    pub(crate) fn pin(self: &Arc<Self>) -> Pin {
+        self.numbers.pins.fetch_add(1, Ordering::Relaxed);
+        Pin(self.clone())
+    }
+}
+
+impl fmt::Debug for PluginVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginVersion")
+            .field("name", &self.name())
+            .field("version", &self.version())
+            .field("digest", &self.digest())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for PluginVersion {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.notify_one();
+        }
+    }
+}
+
+/// One use of a version.
+#[derive(Debug)]
+pub(crate) struct Pin(Arc<PluginVersion>);
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.0.numbers.pins.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a call.
+struct Running<'a>(&'a PluginVersion);
+
+impl<'a> Running<'a> {
+    fn start(version: &'a PluginVersion) -> Self {
+        version
+            .numbers
+            .calls_running
+            .fetch_add(1, Ordering::Relaxed);
+        Self(version)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.numbers.calls_running.fetch_sub(1, Ordering::Relaxed);
+        self.0.numbers.calls.fetch_add(1, Ordering::Relaxed);
+    }
+}

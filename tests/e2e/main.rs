@@ -1,1 +1,13 @@
-//! End-to-end tests: the real binary, real processes, real HTTP.
+//! End-to-end tests: the real program in a folder of its own, driven as its users drive it.
+//!
+//! All of them are one binary, because linking the WebAssembly engine takes long. They need what
+//! `cargo xtask test` sets up and fail, saying so, where it is missing.
+
+mod support;
+
+mod builds;
+mod cli;
+mod configuration;
+mod crash;
+mod hostile;
+mod plugins;

@@ -145,13 +145,13 @@ pub fn load(path: impl AsRef<Path>) -> Result<Sources, Problems> {
     } else {
         given.to_owned()
     };
-    let base_dir = match main.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    // Whole, because what is found in it is used by processes that run in other directories.
+    let dir = main.parent().filter(|dir| *dir != Path::new(""));
+    let dir = dir.unwrap_or(Path::new("."));
+    let base_dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let mut problems = Problems::default();
     let mut files = Vec::new();
-    let more = list_directory(&base_dir.join(CONFIG_DIR_NAME)).unwrap_or_else(|refused| {
+    let more = list_directory(&dir.join(CONFIG_DIR_NAME)).unwrap_or_else(|refused| {
         problems.list.extend(refused.list);
         Vec::new()
     });

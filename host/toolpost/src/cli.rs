@@ -7,20 +7,27 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A build master whose steps are sandboxed WebAssembly plugins, swapped while it runs.
 #[derive(Debug, Parser)]
-#[command(name = "toolpost", version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 it worked, 1 it did not, 2 the command line or configuration is wrong.")]
-pub struct Cli {
+#[command(
+    name = "toolpost",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 it worked, 1 it did not, 2 the command line or configuration is wrong."
+)]
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     /// When to colour what is printed.
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    pub color: Colour,
+    pub(crate) color: Colour,
 }
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
+pub(crate) enum Colour {
     /// On terminals, unless `NO_COLOR` is set.
     Auto,
     /// Always.
@@ -31,7 +38,7 @@ pub enum Colour {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the master until SIGINT or SIGTERM.
     Run(RunArgs),
     /// Check a configuration, with the plugins it uses, and say what is wrong with it.
@@ -47,40 +54,44 @@ pub enum Command {
 
 /// Where the configuration is.
 #[derive(Debug, Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// Configuration file, or a folder with toolpost.toml in it; conf.d/*.toml beside it is read too.
-    #[arg(value_name = "CONFIG", default_value = "toolpost.toml", env = "TOOLPOST_CONFIG")]
-    pub config: PathBuf,
+    #[arg(
+        value_name = "CONFIG",
+        default_value = "toolpost.toml",
+        env = "TOOLPOST_CONFIG"
+    )]
+    pub(crate) config: PathBuf,
 }
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub(crate) config: ConfigArgs,
     /// Listen here instead of at the configured address; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Print log records as JSON, one a line.
     #[arg(long)]
-    pub log_json: bool,
+    pub(crate) log_json: bool,
 }
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub(crate) config: ConfigArgs,
     /// Print the plan as JSON.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// What to do with plugins.
 #[derive(Debug, Subcommand)]
-pub enum PluginCommand {
+pub(crate) enum PluginCommand {
     /// Make a crate for a new plugin in a folder of its name: a step, a test and a README.
     New {
         /// Name of the plugin: lower-case letters, digits and hyphens.

@@ -1,2 +1,48 @@
-//! Toolpost.
-fn main() {}
+//! The program `toolpost`: reads the command line, does it, and turns what happened into an exit code.
+
+mod app;
+mod cli;
+mod commands;
+mod output;
+mod records;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command, PluginCommand};
+use output::Printer;
+
+/// Allocates from per-thread pools: builds make many small strings on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(cli.color);
+    let done = match &cli.command {
+        Command::Run(args) => commands::run(args, printer),
+        Command::Check(args) => commands::check(args, printer),
+        Command::Plan(args) => commands::plan(args, printer),
+        Command::Schema(args) => commands::schema(args, printer),
+        Command::Plugin(PluginCommand::New { name, path, sdk }) => {
+            commands::plugin_new(name, path, sdk.as_deref(), printer)
+        }
+        Command::Plugin(PluginCommand::Build { path, output }) => {
+            commands::plugin_build(path, output.as_deref(), printer)
+        }
+        Command::Plugin(PluginCommand::Inspect { file, json }) => {
+            commands::plugin_inspect(file, *json, printer)
+        }
+        Command::Plugin(PluginCommand::List { url, json }) => {
+            commands::plugin_list(url, *json, printer)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The master's parts, put together: the one file that names every concrete type.
+//!
+//! The order of the start is the order of what can be known: the configuration says where things are, the
+//! store and the plugins say which step types there are, and only then can the rest of the
+//! configuration be checked and run. Whoever asks over HTTP finds a master that is complete.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
+use toolpost_config::config::MasterConfig;
+use toolpost_config::{StepCatalog, check, check_master, load};
+use toolpost_core::Event;
+use toolpost_master::{Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses, SystemClock};
+use toolpost_sandbox::{PluginRegistry, RegistryOptions, Sandbox, SandboxOptions};
+use toolpost_store::{Store, StoreOptions};
+use toolpost_web::{WebOptions, WebState};
+use tracing::{info, warn};
+
+use crate::output::Failure;
+use crate::records::PluginRecords;
+
+/// How long answers that are under way may go on at the end.
+const WEB_GRACE: Duration = Duration::from_secs(3);
+
+/// A running master with its web server.
+pub(crate) struct App {
+    master: MasterHandle,
+    registry: PluginRegistry,
+    sandbox: Sandbox,
+    store: Store,
+    bus: Bus,
+    address: SocketAddr,
+    stop_web: CancellationToken,
+    web: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Every step type there is: native ones first, so that no plugin takes the place of `git` or `shell`.
+#[derive(Clone, Default)]
+pub(crate) struct StepTypes {
+    plugins: Option<PluginRegistry>,
+}
+
+impl StepTypes {
+    /// Those that are built in, and those of the plugins.
+    pub(crate) fn of(plugins: PluginRegistry) -> Self {
+        Self {
+            plugins: Some(plugins),
+        }
+    }
+}
+
+impl StepCatalog for StepTypes {
+    fn names(&self) -> Vec<String> {
+        let mut names = NativeCatalog.names();
+        if let Some(plugins) = &self.plugins {
+            names.extend(plugins.snapshot().keys().cloned());
+        }
+        names
+    }
+
+    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>> {
+        NativeCatalog.parameters_schema(type_name).or_else(|| {
+            let step_type = self.plugins.as_ref()?.step_type(type_name)?;
+            Some(Arc::clone(step_type.info().schema()))
+        })
+    }
+}
+
+impl App {
+    /// Starts everything. The web server runs on `web`, the rest on the runtime that this is called from.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or what could not be started; nothing is left running.
+    pub(crate) async fn start(
+        config_path: &Path,
+        listen: Option<SocketAddr>,
+        web: Handle,
+    ) -> Result<Self, Failure> {
+        let sources = load(config_path)?;
+        let settings = check_master(&sources)?;
+        // Taken first, so that a second master on this address fails before it touches anything.
+        let address = listen.unwrap_or(settings.listen);
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("listen on {address} (another program may have it; see --listen)")
+        })?;
+        let bus = Bus::new(BUS_CAPACITY_EVENTS);
+        let store = open_store(&settings, bus.clone()).await?;
+        let sandbox = open_sandbox(&settings)?;
+        let uses = Arc::new(RunningUses::default());
+        let registry = open_registry(&settings, &store, &bus, &sandbox, Arc::clone(&uses)).await?;
+        let catalog = StepTypes::of(registry.clone());
+        let config = check(&sources, &catalog)?;
+        let master = Master::start(MasterDeps {
+            store: store.clone(),
+            bus: bus.clone(),
+            registry: registry.clone(),
+            uses,
+            catalog: Arc::new(catalog),
+            config,
+            config_path: config_path.to_owned(),
+            sources,
+            clock: Arc::new(SystemClock),
+        })
+        .await?;
+        registry.watch();
+        let address = listener.local_addr()?;
+        let stop_web = CancellationToken::new();
+        let state = WebState {
+            store: store.clone(),
+            bus: bus.clone(),
+            master: Arc::new(master.clone()),
+            options: web_options(&settings),
+        };
+        let web = web.spawn(serve(listener, state, stop_web.clone()));
+        info!(%address, "serving pages and API on http://{address}/");
+        let web = Mutex::new(Some(web));
+        Ok(Self {
+            master,
+            registry,
+            sandbox,
+            store,
+            bus,
+            address,
+            stop_web,
+            web,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How long running builds may go on once the master is told to stop.
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.master.config().master.drain_timeout
+    }
+
+    /// Takes nothing new, gives running builds this long, and ends everything in the order in which it depends.
+    pub(crate) async fn stop(&self, drain: Duration) {
+        self.registry.close();
+        self.master.shutdown(drain).await;
+        self.stop_web.cancel();
+        // Ends the event streams, and with them the connections that would keep the web server.
+        self.bus.close();
+        if let Some(web) = self.web.lock().await.take()
+            && tokio::time::timeout(WEB_GRACE, web).await.is_err()
+        {
+            warn!("some HTTP clients were cut off: they did not end within {WEB_GRACE:?}");
+        }
+        self.sandbox.shutdown();
+        self.store.close().await;
+    }
+}
+
+async fn open_store(settings: &MasterConfig, bus: Bus) -> anyhow::Result<Store> {
+    let options = StoreOptions {
+        log_line_bytes_max: usize::try_from(settings.limits.log_line_bytes_max)?,
+        ..StoreOptions::new(&settings.database_url, &settings.object_dir)
+    }
+    .on_commit(move |events| bus.publish(events));
+    Ok(Store::open(options).await?)
+}
+
+fn open_sandbox(settings: &MasterConfig) -> anyhow::Result<Sandbox> {
+    let cache_dir = settings.object_dir.with_file_name("plugin-cache");
+    Ok(Sandbox::new(SandboxOptions {
+        cache_dir: Some(cache_dir),
+        ..SandboxOptions::default()
+    })?)
+}
+
+async fn open_registry(
+    settings: &MasterConfig,
+    store: &Store,
+    bus: &Bus,
+    sandbox: &Sandbox,
+    uses: Arc<RunningUses>,
+) -> anyhow::Result<PluginRegistry> {
+    let bus = bus.clone();
+    let options = RegistryOptions {
+        native_types: NativeCatalog.names(),
+        observer: Arc::new(move |event| bus.publish(&[Event::Plugin(event.plugin.clone())])),
+        ..RegistryOptions::new(&settings.plugin_dir)
+    };
+    let records = Arc::new(PluginRecords(store.clone()));
+    Ok(PluginRegistry::open(options, sandbox.clone(), records, uses).await?)
+}
+
+fn web_options(settings: &MasterConfig) -> WebOptions {
+    // Only one process may have a SQLite file; anything else may be written by others too.
+    let database_is_shared = !settings.database_url.starts_with("sqlite:");
+    WebOptions {
+        database_is_shared,
+        ..WebOptions::default()
+    }
+}
+
+async fn serve(listener: TcpListener, state: WebState, stop: CancellationToken) {
+    let router = toolpost_web::router(state);
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!("the web server ended: {error}");
+    }
+}

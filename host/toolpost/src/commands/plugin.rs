@@ -1,0 +1,165 @@
+//! `toolpost plugin`: making, building and looking at plugins.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use toolpost_sandbox::{Sandbox, SandboxOptions};
+use toolpost_toolchain::{BuildOptions, LocateOptions, Toolchain};
+
+use super::Done;
+use crate::output::{Failure, Printer};
+
+/// `toolpost plugin build`
+pub(crate) fn plugin_build(path: &Path, output: Option<&Path>, printer: Printer) -> Done {
+    if !path.join("Cargo.toml").is_file() {
+        return Err(Failure::Usage(format!(
+            "{} has no Cargo.toml; say where the plugin's crate is, or make one with `toolpost plugin new`",
+            path.display()
+        )));
+    }
+    let toolchain = Toolchain::locate(&LocateOptions::new(path), &mut |line| printer.note(line))?;
+    let options = BuildOptions {
+        release: true,
+        ..BuildOptions::default()
+    };
+    for component in toolchain.build(path, &options)? {
+        let file = match output {
+            Some(folder) => install(&component.path, folder, &component.package)?,
+            None => component.path,
+        };
+        let size = std::fs::metadata(&file)?.len();
+        printer.line(format_args!("{} ({} KB)", file.display(), size / 1000));
+    }
+    Ok(())
+}
+
+/// Puts a component into a folder in one move, because a master may watch it.
+fn install(component: &Path, folder: &Path, package: &str) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    let file = folder.join(format!("{package}.wasm"));
+    let staged = folder.join(format!(".{package}.wasm.part"));
+    std::fs::copy(component, &staged)
+        .and_then(|_| std::fs::rename(&staged, &file))
+        .with_context(|| format!("put the component to {}", file.display()))?;
+    Ok(file)
+}
+
+/// `toolpost plugin inspect`
+pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done {
+    let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let sandbox = Sandbox::new(SandboxOptions {
+        threads: 1,
+        pooling: false,
+        ..SandboxOptions::default()
+    })?;
+    let plugin = runtime
+        .block_on(sandbox.load(Bytes::from(bytes)))
+        .with_context(|| format!("{} is no plugin that a master would take", file.display()))?;
+    let steps: Vec<Value> = plugin
+        .step_types()
+        .iter()
+        .map(|step| {
+            let info = step.info();
+            json!({"name": info.name(), "summary": info.summary(), "parameters": **info.schema()})
+        })
+        .collect();
+    if json {
+        let value = json!({
+            "name": plugin.name(),
+            "version": plugin.version(),
+            "digest": plugin.digest(),
+            "contract": plugin.contract(),
+            "description": plugin.description(),
+            "steps": steps,
+        });
+        printer.line(format_args!("{value:#}"));
+        return Ok(());
+    }
+    printer.line(format_args!("{} {}", plugin.name(), plugin.version()));
+    printer.line(format_args!("  {}", plugin.description()));
+    printer.line(format_args!(
+        "  contract {}, sha256 {}",
+        plugin.contract(),
+        plugin.digest()
+    ));
+    for step in &steps {
+        print_step(step, printer);
+    }
+    Ok(())
+}
+
+/// A step type with its parameters, required ones marked.
+fn print_step(step: &Value, printer: Printer) {
+    printer.line(format_args!(
+        "\nstep {}: {}",
+        text(&step["name"]),
+        text(&step["summary"])
+    ));
+    let schema = &step["parameters"];
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    for (name, parameter) in schema["properties"].as_object().into_iter().flatten() {
+        let mark = if required.contains(&name.as_str()) {
+            " (required)"
+        } else {
+            ""
+        };
+        let described = text(&parameter["description"])
+            .lines()
+            .next()
+            .unwrap_or_default();
+        printer.line(format_args!("  {name:<24}{described}{mark}"));
+    }
+}
+
+/// `toolpost plugin list`
+pub(crate) fn plugin_list(url: &str, json: bool, printer: Printer) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let address = format!("{}/api/v2/plugins", url.trim_end_matches('/'));
+    let answer: Value = runtime.block_on(async {
+        let answer = reqwest::get(&address)
+            .await
+            .with_context(|| format!("no master answers at {url}; say where it is with --url"))?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{address} answers {status}");
+        answer
+            .json()
+            .await
+            .with_context(|| format!("{address} gave no JSON"))
+    })?;
+    if json {
+        printer.line(format_args!("{answer:#}"));
+        return Ok(());
+    }
+    for plugin in answer["plugins"].as_array().into_iter().flatten() {
+        printer.line(text(&plugin["name"]));
+        for version in plugin["versions"].as_array().into_iter().flatten() {
+            printer.line(format_args!(
+                "  {:<10}{:<12}{:.16}  pinned by {} running builds",
+                text(&version["state"]),
+                text(&version["version"]),
+                text(&version["digest"]),
+                version["builds"],
+            ));
+        }
+        if let Some(reason) = plugin["last_reload"]["reason"].as_str() {
+            printer.line(format_args!("  refused: {reason}"));
+        }
+    }
+    Ok(())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

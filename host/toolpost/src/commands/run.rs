@@ -1,0 +1,73 @@
+//! `toolpost run`: the master, until it is told to stop.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use super::Done;
+use crate::app::App;
+use crate::cli::RunArgs;
+use crate::output::Printer;
+use crate::telemetry;
+
+/// How long a second signal leaves running builds.
+const IMPATIENT_DRAIN: Duration = Duration::from_secs(2);
+
+/// `toolpost run`
+pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
+    telemetry::start(args.log_json, printer)?;
+    // Pages and API have threads of their own, so that no crawler can keep a worker's message waiting.
+    let web = runtime("web")?;
+    let engine = runtime("engine")?;
+    let handle = web.handle().clone();
+    engine.block_on(async {
+        let mut signals = Signals::listen()?;
+        let app = App::start(&args.config.config, args.listen, handle).await?;
+        printer.line(format_args!("listening on http://{}/", app.address()));
+        info!("stopping after {}", signals.next().await);
+        let drain = app.drain_timeout();
+        tokio::select! {
+            () = app.stop(drain) => {}
+            name = signals.next() => {
+                warn!("{name} again: running builds have {IMPATIENT_DRAIN:?} to end");
+                app.stop(IMPATIENT_DRAIN).await;
+            }
+        }
+        info!("stopped");
+        Ok(())
+    })
+}
+
+fn runtime(name: &str) -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .with_context(|| format!("start the threads for {name}"))
+}
+
+/// The signals that ask the master to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one and gives its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

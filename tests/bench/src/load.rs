@@ -1,0 +1,121 @@
+//! An HTTP client that costs little: it shares the machine with what it measures.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// What a run of requests took.
+#[derive(Debug, Clone)]
+pub struct Latencies {
+    sorted: Vec<Duration>,
+    took: Duration,
+}
+
+impl Latencies {
+    /// Requests per second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.sorted.len() as f64 / self.took.as_secs_f64()
+    }
+
+    /// The latency in milliseconds that this share (0 to 1) of the requests stayed under.
+    #[must_use]
+    pub fn percentile_ms(&self, share: f64) -> f64 {
+        let last = self.sorted.len().saturating_sub(1);
+        let index = ((self.sorted.len() as f64 * share) as usize).min(last);
+        self.sorted
+            .get(index)
+            .map_or(f64::NAN, |d| d.as_secs_f64() * 1000.0)
+    }
+}
+
+/// One kept-alive connection.
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    authority: String,
+}
+
+impl Connection {
+    /// Connects to `http://authority`.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub async fn open(authority: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(authority)
+            .await
+            .context("connect to the master")?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self {
+            sender,
+            authority: authority.to_owned(),
+        })
+    }
+
+    /// GETs a path and drops the body; gives its bytes.
+    ///
+    /// # Errors
+    /// When the answer is not a success.
+    pub async fn get(&mut self, path: &str) -> anyhow::Result<u64> {
+        let request = Request::get(path)
+            .header("host", &self.authority)
+            .body(Empty::new())?;
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request).await?;
+        ensure!(
+            answer.status().is_success(),
+            "GET {path}: {}",
+            answer.status()
+        );
+        let mut body = answer.into_body();
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Ok(bytes)
+    }
+}
+
+/// GETs a path again and again over `connections` connections for `span`.
+///
+/// # Errors
+/// When an answer is not a success.
+pub async fn hammer(
+    authority: &str,
+    path: &str,
+    connections: usize,
+    span: Duration,
+) -> anyhow::Result<Latencies> {
+    let start = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..connections {
+        let mut connection = Connection::open(authority).await?;
+        let path = path.to_owned();
+        tasks.spawn(async move {
+            let mut taken = Vec::new();
+            while start.elapsed() < span {
+                let asked = Instant::now();
+                connection.get(&path).await?;
+                taken.push(asked.elapsed());
+            }
+            anyhow::Ok(taken)
+        });
+    }
+    let mut sorted = Vec::new();
+    while let Some(taken) = tasks.join_next().await {
+        sorted.extend(taken??);
+    }
+    sorted.sort_unstable();
+    Ok(Latencies {
+        sorted,
+        took: start.elapsed(),
+    })
+}

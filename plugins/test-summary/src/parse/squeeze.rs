@@ -6,8 +6,6 @@ use std::io::{self, BufRead, Read};
 
 /// What is kept of one text, one CDATA section, one comment or one tag.
 const PIECE_BYTES_MAX: usize = 256 * 1024;
-/// The longest of the markers that are searched for.
-const MARKER_BYTES_MAX: usize = 9;
 
 /// Where in the document the filter is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,19 +60,19 @@ impl<R: BufRead> Squeeze<R> {
         let at_end = length == 0;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let used = self.step(rest, at_end);
-            if used == 0 {
+            let Some(used) = self.step(rest, at_end) else {
                 break;
-            }
+            };
             rest = &rest[used..];
         }
         self.held = rest.to_vec();
         Ok(!at_end)
     }
 
-    /// Takes in as much of `bytes` as belongs to one place; 0 when more has to be known.
-    fn step(&mut self, bytes: &[u8], at_end: bool) -> usize {
-        match self.place {
+    /// Takes in as much of `bytes` as belongs to one place, which may be nothing, and says how much;
+    /// none when more has to be known.
+    fn step(&mut self, bytes: &[u8], at_end: bool) -> Option<usize> {
+        Some(match self.place {
             Place::Text => match memchr(b'<', bytes) {
                 Some(end) => {
                     self.pass(&bytes[..end]);
@@ -83,9 +81,9 @@ impl<R: BufRead> Squeeze<R> {
                 }
                 None => self.pass(bytes),
             },
-            Place::Open => self.open(bytes, at_end),
-            Place::CData => self.until(b"]]>", bytes, at_end),
-            Place::Comment => self.until(b"-->", bytes, at_end),
+            Place::Open => return self.open(bytes, at_end),
+            Place::CData => return self.until(b"]]>", bytes, at_end),
+            Place::Comment => return self.until(b"-->", bytes, at_end),
             Place::Tag(None) => self.tag(bytes),
             Place::Tag(Some(quote)) => match memchr(quote, bytes) {
                 Some(end) => {
@@ -96,7 +94,7 @@ impl<R: BufRead> Squeeze<R> {
                 }
                 None => self.pass(bytes),
             },
-        }
+        })
     }
 
     /// Goes on in a tag, outside the values of its attributes.
@@ -129,7 +127,7 @@ impl<R: BufRead> Squeeze<R> {
     }
 
     /// Decides what a `<` begins.
-    fn open(&mut self, bytes: &[u8], at_end: bool) -> usize {
+    fn open(&mut self, bytes: &[u8], at_end: bool) -> Option<usize> {
         const CDATA: &[u8] = b"<![CDATA[";
         const COMMENT: &[u8] = b"<!--";
         let (marker, place) = if bytes.starts_with(CDATA) {
@@ -137,28 +135,29 @@ impl<R: BufRead> Squeeze<R> {
         } else if bytes.starts_with(COMMENT) {
             (COMMENT, Place::Comment)
         } else if !at_end && (CDATA.starts_with(bytes) || COMMENT.starts_with(bytes)) {
-            return 0;
+            return None;
         } else {
             (&bytes[..1], Place::Tag(None))
         };
         self.ready.extend_from_slice(marker);
         self.enter(place);
-        marker.len()
+        Some(marker.len())
     }
 
-    fn until(&mut self, marker: &[u8], bytes: &[u8], at_end: bool) -> usize {
+    fn until(&mut self, marker: &[u8], bytes: &[u8], at_end: bool) -> Option<usize> {
         if let Some(end) = memmem::find(bytes, marker) {
             self.pass(&bytes[..end]);
             self.ready.extend_from_slice(marker);
             self.enter(Place::Text);
-            return end + marker.len();
+            return Some(end + marker.len());
         }
-        let undecided = if at_end {
-            0
+        // The marker may begin in the last bytes and go on in those that come.
+        let decided = if at_end {
+            bytes.len()
         } else {
-            MARKER_BYTES_MAX.min(bytes.len())
+            bytes.len().saturating_sub(marker.len())
         };
-        self.pass(&bytes[..bytes.len() - undecided])
+        (decided > 0).then(|| self.pass(&bytes[..decided]))
     }
 
     /// Passes on what there is room for, and takes in all.
@@ -221,6 +220,15 @@ mod tests {
                 assert_eq!(String::from_utf8_lossy(&out), text, "{buffer_bytes}");
             }
         }
+    }
+
+    #[test]
+    fn a_buffer_is_taken_in_at_once_however_many_pieces_it_has() {
+        let text = "<a><b c='d'/></a><![CDATA[x]]><!-- y -->".repeat(100);
+        let mut squeeze = Squeeze::new(text.as_bytes());
+        assert!(squeeze.advance().expect("memory does not fail"));
+        assert_eq!(squeeze.held.len(), 0);
+        assert!(squeeze.ready == text.as_bytes());
     }
 
     #[test]

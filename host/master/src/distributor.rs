@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::future::join_all;
 use toolpost_bus::{Wake, Woken};
 use toolpost_core::collapse::{self, CollapseCandidate, CollapsePolicy, RequestedSource};
 use toolpost_core::distribute::{
@@ -27,8 +26,8 @@ use crate::worker::Workers;
 /// The price of a lost event is this delay.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Wait after a failure of the store.
-const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// Wait after a failure of the store, or a round that other masters won.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
 
 /// Requests of each builder that are looked at in one round.
 const HEADS_PER_BUILDER_MAX: u32 = 64;
@@ -54,6 +53,8 @@ enum Round {
     Again,
     /// Nothing more can start now.
     Done,
+    /// Nothing of what was planned could be started: other masters were first, or the store fails.
+    Lost,
 }
 
 impl Distributor {
@@ -82,6 +83,10 @@ impl Distributor {
         loop {
             let next_look = match self.round().await {
                 Ok(Round::Again) => continue,
+                Ok(Round::Lost) => {
+                    tokio::time::sleep(RETRY_WAIT).await;
+                    continue;
+                }
                 Ok(Round::Done) => self.engine.builds.next_retry_at(self.engine.clock.now()),
                 Err(error) => {
                     warn!("pending requests cannot be given to workers, trying again: {error}");
@@ -135,19 +140,15 @@ impl Distributor {
             return Ok(Round::Done);
         }
         let launches = self.collapse(&running, &workers, &heads, claims).await?;
-        let started = join_all(
-            launches
-                .into_iter()
-                .map(|one| launch(&engine, &running, one)),
-        )
-        .await;
-        // A claim that was lost changes the queue as well, so either way there is something new to see.
-        let lost = started.iter().filter(|started| !**started).count();
-        debug!(
-            "started {} builds, lost {lost} claims",
-            started.len() - lost
-        );
-        Ok(Round::Again)
+        let planned = launches.len();
+        let started = launch(&engine, &running, launches).await;
+        debug!("started {started} of {planned} builds");
+        Ok(match (planned, started) {
+            // A lock was taken since the decision; its release is a reason to look again.
+            (0, _) => Round::Done,
+            (_, 0) => Round::Lost,
+            _ => Round::Again,
+        })
     }
 
     async fn read_paused(&mut self) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::mpsc;
 use toolpost_config::config::BuilderConfig;
 use toolpost_core::locks::Holder;
@@ -38,33 +39,47 @@ pub(crate) struct Launch {
     pub(crate) holder: u64,
 }
 
-/// A claimed build with what its task needs.
-struct Claimed {
-    build: Build,
+/// What a build starts with, as far as it is known before it is claimed.
+struct Prepared {
     buildset: Buildset,
     properties: Properties,
+    /// Why the build cannot run.
     problem: Option<String>,
 }
 
-/// Starts a build; `false` when somebody else has one of its requests, or the store failed.
-pub(crate) async fn launch(engine: &Arc<Engine>, running: &Running, launch: Launch) -> bool {
-    let holder = Holder::build(launch.holder);
-    match claim(engine, &launch).await {
-        Ok(Some(claimed)) => {
-            spawn(engine, running, launch, claimed);
-            return true;
-        }
-        Ok(None) => {}
-        Err(error) => {
-            let request = launch.requests.first().copied().unwrap_or(RequestId(0));
-            warn!(request.id = %request, "request {request} was not started: {error}");
+/// Starts builds; how many. Those that do not start (somebody else has one of the requests, or the store failed)
+/// give their locks back.
+pub(crate) async fn launch(
+    engine: &Arc<Engine>,
+    running: &Running,
+    launches: Vec<Launch>,
+) -> usize {
+    let prepared = join_all(launches.iter().map(|launch| prepare(engine, launch))).await;
+    // The claims reach the store in this order, so that the numbers of builds follow it.
+    let claims = launches
+        .iter()
+        .zip(&prepared)
+        .map(|(launch, prepared)| claim(engine, launch, prepared));
+    let claimed = join_all(claims).await;
+    let mut started = 0;
+    for ((launch, prepared), claimed) in launches.into_iter().zip(prepared).zip(claimed) {
+        match (claimed, prepared) {
+            (Ok(Some(build)), Ok(prepared)) => {
+                started += 1;
+                spawn(engine, running, launch, build, prepared);
+            }
+            (claimed, prepared) => {
+                if let Some(error) = claimed.err().or(prepared.err()) {
+                    warn!(builder.name = %launch.builder.name, "a build of `{}` was not started: {error}", launch.builder.name);
+                }
+                engine.locks.release(Holder::build(launch.holder));
+            }
         }
     }
-    engine.locks.release(holder);
-    false
+    started
 }
 
-async fn claim(engine: &Engine, launch: &Launch) -> Result<Option<Claimed>, StoreError> {
+async fn prepare(engine: &Engine, launch: &Launch) -> Result<Prepared, StoreError> {
     let store = &engine.store;
     let (buildset, requested, changes) = futures::try_join!(
         store.get::<Buildset>(launch.buildset.0),
@@ -80,29 +95,44 @@ async fn claim(engine: &Engine, launch: &Launch) -> Result<Option<Claimed>, Stor
         requested: &requested,
         changes: &changes,
     });
+    Ok(Prepared {
+        buildset,
+        properties,
+        problem,
+    })
+}
+
+/// Claims the requests; `None` when that came too late, or could not be prepared.
+async fn claim(
+    engine: &Engine,
+    launch: &Launch,
+    prepared: &Result<Prepared, StoreError>,
+) -> Result<Option<Build>, StoreError> {
+    let Ok(prepared) = prepared else {
+        return Ok(None);
+    };
     let start = StartBuild {
         master: engine.master_id,
         builder: launch.builder_id,
         worker: launch.worker_id,
         requests: launch.requests.clone(),
-        properties: properties.clone(),
+        properties: prepared.properties.clone(),
     };
-    let started = store.start_build(start, engine.clock.now()).await?;
-    Ok(started.map(|build| Claimed {
-        build,
-        buildset,
-        properties,
-        problem,
-    }))
+    engine.store.start_build(start, engine.clock.now()).await
 }
 
-fn spawn(engine: &Arc<Engine>, running: &Running, launch: Launch, claimed: Claimed) {
-    let Claimed {
-        build,
+fn spawn(
+    engine: &Arc<Engine>,
+    running: &Running,
+    launch: Launch,
+    build: Build,
+    prepared: Prepared,
+) {
+    let Prepared {
         buildset,
         mut properties,
         problem,
-    } = claimed;
+    } = prepared;
     properties.set("buildnumber", build.number, "Build");
     let id = build.id;
     let url = format!("{}builds/{id}", running.config.master.url);

@@ -6,6 +6,8 @@ pub(crate) mod logs;
 pub(crate) mod outcome;
 pub(crate) mod plugin;
 mod plugin_host;
+#[cfg(test)]
+mod plugin_host_tests;
 mod render;
 mod runner;
 pub(crate) mod step;

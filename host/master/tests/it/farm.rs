@@ -80,6 +80,14 @@ impl FarmBuilder {
         self
     }
 
+    /// A plugin that is there from the start.
+    pub(crate) fn plugin(self, name: &str, component: &[u8]) -> Self {
+        let dir = self.dir.path().join("plugins");
+        std::fs::create_dir_all(&dir).expect("a directory for plugins");
+        std::fs::write(dir.join(format!("{name}.wasm")), component).expect("a plugin");
+        self
+    }
+
     /// Time stands still until the test moves it.
     pub(crate) fn manual_clock(mut self) -> Self {
         self.clock = Some(ManualClock::new(START));
@@ -221,6 +229,15 @@ impl Farm {
     /// Replaces the configuration file.
     pub(crate) fn write_config(&self, text: &str) {
         std::fs::write(self.path().join("toolpost.toml"), text).expect("configuration");
+    }
+
+    /// Puts a plugin in the place of another and waits until it was taken or refused.
+    pub(crate) async fn drop_plugin(&self, name: &str, component: &[u8]) {
+        let dir = self.path().join("plugins");
+        let staged = dir.join("staged");
+        std::fs::write(&staged, component).expect("a plugin");
+        std::fs::rename(&staged, dir.join(format!("{name}.wasm"))).expect("a rename");
+        self.master().rescan_plugins().await;
     }
 
     /// The configuration file as it is.
@@ -479,6 +496,7 @@ async fn start(dir: PathBuf, clock: Arc<dyn Clock>) -> (Store, Bus, MasterHandle
     })
     .await
     .expect("the master starts");
+    registry.watch();
     (store, bus, master, registry)
 }
 

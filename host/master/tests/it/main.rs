@@ -4,6 +4,7 @@ mod builds;
 mod farm;
 mod git;
 mod life;
+mod plugins;
 mod poller;
 mod queue;
 mod reload;

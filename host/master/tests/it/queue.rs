@@ -236,3 +236,33 @@ decode_rc = { 0 = "success", 75 = "retry" }
     b #2: success
     ");
 }
+
+#[tokio::test]
+async fn a_queue_of_many_small_builds_is_worked_off_in_order() {
+    const BUILDS: usize = 400;
+    let body = format!(
+        "collapse_requests = false\n{}",
+        shell_steps(&[("x", "true")])
+    );
+    let farm = farm()
+        .builder("b", &body)
+        .worker("max_builds = 16")
+        .start()
+        .await;
+    let begin = std::time::Instant::now();
+    let mut requests = Vec::new();
+    for _ in 0..BUILDS {
+        requests.push(farm.submit("b", &[]).await);
+    }
+    for (index, request) in requests.iter().enumerate() {
+        let build = farm.end_of(*request).await;
+        assert_eq!(
+            (build.results, build.number),
+            (Some(Results::Success), index as i64 + 1)
+        );
+    }
+    println!(
+        "{:.0} builds per second",
+        BUILDS as f64 / begin.elapsed().as_secs_f64()
+    );
+}

@@ -1,7 +1,8 @@
 //! What a call of an empty step costs, with and without reserved address space.
 //!
-//! `cargo run --release -p toolpost-sandbox --example call_cost [COMPONENT.wasm]`: without a file, the smallest component
-//! that is a plugin is called.
+//! `cargo run --release -p toolpost-sandbox --example call_cost [COMPONENT.wasm [PARAMETERS]]`: without a file, the
+//! smallest component that is a plugin is called. There is no worker behind the call, so that a real step ends early, with
+//! an error of its own.
 
 #![expect(clippy::print_stdout, reason = "prints a table")]
 
@@ -18,7 +19,9 @@ use toolpost_core::{Properties, Property};
 use toolpost_sandbox::host::{
     BuildInfo, CommandSpec, FileError, FileStat, HostError, LogLevel, StartedCommand, WriteMode,
 };
-use toolpost_sandbox::{CallLimits, Sandbox, SandboxOptions, StepHost, StepLog, StepType};
+use toolpost_sandbox::{
+    CallLimits, Sandbox, SandboxError, SandboxOptions, StepHost, StepLog, StepType,
+};
 
 const WARM_UP: usize = 200;
 const CALLS: usize = 5_000;
@@ -29,6 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => std::fs::read(path)?.into(),
         None => wat::parse_str(include_str!("empty.wat"))?.into(),
     };
+    let parameters: Arc<Value> = match std::env::args().nth(2) {
+        Some(text) => Arc::new(serde_json::from_str(&text)?),
+        None => Arc::new(json!({})),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -38,12 +45,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             pooling,
             ..SandboxOptions::default()
         };
-        runtime.block_on(measure(options, component.clone()))?;
+        runtime.block_on(measure(options, component.clone(), &parameters))?;
     }
     Ok(())
 }
 
-async fn measure(options: SandboxOptions, component: Bytes) -> Result<(), Box<dyn Error>> {
+async fn measure(
+    options: SandboxOptions,
+    component: Bytes,
+    parameters: &Arc<Value>,
+) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let sandbox = Sandbox::new(options)?;
     let set_up = began.elapsed();
@@ -52,18 +63,18 @@ async fn measure(options: SandboxOptions, component: Bytes) -> Result<(), Box<dy
     let load = began.elapsed();
     let step = plugin.step_types().remove(0);
     for _ in 0..WARM_UP {
-        call(&step).await?;
+        call(&step, parameters).await?;
     }
     let began = Instant::now();
     let mut times = Vec::with_capacity(CALLS);
     for _ in 0..CALLS {
         let began = Instant::now();
-        call(&step).await?;
+        call(&step, parameters).await?;
         times.push(began.elapsed());
     }
     let rate = CALLS as f64 / began.elapsed().as_secs_f64();
     times.sort();
-    let at_once = at_once(&step).await?;
+    let at_once = at_once(&step, parameters).await?;
     println!(
         "{:<7}  {:<8}  {:<8}  {:<8}  {:<8}  {rate:<7.0}  {at_once:.0?}",
         if sandbox.pool().pooling { "on" } else { "off" },
@@ -75,12 +86,19 @@ async fn measure(options: SandboxOptions, component: Bytes) -> Result<(), Box<dy
     Ok(())
 }
 
-async fn at_once(step: &Arc<StepType>) -> Result<Duration, Box<dyn Error>> {
+async fn at_once(
+    step: &Arc<StepType>,
+    parameters: &Arc<Value>,
+) -> Result<Duration, Box<dyn Error>> {
     let began = Instant::now();
     let calls: Vec<_> = (0..AT_ONCE)
         .map(|_| {
-            let step = step.clone();
-            tokio::spawn(async move { call(&step).await.map_err(|error| error.to_string()) })
+            let (step, parameters) = (step.clone(), parameters.clone());
+            tokio::spawn(async move {
+                call(&step, &parameters)
+                    .await
+                    .map_err(|error| error.to_string())
+            })
         })
         .collect();
     for call in calls {
@@ -89,11 +107,12 @@ async fn at_once(step: &Arc<StepType>) -> Result<Duration, Box<dyn Error>> {
     Ok(began.elapsed())
 }
 
-async fn call(step: &StepType) -> Result<(), toolpost_sandbox::SandboxError> {
+async fn call(step: &StepType, parameters: &Value) -> Result<(), SandboxError> {
     let (limits, cancel) = (CallLimits::default(), CancellationToken::new());
-    step.run(&json!({}), Arc::new(Nobody), limits, cancel)
-        .await
-        .map(|_| ())
+    match step.run(parameters, Arc::new(Nobody), limits, cancel).await {
+        Ok(_) | Err(SandboxError::Plugin { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn text(time: Duration) -> String {

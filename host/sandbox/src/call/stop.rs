@@ -75,7 +75,7 @@ impl Scene<'_> {
                 stack,
             }
         } else {
-            SandboxError::Start(text)
+            SandboxError::Start(format!("{error:#}"))
         }
     }
 

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Component;
 
-use crate::CallLimits;
 use crate::bindings::StepPluginPre;
 use crate::call::{self, CallContext, CallState};
 use crate::compile::Compiled;
 use crate::host::LogLevel;
 use crate::plugin::PluginVersion;
 use crate::sandbox::Shared;
+use crate::{CallLimits, SandboxError};
 
 pub(crate) use description::Description;
 pub use error::LoadError;
@@ -143,7 +143,11 @@ async fn describe(
     let told = shared
         .on_plugin_threads(call)
         .await
-        .map_err(LoadError::Describe)?;
+        .map_err(|error| match error {
+            // The types of exports are looked at when the component is instantiated.
+            SandboxError::Start(mismatch) => LoadError::Interface(mismatch),
+            error => LoadError::Describe(error),
+        })?;
     description::check(told.0)
 }
 

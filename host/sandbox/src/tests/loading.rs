@@ -39,6 +39,19 @@ async fn bad_files_are_refused_with_a_reason() {
 }
 
 #[tokio::test]
+async fn right_names_with_wrong_types_are_refused() {
+    let text = refusal(hostile("wrong-types")).await;
+    assert!(
+        text.starts_with("does not fit the plugin contract: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("expected variant of 3 cases, found 2 cases"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn damaged_bytes_are_refused() {
     let mut bytes = Plugin::new("greet", "1").build().to_vec();
     let middle = bytes.len() / 2;

@@ -1,7 +1,7 @@
 //! Brings a database to the newest schema, one numbered file after the other, all in one transaction.
 //!
-//! The files are written once for both databases; [`dialect`] fills in the few words that differ. A released file is
-//! never edited: what has to change comes as the next number.
+//! The files are written once for both databases; [`dialect`] fills in the few words that differ. A released
+//! file is never edited: what has to change comes as the next number.
 
 use crate::sql::{Backend, Connection, args};
 use crate::{Result, StoreError};

@@ -58,7 +58,8 @@ impl Postgres {
     {
         let connection = self.connection(operation).await?;
         let commits = self.commits.clone();
-        // A task of its own, so that a caller that goes away does not leave a transaction half done on a pooled connection.
+        // A task of its own, so that a caller that goes away does not leave a transaction half done on a pooled
+        // connection.
         let task = tokio::spawn(async move {
             let mut tx = Tx::new(connection);
             let mut wait = Duration::from_millis(RETRY_WAIT_MS);

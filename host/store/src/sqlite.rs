@@ -1,8 +1,9 @@
 //! SQLite: one writer that commits in groups, and a few readers.
 //!
-//! The writer task owns the only connection that writes, so no statement ever waits for another writer. It takes the jobs
-//! that wait, runs each under a savepoint, commits once, and then answers all. A job that fails undoes itself alone.
-//! A group that cannot be committed is run again one job at a time, so that the one to blame is the only one to fail.
+//! The writer task owns the only connection that writes, so no statement ever waits for another writer. It
+//! takes the jobs that wait, runs each under a savepoint, commits once, and then answers all. A job that fails
+//! undoes itself alone. A group that cannot be committed is run again one job at a time, so that the one to
+//! blame is the only one to fail.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -25,9 +26,11 @@ use crate::{Result, StoreError, StoreOptions, Synchronous, migrate};
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS_KEPT: usize = 512;
-/// Pages of the write-ahead log after which it is worked into the file: 16 MiB, so that log output does not force the
-/// disk at every breath.
+/// Pages of the write-ahead log after which it is worked into the file: 16 MiB, so that log output does not
+/// force the disk at every breath.
 const CHECKPOINT_PAGES: &str = "4000";
+/// Rows that SQLite's thread gets ahead of the task that reads them: a page of a list needs no waiting in between.
+const ROWS_BUFFERED: usize = 1024;
 /// Page cache of the writer, KiB (negative as `PRAGMA cache_size` wants it).
 const WRITER_CACHE_KIB: &str = "-8192";
 /// The write-ahead log is cut back to this after a checkpoint, bytes.
@@ -119,6 +122,7 @@ fn base_options(path: &Path, options: &StoreOptions) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(Duration::from_millis(options.busy_timeout_ms))
         .statement_cache_capacity(STATEMENTS_KEPT)
+        .row_buffer_size(ROWS_BUFFERED)
         .pragma("temp_store", "memory")
         .disable_statement_logging()
 }
@@ -282,8 +286,8 @@ async fn control(tx: &mut Tx, statement: &'static str) -> Result<()> {
     tx.execute("commit", statement, Vec::new()).await.map(drop)
 }
 
-/// Ends a transaction that is to have done nothing. After some errors, a full disk among them, SQLite has done that by
-/// itself, and the statement fails because nothing is left to roll back.
+/// Ends a transaction that is to have done nothing. After some errors, a full disk among them, SQLite has done
+/// that by itself, and the statement fails because nothing is left to roll back.
 async fn roll_back(tx: &mut Tx) {
     if let Err(error) = control(tx, "ROLLBACK").await {
         tracing::debug!("rolled back already: {error}");

@@ -84,8 +84,8 @@ impl Store {
         })
     }
 
-    /// Counts the commits of this store since it was opened. Equal numbers mean that nothing was written in between by
-    /// this process.
+    /// Counts the commits of this store since it was opened. Equal numbers mean that nothing was written in
+    /// between by this process.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.inner.commits.generation.load(Ordering::Acquire)
@@ -100,8 +100,9 @@ impl Store {
         }
     }
 
-    /// Runs `job` in a transaction, which is carried out even if the caller goes away. The job may be run several times
-    /// (after a deadlock, or when a commit that it shares fails), so it must do nothing but write to the `Tx`.
+    /// Runs `job` in a transaction, which is carried out even if the caller goes away. The job may be run
+    /// several times (after a deadlock, or when a commit that it shares fails), so it must do nothing but write
+    /// to the `Tx`.
     pub(crate) async fn write<T, J>(&self, operation: &'static str, job: J) -> Result<T>
     where
         T: Send + 'static,

@@ -1,6 +1,7 @@
 //! The rows that hold a log's lines: consecutive chunks, each inline or sealed in an object.
 //!
-//! One statement reads the index, so a reader sees a chunk either before or after it is sealed, never neither or both.
+//! One statement reads the index, so a reader sees a chunk either before or after it is sealed, never neither
+//! or both.
 
 use std::sync::Arc;
 
@@ -99,7 +100,8 @@ pub(super) async fn append(tx: &mut Tx, append: &Append) -> Result<()> {
     Ok(())
 }
 
-/// Puts one chunk, inline or sealed, in the place of the inline ones of a run. A conflict when they are not what they were.
+/// Puts one chunk, inline or sealed, in the place of the inline ones of a run. A conflict when they are not
+/// what they were.
 pub(super) async fn replace(
     tx: &mut Tx,
     log: LogId,

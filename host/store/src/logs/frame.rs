@@ -67,7 +67,8 @@ pub(super) fn decompress(entries: &[Entry], compressed: &[u8]) -> Result<Vec<u8>
     Ok(content)
 }
 
-/// Joins small frames into full ones; frames of a good size stay as they are. To be called where blocking is allowed.
+/// Joins small frames into full ones; frames of a good size stay as they are. To be called where blocking is
+/// allowed.
 pub(super) fn join(frames: Vec<Frame>) -> Result<Vec<Frame>> {
     let mut joined = Vec::new();
     let mut small: Vec<Frame> = Vec::new();

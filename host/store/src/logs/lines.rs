@@ -1,7 +1,7 @@
 //! Cuts bytes into lines. Pure: how the bytes arrive changes nothing, only what they are.
 //!
-//! Each stream of a stdio log has its own unfinished line, so that output and errors that arrive in turns never mix within
-//! a line. Carriage returns and bytes that are no text are kept as they are.
+//! Each stream of a stdio log has its own unfinished line, so that output and errors that arrive in turns never
+//! mix within a line. Carriage returns and bytes that are no text are kept as they are.
 
 use memchr::memchr;
 use toolpost_core::model::LogType;
@@ -149,7 +149,8 @@ fn empty_frame() -> RawFrame {
     }
 }
 
-/// Where to cut so that at most `max` bytes are before it and no UTF-8 character is torn. Depends on those bytes alone.
+/// Where to cut so that at most `max` bytes are before it and no UTF-8 character is torn. Depends on those
+/// bytes alone.
 fn cut_before(bytes: &[u8], max: usize) -> usize {
     for back in 1..=3 {
         let lead = bytes[max - back];

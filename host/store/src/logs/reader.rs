@@ -198,7 +198,8 @@ impl Frames {
         self.offset += entry.compressed_bytes as usize;
     }
 
-    /// The next frames that begin before line `end`: one at least, and no more than about `raw_bytes_max` or a piece.
+    /// The next frames that begin before line `end`: one at least, and no more than about `raw_bytes_max` or a
+    /// piece.
     fn next_group(&mut self, end: i64, raw_bytes_max: usize) -> Option<Group> {
         let mut group = Group {
             first: self.line,

@@ -1,7 +1,8 @@
 //! Moves the lines of a log out of the database into objects, and joins small chunks.
 //!
-//! First the object is stored, then one transaction puts its row in the place of the inline ones. A crash in between leaves
-//! an object that nobody names, which recovery removes; a line is never in two places and never in none.
+//! First the object is stored, then one transaction puts its row in the place of the inline ones. A crash in
+//! between leaves an object that nobody names, which recovery removes; a line is never in two places and never
+//! in none.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -21,8 +22,8 @@ const LOGS_PER_DIRECTORY: i64 = 1000;
 /// Inline chunks that are read at once to be sealed.
 const CHUNKS_PER_RUN: u32 = 64;
 
-/// Makes one chunk of a run: an object, or an inline chunk when it is small; in that case the run, now of one chunk, is
-/// given back.
+/// Makes one chunk of a run: an object, or an inline chunk when it is small; in that case the run, now of one
+/// chunk, is given back.
 pub(super) async fn seal(store: &Store, log: LogId, mut run: Run) -> Result<Option<Run>> {
     run.frames = tokio::task::spawn_blocking({
         let frames = std::mem::take(&mut run.frames);
@@ -97,8 +98,8 @@ pub(super) async fn seal_inline_chunks(store: &Store, log: LogId) -> Result<()> 
 }
 
 impl Store {
-    /// After a crash: seals what the writer left inline and removes objects that no row names. What fails here costs room,
-    /// not lines.
+    /// After a crash: seals what the writer left inline and removes objects that no row names. What fails here
+    /// costs room, not lines.
     pub(crate) async fn tidy_closed_log(&self, log: LogId) {
         let outcome = async {
             seal_inline_chunks(self, log).await?;

@@ -1,9 +1,9 @@
 //! Writes one log.
 //!
-//! Bytes become lines, lines become frames; frames are compressed off the runtime and appended to the database, from where
-//! readers see them at once. What was appended is also kept here until there is a segment's worth of it, so that sealing
-//! reads nothing back; it runs beside the writing. What the database refuses is kept for another try within a limit; beyond
-//! it, lines are lost, and the log says how many and where.
+//! Bytes become lines, lines become frames; frames are compressed off the runtime and appended to the database,
+//! from where readers see them at once. What was appended is also kept here until there is a segment's worth of
+//! it, so that sealing reads nothing back; it runs beside the writing. What the database refuses is kept for
+//! another try within a limit; beyond it, lines are lost, and the log says how many and where.
 
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ struct Pending {
     notice_of: i64,
 }
 
-/// Appends to one log. Storage that fails never fails the build: what cannot be kept is counted and said in the log.
+/// Appends to one log. Storage that fails never fails the build: what cannot be kept is counted and said in the
+/// log.
 #[derive(Debug)]
 pub struct LogWriter {
     store: Store,
@@ -44,7 +45,8 @@ pub struct LogWriter {
     splitter: LineSplitter,
     /// Lines in the database.
     written: i64,
-    /// Was handed to the database, which failed: it may be there or not, so it is tried again as it is before anything else.
+    /// Was handed to the database, which failed: it may be there or not, so it is tried again as it is before
+    /// anything else.
     pending: Option<Pending>,
     /// Compressed, to be written after that.
     unwritten: Vec<Frame>,
@@ -104,9 +106,9 @@ impl LogWriter {
         self.lost
     }
 
-    /// Appends bytes of one stream, cut anywhere. A line is kept when its newline arrives (each stream has its own
-    /// unfinished line). Waits for the database when the buffer is full. The stream is ignored for logs that are not
-    /// stdio.
+    /// Appends bytes of one stream, cut anywhere. A line is kept when its newline arrives (each stream has its
+    /// own unfinished line). Waits for the database when the buffer is full. The stream is ignored for logs
+    /// that are not stdio.
     pub async fn append(&mut self, stream: LogStream, bytes: &[u8]) {
         for piece in bytes.chunks(APPEND_PIECE_BYTES) {
             self.splitter.push(stream, piece);

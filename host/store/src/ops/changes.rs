@@ -45,9 +45,9 @@ pub struct NewChange {
 }
 
 impl Store {
-    /// Records changes in their order, together with the source's new cursor (`state` is a key and a value of the
-    /// object `source`). A change whose repository, branch, revision and codebase the same source has reported before is
-    /// left out, so that a poll may be repeated. Gives the ids of the added ones.
+    /// Records changes in their order, together with the source's new cursor (`state` is a key and a value of
+    /// the object `source`). A change whose repository, branch, revision and codebase the same source has
+    /// reported before is left out, so that a poll may be repeated. Gives the ids of the added ones.
     ///
     /// # Errors
     /// When the database fails.
@@ -73,8 +73,8 @@ impl Store {
         .await
     }
 
-    /// The changes that arrived after this one, oldest first. Ids become visible in their order, so a cursor over them
-    /// passes over none.
+    /// The changes that arrived after this one, oldest first. Ids become visible in their order, so a cursor
+    /// over them passes over none.
     ///
     /// # Errors
     /// When the database fails.

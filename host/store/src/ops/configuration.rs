@@ -118,7 +118,8 @@ async fn sync_builders(
     tx: &mut Tx,
     builders: &[ConfiguredBuilder],
 ) -> Result<BTreeMap<String, BuilderId>> {
-    // In the order of names, so that two masters with the same configuration do not wait for each other in a circle.
+    // In the order of names, so that two masters with the same configuration do not wait for each other in a
+    // circle.
     let sorted: BTreeMap<&str, &ConfiguredBuilder> = builders
         .iter()
         .map(|builder| (builder.name.as_str(), builder))

@@ -72,7 +72,8 @@ pub struct PluginEventRow {
 }
 
 impl Store {
-    /// Keeps a plugin version and its component. The same digest again changes nothing but the name and description.
+    /// Keeps a plugin version and its component. The same digest again changes nothing but the name and
+    /// description.
     ///
     /// # Errors
     /// When the object store or the database fails.

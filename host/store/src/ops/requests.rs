@@ -155,8 +155,8 @@ fn pending(row: &Row) -> Result<PendingRequest> {
     })
 }
 
-/// Jumps from builder to builder through the index of the queue, and reads the head of each there. The databases differ in
-/// how a subquery may depend on the row beside it.
+/// Jumps from builder to builder through the index of the queue, and reads the head of each there. The
+/// databases differ in how a subquery may depend on the row beside it.
 pub(crate) fn heads_sql(backend: Backend) -> String {
     const PENDING: &str = "complete = 0 AND claimed = 0";
     let queued = format!(

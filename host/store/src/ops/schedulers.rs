@@ -47,7 +47,8 @@ impl Store {
         })
     }
 
-    /// Moves the scheduler from `expected_version` to the next one with a new state, and makes build sets, all or nothing.
+    /// Moves the scheduler from `expected_version` to the next one with a new state, and makes build sets, all
+    /// or nothing.
     ///
     /// # Errors
     /// [`crate::StoreError::Conflict`] when the version is another by now; otherwise when the database fails.

@@ -45,8 +45,8 @@ impl<'t> Select<'t> {
                 return Err(refused(field, "lists have no order"));
             }
             let direction = if order.descending { " DESC" } else { "" };
-            // What SQLite does by itself: NULL is less than everything. Where nothing is NULL the words are left out,
-            // because PostgreSQL uses an index only when they are those of the index.
+            // What SQLite does by itself: NULL is less than everything. Where nothing is NULL the words are
+            // left out, because PostgreSQL uses an index only when they are those of the index.
             let nulls = match (
                 field.nullable && self.backend == Backend::Postgres,
                 order.descending,
@@ -129,8 +129,8 @@ impl<'t> Select<'t> {
         }
     }
 
-    /// In compact JSON a member begins after `[` or `,`, and a quote inside a text is always escaped: so this finds whole
-    /// members only.
+    /// In compact JSON a member begins after `[` or `,`, and a quote inside a text is always escaped: so this
+    /// finds whole members only.
     fn member(&mut self, field: &Field, value: &str) -> String {
         let json = serde_json::Value::from(value).to_string();
         let first = self.bind(format!("[{json}"));
@@ -184,7 +184,8 @@ impl<'t> Select<'t> {
         Ok(format!("{} {sign} {bound}", field.expression))
     }
 
-    /// Times are compared as the whole seconds that the REST API shows, by ranges of milliseconds that an index can serve.
+    /// Times are compared as the whole seconds that the REST API shows, by ranges of milliseconds that an index
+    /// can serve.
     fn times(&mut self, field: &Field, op: Op, values: &[String]) -> Result<String> {
         let expression = field.expression;
         if matches!(op, Op::Eq | Op::Ne) {

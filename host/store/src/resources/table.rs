@@ -13,8 +13,8 @@ pub enum Kind {
     Text,
     /// A JSON array of texts: `contains` asks for a member.
     List,
-    /// Rows of a link table: `eq` and `contains` ask for a linked id. The expression is a subselect that ends before the
-    /// condition on `link`'s column, for instance `SELECT 1 FROM x WHERE x.a = t.id AND x.b`.
+    /// Rows of a link table: `eq` and `contains` ask for a linked id. The expression is a subselect that ends
+    /// before the condition on `link`'s column, for instance `SELECT 1 FROM x WHERE x.a = t.id AND x.b`.
     Link,
 }
 

@@ -168,7 +168,8 @@ impl Connection {
         Ok(returned)
     }
 
-    /// A subselect over the ids in the JSON array that is argument `$n`. The text stays the same for any number of ids.
+    /// A subselect over the ids in the JSON array that is argument `$n`. The text stays the same for any number
+    /// of ids.
     pub(crate) fn ids(&self, n: usize) -> String {
         match self.backend() {
             Backend::Sqlite => format!("(SELECT value FROM json_each(${n}))"),
@@ -192,7 +193,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes other transactions that ask for the same key wait for the end of this one. SQLite has one writer anyway.
+    /// Makes other transactions that ask for the same key wait for the end of this one. SQLite has one writer
+    /// anyway.
     pub(crate) async fn lock_key(&mut self, operation: &'static str, key: i64) -> Result<()> {
         if self.backend() == Backend::Postgres {
             let sql = "SELECT pg_advisory_xact_lock($1)";

@@ -1,7 +1,7 @@
 //! One way to talk to both databases: the same SQL text, the same argument and column types.
 //!
-//! Integers, flags and times are 64-bit integers in both; texts are UTF-8 without NUL. What differs between the two is in
-//! this folder and in `migrate.rs`, and nowhere else, but for a few statements that say so.
+//! Integers, flags and times are 64-bit integers in both; texts are UTF-8 without NUL. What differs between the
+//! two is in this folder and in `migrate.rs`, and nowhere else, but for a few statements that say so.
 
 mod connection;
 mod row;

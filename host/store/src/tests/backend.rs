@@ -50,8 +50,8 @@ impl TestDb {
         std::mem::take(&mut self.events.lock().unwrap())
     }
 
-    /// Makes the database refuse to grow. SQLite may not take another page; in PostgreSQL a trigger says what a full disk
-    /// says.
+    /// Makes the database refuse to grow. SQLite may not take another page; in PostgreSQL a trigger says what a
+    /// full disk says.
     pub(crate) async fn fill_disk(&self, store: &Store) {
         let backend = self.backend;
         store

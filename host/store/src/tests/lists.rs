@@ -105,8 +105,8 @@ fn parse(text: &str) -> Query {
     query
 }
 
-/// Asks for every field with every operator and in both orders: the statements must be valid, and what is refused must be refused
-/// with words.
+/// Asks for every field with every operator and in both orders: the statements must be valid, and what is
+/// refused must be refused with words.
 async fn every_field<R: Resource>(store: &Store) {
     let all = store.count::<R>(&Query::new()).await.unwrap();
     assert!(all > 0, "{}", R::TABLE.resource);

@@ -76,6 +76,11 @@ impl Engine {
         // A master that just starts has nothing that a restart would bring.
         let is_first = before.ids == ConfiguredIds::default();
         self.note_applied(&plan, is_first);
+        if !is_first {
+            // What was refused because of the former uses may be good for these.
+            let registry = self.registry.clone();
+            tokio::spawn(async move { registry.rescan().await });
+        }
         self.distribute.notify_one();
         self.bus.publish(&[Event::Configuration]);
         Ok(plan)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use toolpost_bus::{Wake, Woken};
 use toolpost_core::collapse::{self, CollapseCandidate, CollapsePolicy, RequestedSource};
 use toolpost_core::distribute::{
-    BuilderState, Claim, Pending, Snapshot, WaitReason, WorkerState, distribute,
+    BuilderState, Claim, Pending, Snapshot, WaitReason, Waiting, WorkerState, distribute,
 };
 use toolpost_core::locks::{Acquisition, Holder};
 use toolpost_core::model::Worker;
@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 
 use crate::engine::{Engine, Running};
 use crate::launch::{Launch, launch};
+use crate::status::WaitingBuilder;
 use crate::stop::Phase;
 use crate::worker::Workers;
 
@@ -131,6 +132,7 @@ impl Distributor {
             .filter(|request| engine.builds.may_run(request.id, now))
             .collect();
         if heads.is_empty() {
+            engine.waiting().clear();
             return Ok(Round::Done);
         }
         let running = engine.running();
@@ -224,12 +226,30 @@ impl Distributor {
                 draining: phase != Phase::Running,
             })
         });
-        for waiting in &decided.waiting {
-            if let WaitReason::LockNever(error) = &waiting.reason {
-                warn!(builder.id = %waiting.builder, "requests of builder {} wait for ever: {error}", waiting.builder);
+        self.tell(decided.waiting);
+        decided.claims
+    }
+
+    /// Shows why requests wait; what will never change by itself is told to the operator, once.
+    fn tell(&self, waiting: Vec<Waiting>) {
+        let waiting: Vec<WaitingBuilder> = waiting
+            .into_iter()
+            .map(|waiting| WaitingBuilder {
+                builder: waiting.builder,
+                first: waiting.first,
+                reason: waiting.reason,
+            })
+            .collect();
+        let mut known = self.engine.waiting();
+        for one in &waiting {
+            let is_known = known
+                .iter()
+                .any(|other| (other.builder, &other.reason) == (one.builder, &one.reason));
+            if let (WaitReason::LockNever(error), false) = (&one.reason, is_known) {
+                warn!(builder.id = %one.builder, "requests of builder {} wait for ever: {error}", one.builder);
             }
         }
-        decided.claims
+        *known = waiting;
     }
 
     /// Decides which further requests each build carries out, and takes the locks of the builds. One claim

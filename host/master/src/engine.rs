@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::error::ControlError;
 use crate::locks::LockManager;
 use crate::poller::PollerHandle;
-use crate::status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus};
+use crate::status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus, WaitingBuilder};
 use crate::stop::{Ending, Phase};
 use crate::uses::RunningUses;
 use crate::worker::WorkerPool;
@@ -61,6 +61,7 @@ pub(crate) struct Engine {
     running: ArcSwap<Running>,
     configuration: Mutex<ConfigurationStatus>,
     boards: Mutex<Boards>,
+    waiting: Mutex<Vec<WaitingBuilder>>,
 }
 
 /// The configuration that runs, with the row ids of its names.
@@ -135,6 +136,7 @@ impl Engine {
             running: ArcSwap::from_pointee(empty),
             configuration: Mutex::new(ConfigurationStatus::new(started_at)),
             boards: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 
@@ -158,6 +160,10 @@ impl Engine {
 
     pub(crate) fn boards(&self) -> MutexGuard<'_, Boards> {
         lock(&self.boards)
+    }
+
+    pub(crate) fn waiting(&self) -> MutexGuard<'_, Vec<WaitingBuilder>> {
+        lock(&self.waiting)
     }
 
     pub(crate) fn poller_status(&self) -> Vec<PollerStatus> {

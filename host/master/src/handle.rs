@@ -11,7 +11,9 @@ use toolpost_sandbox::PluginStatus;
 use crate::engine::Engine;
 use crate::error::{ApplyError, ControlError, ForceError};
 use crate::force::ForceForm;
-use crate::status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted};
+use crate::status::{
+    ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted, WaitingBuilder,
+};
 
 /// A running master. Cheap to clone; all clones are the same master.
 #[derive(Clone)]
@@ -149,6 +151,12 @@ impl MasterHandle {
     #[must_use]
     pub fn schedulers(&self) -> Vec<SchedulerStatus> {
         self.engine.scheduler_status()
+    }
+
+    /// Why requests wait that could not be given to a worker when that was last tried.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<WaitingBuilder> {
+        self.engine.waiting().clone()
     }
 
     /// Whether and how the master works.

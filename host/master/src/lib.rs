@@ -41,7 +41,9 @@ pub use error::{ApplyError, ControlError, ForceError, StartError};
 pub use force::{FieldKind, ForceForm, FormField};
 pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
-pub use status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted};
+pub use status::{
+    ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted, WaitingBuilder,
+};
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;
 pub use worker::{LinkCommand, LinkControl, LinkError, LinkFiles, LocalWorkerLink, WorkerLink};

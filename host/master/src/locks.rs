@@ -67,15 +67,24 @@ impl LockManager {
     }
 
     /// Asks for the locks of a step.
+    ///
+    /// # Errors
+    /// The wait would never end.
     pub(crate) fn request(
         &self,
         holder: Holder,
         accesses: &[LockAccess],
         worker: &str,
-    ) -> Result<Granted, LockError> {
+    ) -> Result<Granted, LockRefused> {
         let mut inner = self.inner();
         match inner.table.request(holder, accesses, worker)? {
             Acquisition::Granted => Ok(Granted::Now),
+            // Only a new wait can close a circle, and whoever closes it can still step back.
+            Acquisition::Blocked(blocked) if inner.table.deadlocked().contains(&holder.build) => {
+                let granted = inner.table.release(holder);
+                inner.answer(granted);
+                Err(LockRefused::Deadlock(blocked.key.to_string()))
+            }
             Acquisition::Blocked(blocked) => {
                 let (sender, receiver) = oneshot::channel();
                 inner.waiters.insert(holder, sender);
@@ -119,6 +128,17 @@ impl Inner {
     }
 }
 
+/// Locks that a step can never have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LockRefused {
+    #[error(transparent)]
+    Never(#[from] LockError),
+    #[error(
+        "waiting for lock {0} would never end: its holder waits for a lock that this build holds; let all builders take these locks in the same order"
+    )]
+    Deadlock(String),
+}
+
 /// Answer to a request for locks.
 pub(crate) enum Granted {
     /// They are held.
@@ -155,6 +175,27 @@ mod tests {
         locks.release(Holder::build(1));
         assert_eq!(wait.await, Ok(Ok(())));
         locks.freed().await;
+    }
+
+    #[tokio::test]
+    async fn whoever_would_close_a_circle_of_waits_is_refused() {
+        let specs = ["a", "b"].map(|name| LockSpec::new(name, LockScope::Master));
+        let locks = LockManager::new(specs);
+        let take = |build, name: &str| {
+            locks.try_acquire(Holder::build(build), &[LockAccess::exclusive(name)], "w")
+        };
+        assert_eq!(take(1, "a"), Ok(Acquisition::Granted));
+        assert_eq!(take(2, "b"), Ok(Acquisition::Granted));
+        let want = |build, name: &str| {
+            locks.request(Holder::step(build, 0), &[LockAccess::exclusive(name)], "w")
+        };
+        let Ok(Granted::Later { wait, .. }) = want(1, "b") else {
+            panic!("not free");
+        };
+        let refused = want(2, "a").err();
+        assert_eq!(refused, Some(LockRefused::Deadlock("`a`".into())));
+        locks.release(Holder::build(2));
+        assert_eq!(wait.await, Ok(Ok(())));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toolpost_config::config::GitPollerConfig;
 use toolpost_config::{Plan, Problem};
+use toolpost_core::distribute::WaitReason;
 use toolpost_core::{BuilderId, BuildsetId, ChangeId, MasterId, RequestId, Timestamp};
 
 use crate::steps::git::errors::without_password;
@@ -113,6 +114,17 @@ pub struct Health {
     pub running_builds: usize,
     /// Whether the store took the last heartbeat.
     pub store_ok: bool,
+}
+
+/// Why requests of a builder wait.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaitingBuilder {
+    /// The builder.
+    pub builder: BuilderId,
+    /// Its first request that waits.
+    pub first: RequestId,
+    /// Why.
+    pub reason: WaitReason,
 }
 
 /// A build set that somebody asked for.

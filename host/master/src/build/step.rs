@@ -203,16 +203,16 @@ impl StepRun<'_> {
         let requested = self
             .locks
             .request(self.holder, accesses, &self.build.worker_name);
-        let impossible =
-            |error: toolpost_core::locks::LockError| Fault::Exception(error.to_string());
-        match requested.map_err(impossible)? {
+        match requested.map_err(|error| Fault::Exception(error.to_string()))? {
             Granted::Now => Ok(()),
             Granted::Later { blocked_on, wait } => {
                 let text = format!("acquiring lock {blocked_on}");
                 self.build.store.set_step_state(id, &text).await?;
                 tokio::select! {
                     granted = wait => match granted {
-                        Ok(granted) => granted.map_err(impossible),
+                        Ok(granted) => {
+                            granted.map_err(|error| Fault::Exception(error.to_string()))
+                        }
                         Err(_) => Err(Fault::Exception("the locks were given up".into())),
                     },
                     () = self.cancel.cancelled() => Err(Fault::Cancelled),

@@ -274,3 +274,194 @@ fn has_mail_address(text: &str) -> bool {
     matches!(address.split_once('@'), Some((user, host))
         if !user.is_empty() && !host.is_empty() && !address.contains(char::is_whitespace))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use toolpost_config::config::{
+        ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind,
+    };
+
+    use super::*;
+
+    fn field(name: &str, kind: ParameterKind, default: Value) -> ForceParameter {
+        ForceParameter {
+            name: name.into(),
+            label: String::new(),
+            tooltip: None,
+            required: false,
+            hidden: false,
+            default,
+            kind,
+        }
+    }
+
+    fn form(codebases: &[&str], parameters: Vec<ForceParameter>) -> ForceForm {
+        let text = ForceField::default();
+        let branch = ForceField {
+            default: "main".into(),
+            ..ForceField::default()
+        };
+        let codebases = codebases.iter().map(|name| ForceCodebase {
+            codebase: (*name).into(),
+            branch: branch.clone(),
+            revision: text.clone(),
+            repository: text.clone(),
+            project: text.clone(),
+        });
+        let config = ForceConfig {
+            label: "f".into(),
+            button: "go".into(),
+            reason: text.clone(),
+            username: text.clone(),
+            codebases: codebases.collect(),
+            parameters,
+        };
+        ForceForm::new("f", &["b".into()], &config)
+    }
+
+    fn check(form: &ForceForm, sent: &Value) -> Result<Forced, FieldErrors> {
+        validate(form, Some("ada"), sent.as_object().unwrap())
+    }
+
+    /// The value of the only parameter, or its message.
+    fn value(parameter: ForceParameter, sent: &Value) -> Result<Value, String> {
+        let name = parameter.name.clone();
+        match check(&form(&[""], vec![parameter]), sent) {
+            Ok(forced) => Ok(forced.properties.get(&name).cloned().unwrap()),
+            Err(errors) => Err(errors.into_values().collect::<Vec<_>>().join("; ")),
+        }
+    }
+
+    fn int() -> ForceParameter {
+        let kind = ParameterKind::Int {
+            min: Some(1),
+            max: Some(5),
+        };
+        field("p", kind, json!(2))
+    }
+
+    fn string() -> ForceParameter {
+        let regex = Some("a+".into());
+        field("p", ParameterKind::String { regex }, json!("a"))
+    }
+
+    fn several() -> ForceParameter {
+        let kind = ParameterKind::Choice {
+            choices: vec!["x".into(), "y".into()],
+            multiple: true,
+            strict: true,
+        };
+        field("p", kind, json!(["x"]))
+    }
+
+    fn person() -> ForceParameter {
+        field("p", ParameterKind::Username { need_email: true }, json!(""))
+    }
+
+    fn flag() -> ForceParameter {
+        field("p", ParameterKind::Bool, json!(true))
+    }
+
+    #[test]
+    fn each_kind_takes_what_it_says() {
+        let mail = "Ada <ada@example.org>";
+        let table = [
+            (int(), json!({}), json!(2)),
+            (int(), json!({"p": " 3 "}), json!(3)),
+            (int(), json!({"p": [4]}), json!(4)),
+            (string(), json!({"p": "aaa"}), json!("aaa")),
+            (string(), json!({"p": "  "}), json!("a")),
+            (flag(), json!({"p": "off"}), json!(false)),
+            (flag(), json!({}), json!(true)),
+            (several(), json!({"p": ["y", "x"]}), json!(["y", "x"])),
+            (several(), json!({"p": []}), json!(["x"])),
+            (person(), json!({"p": mail}), json!(mail)),
+        ];
+        for (parameter, sent, expected) in table {
+            assert_eq!(value(parameter, &sent), Ok(expected), "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let table = [
+            (int(), json!({"p": 0}), "`p` is at least 1"),
+            (int(), json!({"p": 6}), "`p` is at most 5"),
+            (int(), json!({"p": 1.5}), "`p` takes a whole number"),
+            (int(), json!({"p": [1, 2]}), "`p` takes one value"),
+            (string(), json!({"p": "ab"}), "`p` has to match `a+`"),
+            (string(), json!({"p": {"x": 1}}), "`p` takes text"),
+            (flag(), json!({"p": "perhaps"}), "`p` is true or false"),
+            (several(), json!({"p": ["z"]}), "`z` is not one of `x`, `y`"),
+            (
+                person(),
+                json!({"p": "Ada"}),
+                "write it as `Name <name@example.org>`",
+            ),
+        ];
+        for (parameter, sent, expected) in table {
+            assert_eq!(value(parameter, &sent), Err(expected.into()), "{sent}");
+        }
+    }
+
+    #[test]
+    fn required_and_hidden_fields_keep_their_word() {
+        let mut required = field("p", ParameterKind::String { regex: None }, json!(""));
+        required.required = true;
+        let refused = value(required, &json!({"p": ""}));
+        assert_eq!(refused, Err("`p` needs a value".into()));
+        let mut hidden = field("p", ParameterKind::String { regex: None }, json!("fixed"));
+        hidden.hidden = true;
+        assert_eq!(value(hidden, &json!({"p": "other"})), Ok(json!("fixed")));
+    }
+
+    #[test]
+    fn groups_and_codebases_have_names_of_their_own() {
+        let any = ParameterKind::Int {
+            min: None,
+            max: None,
+        };
+        let fields = vec![field("x", any, json!(0))];
+        let group = |name| {
+            let fields = fields.clone();
+            field(name, ParameterKind::Nested { fields }, json!(null))
+        };
+        let form = form(&["lib", "app"], vec![group("g"), group("")]);
+        let sent = json!({"g_x": 1, "x": 2, "lib_branch": "dev", "app_revision": "abc"});
+        let forced = check(&form, &sent).unwrap();
+        assert_eq!(forced.properties.get("g"), Some(&json!({"x": 1})));
+        assert_eq!(forced.properties.get("x"), Some(&json!(2)));
+        let stamps: Vec<_> = forced
+            .sourcestamps
+            .iter()
+            .map(|s| {
+                (
+                    s.codebase.as_str(),
+                    s.branch.as_deref(),
+                    s.revision.as_deref(),
+                )
+            })
+            .collect();
+        let expected = [
+            ("lib", Some("dev"), None),
+            ("app", Some("main"), Some("abc")),
+        ];
+        assert_eq!(stamps, expected);
+    }
+
+    #[test]
+    fn who_is_logged_in_is_the_owner() {
+        let form = form(&[""], Vec::new());
+        let sent = json!({"username": "eve", "reason": " because ", "priority": "7"});
+        let sent = sent.as_object().unwrap();
+        let forced = validate(&form, Some("ada"), sent).unwrap();
+        let said = (
+            forced.owner.as_str(),
+            forced.reason.as_str(),
+            forced.priority,
+        );
+        assert_eq!(said, ("ada", "because", 7));
+        assert_eq!(validate(&form, None, sent).unwrap().owner, "eve");
+    }
+}

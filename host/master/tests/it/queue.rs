@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use toolpost_core::Results;
+use toolpost_core::distribute::WaitReason;
 use toolpost_core::model::Worker;
 
 use crate::farm::{farm, shell_steps};
@@ -198,6 +199,13 @@ async fn a_paused_worker_takes_nothing_until_it_goes_on() {
         .await
         .expect("it is there");
     let request = farm.submit("b", &[]).await;
+    farm.until("the request waits for the worker", async || {
+        let waiting = farm.master().waiting();
+        waiting
+            .first()
+            .is_some_and(|waiting| waiting.reason == WaitReason::Paused)
+    })
+    .await;
     farm.master()
         .unpause_worker(worker.id)
         .await

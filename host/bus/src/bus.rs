@@ -6,6 +6,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use toolpost_core::Event;
 
+use crate::topic::{Published, Topic};
+
 /// How many events a subscriber may fall behind before it hears [`Signal::Lagged`] instead. They take
 /// less than 2 MiB in all, shared by every subscriber.
 pub const BUS_CAPACITY_EVENTS: usize = 16 * 1024;
@@ -15,6 +17,7 @@ pub const BUS_CAPACITY_EVENTS: usize = 16 * 1024;
 pub struct Bus {
     /// `None` once the bus is closed: the channel ends when its only sender is gone.
     sender: Arc<RwLock<Option<broadcast::Sender<Event>>>>,
+    published: Arc<Published>,
 }
 
 /// What a subscriber hears.
@@ -41,12 +44,14 @@ impl Bus {
         let sender = broadcast::Sender::new(capacity_events.max(1));
         Self {
             sender: Arc::new(RwLock::new(Some(sender))),
+            published: Arc::default(),
         }
     }
 
     /// Hands the events to every subscriber, in this order. Never waits; without subscribers, or on
     /// a closed bus, the events are gone.
     pub fn publish(&self, events: &[Event]) {
+        self.published.count(events);
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         let Some(sender) = sender.as_ref() else {
             return;
@@ -58,6 +63,13 @@ impl Bus {
             // Fails only when the last subscriber left a moment ago, which is no failure.
             let _ = sender.send(event.clone());
         }
+    }
+
+    /// How many events of a topic were published so far. Equal numbers mean that nothing of it happened in
+    /// between in this process; the number grows before [`Self::publish`] returns.
+    #[must_use]
+    pub fn published(&self, topic: Topic) -> u64 {
+        self.published.of(topic)
     }
 
     /// Hears every event that is published from now on. On a closed bus the subscription is at its

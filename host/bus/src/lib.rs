@@ -6,7 +6,9 @@
 //! The transport is in-process; one that spans masters goes behind the same [`Bus`].
 
 mod bus;
+mod topic;
 mod wake;
 
 pub use bus::{BUS_CAPACITY_EVENTS, Bus, Signal, Subscription};
+pub use topic::Topic;
 pub use wake::{Wake, Woken};

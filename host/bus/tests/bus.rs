@@ -1,7 +1,7 @@
 //! What a subscriber may rely on.
 
-use toolpost_bus::{Bus, Signal};
-use toolpost_core::{BuilderId, Event};
+use toolpost_bus::{Bus, Signal, Topic};
+use toolpost_core::{BuildId, BuilderId, Event, MasterId};
 
 fn event(number: i64) -> Event {
     Event::Builder(BuilderId(number))
@@ -87,4 +87,18 @@ async fn a_waiting_subscriber_is_woken_from_another_thread() {
     });
     assert_eq!(subscription.recv().await, Some(Signal::Event(event(1))));
     publisher.join().expect("the publisher ends");
+}
+
+#[test]
+fn what_happened_is_counted_by_topic_whether_somebody_listens_or_not() {
+    let bus = Bus::default();
+    let counts =
+        || [Topic::Builders, Topic::Builds, Topic::Setup].map(|topic| bus.published(topic));
+    assert_eq!(counts(), [0, 0, 0]);
+    bus.publish(&[event(1), Event::Master(MasterId(1))]);
+    bus.publish(&[Event::BuildStarted(BuildId(1), BuilderId(1))]);
+    assert_eq!(counts(), [2, 1, 0]);
+    bus.clone()
+        .publish(&[Event::Configuration, Event::BuildsetAdded(1.into())]);
+    assert_eq!(counts(), [2, 1, 1]);
 }

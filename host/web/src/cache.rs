@@ -1,8 +1,8 @@
-//! Answers that are still true: bodies by path and query, valid for the store's generation.
+//! Answers that are still true: bodies by path and query, valid for one version of what they are made of.
 //!
 //! A farm is looked at far more often than it changes, and by many people at the same time. An entry is given only
-//! while the store has not committed anything since before it was read; callers who want the same answer at the same
-//! moment wait for the one of them that reads. Memory is bounded by bytes.
+//! while nothing that it is made of has been committed since before it was read; callers who want the same answer at
+//! the same moment wait for the one of them that reads. Memory is bounded by bytes.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -188,6 +188,25 @@ impl Form {
 /// A page shows how long ago things were: it is read again after this time even if nothing happened.
 const PAGE_AGE_MAX: Duration = Duration::from_secs(5);
 
+/// What an answer is made of, and so what makes it stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depends {
+    /// Anything in the store.
+    Store,
+    /// Anything in the store, and what the master itself says.
+    Everything,
+    /// The rows of builders.
+    Builders,
+    /// The rows of builds, found by builders.
+    Builds,
+}
+
+/// Counts the changes to each of these.
+pub(crate) trait Versions {
+    /// Equal numbers mean that nothing of it has changed in between.
+    fn version(&self, depends: Depends) -> u64;
+}
+
 /// The bodies that are kept.
 pub(crate) struct ResponseCache {
     bytes_max: usize,
@@ -202,14 +221,15 @@ struct Entries {
 }
 
 struct Entry {
-    generation: u64,
+    depends: Depends,
+    version: u64,
     made_at: Instant,
     cost: usize,
     blob: Arc<OnceCell<Arc<Blob>>>,
 }
 
 impl ResponseCache {
-    /// Keeps `bytes_max` bytes; with an age, an entry is given no longer than that whatever the generation says, because
+    /// Keeps `bytes_max` bytes; with an age, an entry is given no longer than that whatever its version says, because
     /// other processes write to the same database.
     pub(crate) fn new(bytes_max: usize, age_max: Option<Duration>) -> Self {
         Self {
@@ -219,11 +239,11 @@ impl ResponseCache {
         }
     }
 
-    /// The body for this path and query in this form, if one is ready. `generation` is the store's now.
-    pub(crate) fn hit(&self, form: Form, key: &str, generation: u64) -> Option<Arc<Blob>> {
+    /// The body for this path and query in this form, if one is ready.
+    pub(crate) fn hit(&self, form: Form, key: &str, versions: &impl Versions) -> Option<Arc<Blob>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.by_form[form as usize].get(key)?;
-        if !self.is_fresh(form, entry, generation) {
+        if !self.is_fresh(form, entry, versions) {
             return None;
         }
         entry.blob.get().cloned()
@@ -234,33 +254,42 @@ impl ResponseCache {
         &self,
         form: Form,
         key: &str,
-        generation: u64,
+        depends: Depends,
+        versions: &impl Versions,
         read: impl Future<Output = Result<Blob, E>>,
     ) -> Result<Arc<Blob>, E> {
-        let slot = self.slot(form, key, generation);
+        let slot = self.slot(form, key, depends, versions);
         if let Some(blob) = slot.get() {
             return Ok(blob.clone());
         }
         let blob = slot
             .get_or_try_init(async || read.await.map(Arc::new))
             .await?;
-        self.account(form, key, &slot, blob.cost() + key.len());
+        self.account(form, key, &slot, blob.cost() + key.len(), versions);
         Ok(blob.clone())
     }
 
-    /// The entry for a key at a generation, made when there is none.
-    fn slot(&self, form: Form, key: &str, generation: u64) -> Arc<OnceCell<Arc<Blob>>> {
+    /// The entry for a key as things are now, made when there is none. Its version is taken before anything is read for
+    /// it, so what is read is never older.
+    fn slot(
+        &self,
+        form: Form,
+        key: &str,
+        depends: Depends,
+        versions: &impl Versions,
+    ) -> Arc<OnceCell<Arc<Blob>>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.by_form[form as usize].get(key)
-            && self.is_fresh(form, entry, generation)
+            && self.is_fresh(form, entry, versions)
         {
             return entry.blob.clone();
         }
         let cost = key.len() + ENTRY_OVERHEAD_BYTES;
-        entries.make_room(cost, self.bytes_max, generation);
+        entries.make_room(cost, self.bytes_max, versions);
         let blob = Arc::new(OnceCell::new());
         let entry = Entry {
-            generation,
+            depends,
+            version: versions.version(depends),
             made_at: Instant::now(),
             cost,
             blob: blob.clone(),
@@ -269,8 +298,15 @@ impl ResponseCache {
         blob
     }
 
-    /// Counts a body that was read; when it is too large, it is not kept.
-    fn account(&self, form: Form, key: &str, slot: &Arc<OnceCell<Arc<Blob>>>, cost: usize) {
+    /// Counts a body that was read; when there is no room for it, it is not kept.
+    fn account(
+        &self,
+        form: Form,
+        key: &str,
+        slot: &Arc<OnceCell<Arc<Blob>>>,
+        cost: usize,
+        versions: &impl Versions,
+    ) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = entries.by_form[form as usize].get_mut(key) else {
             return;
@@ -280,15 +316,14 @@ impl ResponseCache {
         }
         let grown = cost - entry.cost;
         entry.cost = cost;
-        let generation = entry.generation;
         entries.bytes += grown;
-        entries.make_room(0, self.bytes_max, generation);
+        entries.make_room(0, self.bytes_max, versions);
     }
 
-    fn is_fresh(&self, form: Form, entry: &Entry, generation: u64) -> bool {
+    fn is_fresh(&self, form: Form, entry: &Entry, versions: &impl Versions) -> bool {
         let age = entry.made_at.elapsed();
         let mut ages_max = self.age_max.into_iter().chain(form.age_max());
-        entry.generation == generation && ages_max.all(|age_max| age < age_max)
+        entry.version == versions.version(entry.depends) && ages_max.all(|age_max| age < age_max)
     }
 }
 
@@ -302,12 +337,12 @@ impl Entries {
 
     /// Makes room: first what is stale goes, then, when that is not enough, everything. What was asked for often is
     /// back at once, and nobody keeps a list of who asked when.
-    fn make_room(&mut self, wanted: usize, bytes_max: usize, generation: u64) {
+    fn make_room(&mut self, wanted: usize, bytes_max: usize, versions: &impl Versions) {
         if self.bytes + wanted <= bytes_max {
             return;
         }
         for map in &mut self.by_form {
-            map.retain(|_, entry| entry.generation == generation);
+            map.retain(|_, entry| entry.version == versions.version(entry.depends));
         }
         self.bytes = self.cost();
         if self.bytes + wanted > bytes_max {
@@ -335,9 +370,25 @@ mod tests {
         ResponseCache::new(100_000, None)
     }
 
-    async fn get(cache: &ResponseCache, key: &str, generation: u64, body: &'static str) -> Bytes {
+    /// A version of the store; builders have one of their own, that never changes.
+    impl Versions for u64 {
+        fn version(&self, depends: Depends) -> u64 {
+            if depends == Depends::Builders {
+                0
+            } else {
+                *self
+            }
+        }
+    }
+
+    async fn get(cache: &ResponseCache, key: &str, version: u64, body: &'static str) -> Bytes {
         let read = async { Ok::<_, ()>(Blob::new(body, "text/plain")) };
-        let blob = cache.get(Form::Compact, key, generation, read).await;
+        let depends = if key == "/builders" {
+            Depends::Builders
+        } else {
+            Depends::Store
+        };
+        let blob = cache.get(Form::Compact, key, depends, &version, read).await;
         blob.expect("reading cannot fail here").bytes().clone()
     }
 
@@ -348,9 +399,11 @@ mod tests {
         assert_eq!(get(&cache, "/a", 1, "second").await, "first");
         assert_eq!(get(&cache, "/b", 1, "other").await, "other");
         assert_eq!(get(&cache, "/a", 2, "second").await, "second");
-        assert!(cache.hit(Form::Compact, "/a", 2).is_some());
-        assert!(cache.hit(Form::Compact, "/a", 3).is_none());
-        assert!(cache.hit(Form::Indented, "/a", 2).is_none());
+        assert!(cache.hit(Form::Compact, "/a", &2u64).is_some());
+        assert!(cache.hit(Form::Compact, "/a", &3u64).is_none());
+        assert_eq!(get(&cache, "/builders", 1, "first").await, "first");
+        assert_eq!(get(&cache, "/builders", 2, "second").await, "first");
+        assert!(cache.hit(Form::Indented, "/a", &2u64).is_none());
     }
 
     #[tokio::test]
@@ -365,7 +418,7 @@ mod tests {
         let cache = cache();
         let reads = AtomicUsize::new(0);
         let ask = || {
-            cache.get(Form::Compact, "/a", 1, async {
+            cache.get(Form::Compact, "/a", Depends::Store, &1u64, async {
                 reads.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
                 Ok::<_, ()>(Blob::new("x", "text/plain"))
@@ -379,7 +432,11 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_not_kept() {
         let cache = cache();
-        let failed = cache.get(Form::Compact, "/a", 1, async { Err("no") }).await;
+        let failed = cache
+            .get(Form::Compact, "/a", Depends::Store, &1u64, async {
+                Err("no")
+            })
+            .await;
         assert_eq!(failed.err(), Some("no"));
         assert_eq!(get(&cache, "/a", 1, "yes").await, "yes");
     }
@@ -387,11 +444,11 @@ mod tests {
     #[tokio::test]
     async fn memory_is_bounded() {
         let cache = cache();
-        for n in 0..1000 {
+        for n in 0..1000u64 {
             let key = format!("/{n}");
             let read = async { Ok::<_, ()>(Blob::new(vec![0u8; 10_000], "text/plain")) };
             cache
-                .get(Form::Compact, &key, n / 10, read)
+                .get(Form::Compact, &key, Depends::Store, &(n / 10), read)
                 .await
                 .expect("read");
             let entries = cache.entries.lock().expect("not poisoned");

@@ -2,7 +2,7 @@
 //! look at.
 //!
 //! Reads the store, hears the bus, and asks the master (through [`Control`]) for the few things that are not rows. It
-//! never writes to the store, and it holds no truth: what it keeps is valid for one generation of the store.
+//! never writes to the store, and it holds no truth: what it keeps is given only while nothing that it is made of has changed.
 //!
 //! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `events` tells who listens
 //! what happened; `pages` renders HTML from `templates/`; `ansi` makes log lines safe to show; `cache` keeps answers
@@ -62,6 +62,10 @@ pub fn router(state: WebState) -> Router {
 }
 
 /// A handler that panicked costs its own request only.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the panic over"
+)]
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
     let message = panic
         .downcast_ref::<String>()

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use toolpost_bus::Bus;
+use toolpost_bus::{Bus, Topic};
 use toolpost_core::Timestamp;
 use toolpost_store::Store;
 
-use crate::cache::ResponseCache;
+use crate::cache::{Depends, ResponseCache, Versions};
 use crate::control::SharedControl;
 use crate::events::Broadcaster;
 
@@ -73,6 +73,7 @@ pub(crate) struct Web(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
+    bus: Bus,
     pub(crate) master: SharedControl,
     pub(crate) options: WebOptions,
     pub(crate) cache: ResponseCache,
@@ -95,6 +96,7 @@ impl Web {
         let events = Broadcaster::start(&bus, store.clone(), options.event_clients_max);
         Self(Arc::new(Inner {
             store,
+            bus,
             master,
             options,
             cache,
@@ -105,6 +107,19 @@ impl Web {
     /// The time now.
     pub(crate) fn now(&self) -> Timestamp {
         (self.0.options.clock)()
+    }
+}
+
+impl Versions for Web {
+    fn version(&self, depends: Depends) -> u64 {
+        let topic = |topic| self.0.bus.published(topic);
+        // Sums of counters that only grow: equal only if none has moved.
+        match depends {
+            Depends::Store => self.0.store.generation(),
+            Depends::Everything => self.0.store.generation().wrapping_add(topic(Topic::Setup)),
+            Depends::Builders => topic(Topic::Builders),
+            Depends::Builds => topic(Topic::Builds).wrapping_add(topic(Topic::Builders)),
+        }
     }
 }
 

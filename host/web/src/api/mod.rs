@@ -34,7 +34,7 @@ use self::list::Answer;
 use self::path::{BuildRef, Endpoint, Scope, WorkerRef};
 use self::schema::Resource;
 pub(crate) use self::special::plugin_state;
-use crate::cache::{Blob, Form};
+use crate::cache::{Blob, Depends, Form};
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -59,7 +59,13 @@ async fn handle(State(web): State<Web>, request: Request) -> Response<Body> {
     let (response, error) = match *request.method() {
         Method::GET | Method::HEAD => {
             let form = form_of(request.headers());
-            match get(&web, form, request.uri(), request.headers()).await {
+            let (uri, headers) = (request.uri(), request.headers());
+            // What is kept is answered at once; only the rest needs the room that reading takes.
+            let answer = match kept(&web, form, uri, headers) {
+                Some(response) => Ok(response),
+                None => Box::pin(get(&web, form, uri, headers)).await,
+            };
+            match answer {
                 Ok(response) => return response,
                 Err(error) => (error_response(form, &error), error),
             }
@@ -163,18 +169,26 @@ impl From<ApiError> for NotKept {
     }
 }
 
+/// What an answer is kept under.
+fn key_of(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("", |path| path.as_str())
+}
+
+/// The answer that is kept for a path and query, while it is true.
+fn kept(web: &Web, form: Form, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
+    let blob = web.cache.hit(form, key_of(uri), web)?;
+    Some(blob.respond(headers))
+}
+
 async fn get(
     web: &Web,
     form: Form,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let key = uri.path_and_query().map_or("", |path| path.as_str());
-    let generation = web.store.generation();
-    if let Some(blob) = web.cache.hit(form, key, generation) {
-        return Ok(blob.respond(headers));
-    }
+    let key = key_of(uri);
     let endpoint = endpoint_of(uri)?;
+    let depends = depends(&endpoint);
     if let Endpoint::Raw { log, inline } = &endpoint {
         let log = resolve::log(&web.store, log).await?;
         return logs::raw(&web.store, log, *inline).await;
@@ -182,19 +196,42 @@ async fn get(
     if let Some(answer) = unkept(web, &endpoint, uri.query()).await {
         return Ok(blob(form, answer?).respond(headers));
     }
-    let read = async {
+    let read = Box::pin(async {
         match rows(web, endpoint, uri.query()).await? {
             Answer::Whole(compact) => Ok(blob(form, compact)),
             Answer::Stream(body) => Err(NotKept::Stream(body)),
         }
-    };
-    match web.cache.get(form, key, generation, read).await {
+    });
+    match web.cache.get(form, key, depends, web, read).await {
         Ok(blob) => Ok(blob.respond(headers)),
         Err(NotKept::Error(error)) => Err(error),
         Err(NotKept::Stream(body)) => {
             let headers = [(header::CONTENT_TYPE, content_type(form))];
             Ok((headers, body).into_response())
         }
+    }
+}
+
+/// What makes the rows of an endpoint stale. Lists that are asked for all the time depend on little; the others need no
+/// such care.
+fn depends(endpoint: &Endpoint) -> Depends {
+    match endpoint {
+        Endpoint::Builder(..) | Endpoint::Collection(Resource::Builder, _) => Depends::Builders,
+        Endpoint::Build(_) => Depends::Builds,
+        Endpoint::Collection(Resource::Build, scopes) => {
+            let of_builds = |scope: &Scope| {
+                matches!(
+                    scope,
+                    Scope::Builder(_) | Scope::Worker(_) | Scope::Request(_)
+                )
+            };
+            if scopes.iter().all(of_builds) {
+                Depends::Builds
+            } else {
+                Depends::Store
+            }
+        }
+        _ => Depends::Store,
     }
 }
 

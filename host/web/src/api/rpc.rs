@@ -43,11 +43,11 @@ pub(super) async fn answer(
             let reply = json!({"id": call.id, "jsonrpc": "2.0", "result": result});
             (reply_with(StatusCode::OK, &reply), None)
         }
-        Err(error) => (error_reply(Some(call.id), &error), Some(error)),
+        Err(error) => (error_reply(Some(&call.id), &error), Some(error)),
     }
 }
 
-fn error_reply(id: Option<Value>, error: &ApiError) -> Response<Body> {
+fn error_reply(id: Option<&Value>, error: &ApiError) -> Response<Body> {
     let message = match error {
         ApiError::Fields(fields) => json!(fields),
         _ => Value::from(error.to_string()),

@@ -10,7 +10,6 @@ mod pattern;
 mod sse;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -45,7 +44,6 @@ enum Message {
 pub(crate) struct Broadcaster {
     sender: broadcast::Sender<Arc<Message>>,
     clients: Arc<Clients>,
-    unstored: Arc<AtomicU64>,
 }
 
 /// Who listens to what.
@@ -115,21 +113,14 @@ impl Broadcaster {
                 clients_max,
                 by_id: Mutex::default(),
             }),
-            unstored: Arc::default(),
         };
         tokio::spawn(serve(
             bus.subscribe(),
             store,
             broadcaster.sender.downgrade(),
             broadcaster.clients.clone(),
-            broadcaster.unstored.clone(),
         ));
         broadcaster
-    }
-
-    /// How often something happened that is not a commit of the store (plugins, configuration).
-    pub(crate) fn unstored(&self) -> u64 {
-        self.unstored.load(Ordering::Acquire)
     }
 
     /// Takes a client that listens to these patterns.
@@ -253,7 +244,6 @@ async fn serve(
     store: Store,
     sender: broadcast::WeakSender<Arc<Message>>,
     clients: Arc<Clients>,
-    unstored: Arc<AtomicU64>,
 ) {
     let mut reader = Reader::default();
     while let Some(first) = subscription.recv().await {
@@ -261,8 +251,6 @@ async fn serve(
             return;
         };
         let (events, lost) = batch(&mut subscription, first);
-        let count = events.iter().filter(|event| is_unstored(event)).count() as u64 + lost;
-        unstored.fetch_add(count, Ordering::AcqRel);
         // Sending fails only when nobody listens, which is no failure.
         if lost > 0 {
             let _ = sender.send(Arc::new(Message::Lost(lost)));
@@ -311,11 +299,6 @@ fn batch(subscription: &mut Subscription, first: Signal) -> (Vec<Event>, u64) {
     }
     kept.reverse();
     (kept, lost)
-}
-
-/// Whether what happened is not in the rows that pages are made of.
-fn is_unstored(event: &Event) -> bool {
-    matches!(event, Event::Plugin(_) | Event::Configuration)
 }
 
 /// A random id in the form of RFC 9562, version 4. Who does not know it cannot change what its client listens to.

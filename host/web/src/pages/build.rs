@@ -89,7 +89,7 @@ pub(super) async fn page(
     Path(build): Path<String>,
     ask: Ask,
 ) -> Response<Body> {
-    ask.answer(&web, render(&web, &ask, &build)).await
+    ask.answer(&web, Box::pin(render(&web, &ask, &build))).await
 }
 
 /// Reads an id from a path.

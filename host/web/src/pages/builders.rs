@@ -167,7 +167,7 @@ fn contains(field: &str, values: Vec<String>) -> Filter {
 }
 
 pub(super) async fn list(State(web): State<Web>, ask: Ask) -> Response<Body> {
-    ask.answer(&web, render_list(&web, &ask)).await
+    ask.answer(&web, Box::pin(render_list(&web, &ask))).await
 }
 
 async fn render_list(web: &Web, ask: &Ask) -> Result<String, ApiError> {
@@ -293,7 +293,8 @@ pub(super) async fn one(
     Path(builder): Path<String>,
     ask: Ask,
 ) -> Response<Body> {
-    ask.answer(&web, render_one(&web, &ask, &builder)).await
+    ask.answer(&web, Box::pin(render_one(&web, &ask, &builder)))
+        .await
 }
 
 async fn find(web: &Web, builder: &str) -> Result<Builder, ApiError> {

@@ -106,7 +106,7 @@ pub(super) async fn page(
     Path(log): Path<String>,
     ask: Ask,
 ) -> Response<Body> {
-    ask.answer(&web, render(&web, &ask, &log)).await
+    ask.answer(&web, Box::pin(render(&web, &ask, &log))).await
 }
 
 async fn find(web: &Web, log: &str) -> Result<Log, ApiError> {

@@ -163,10 +163,10 @@ fn coarse(seconds: i64) -> String {
     const DAY: i64 = 24 * HOUR;
     match seconds {
         ..60 => format!("{seconds} s"),
-        ..3600 => format!("{} min", seconds / MINUTE),
-        ..172_800 => format!("{} h", seconds / HOUR),
-        ..5_184_000 => format!("{} days", seconds / DAY),
-        ..63_072_000 => format!("{} months", seconds / (30 * DAY)),
+        60..3600 => format!("{} min", seconds / MINUTE),
+        3600..172_800 => format!("{} h", seconds / HOUR),
+        172_800..5_184_000 => format!("{} days", seconds / DAY),
+        5_184_000..63_072_000 => format!("{} months", seconds / (30 * DAY)),
         _ => format!("{} years", seconds / (365 * DAY)),
     }
 }
@@ -237,10 +237,10 @@ pub(crate) fn duration(ms: i64) -> String {
     let seconds = ms / 1000;
     match seconds {
         ..1 => format!("{ms} ms"),
-        ..10 => format!("{}.{} s", seconds, ms % 1000 / 100),
-        ..60 => format!("{seconds} s"),
-        ..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        ..86_400 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        1..10 => format!("{}.{} s", seconds, ms % 1000 / 100),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {:02} h", seconds / 86_400, seconds % 86_400 / 3600),
     }
 }
@@ -249,7 +249,7 @@ pub(crate) fn duration(ms: i64) -> String {
 pub(crate) fn bytes(count: u64) -> String {
     match count {
         ..1024 => format!("{count} B"),
-        ..1_048_576 => format!("{} KiB", count / 1024),
+        1024..1_048_576 => format!("{} KiB", count / 1024),
         _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
     }
 }

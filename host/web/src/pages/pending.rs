@@ -79,7 +79,7 @@ struct PendingPage {
 }
 
 pub(super) async fn page(State(web): State<Web>, ask: Ask) -> Response<Body> {
-    ask.answer(&web, render(&web, &ask)).await
+    ask.answer(&web, Box::pin(render(&web, &ask))).await
 }
 
 async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {

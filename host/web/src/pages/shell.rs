@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use toolpost_core::Timestamp;
 
 use crate::assets::{ASSETS, Assets};
-use crate::cache::{Blob, Form};
+use crate::cache::{Blob, Depends, Form};
 use crate::control::Farm;
 use crate::error::ApiError;
 use crate::state::Web;
@@ -202,17 +202,19 @@ impl Ask {
         page: impl Future<Output = Result<String, ApiError>>,
     ) -> Response<Body> {
         let key = self.uri.path_and_query().map_or("/", |key| key.as_str());
-        // Plugins and configuration are not rows of the store: what happens to them counts as well.
-        let generation = web.store.generation().wrapping_shl(20) ^ web.events.unstored();
         let form = self.theme.form();
-        if let Some(blob) = web.cache.hit(form, key, generation) {
+        if let Some(blob) = web.cache.hit(form, key, web) {
             return blob.respond(&self.headers);
         }
         let read = async {
             page.await
                 .map(|html| Blob::new(html, "text/html; charset=utf-8"))
         };
-        match web.cache.get(form, key, generation, read).await {
+        match web
+            .cache
+            .get(form, key, Depends::Everything, web, read)
+            .await
+        {
             Ok(blob) => blob.respond(&self.headers),
             Err(error) => self.fail(web, &error),
         }

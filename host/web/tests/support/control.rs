@@ -382,7 +382,7 @@ pub fn problem() -> Problem {
 pub fn poller(name: &str, now: Timestamp, error: Option<&str>) -> PollerStatus {
     PollerStatus {
         name: name.into(),
-        repository: "https://example.org/hello.git".into(),
+        repository: format!("https://example.org/{name}.git"),
         interval: Duration::from_secs(300),
         polled_at: Some(Timestamp(now.0 - 42_000)),
         next_poll_at: Some(Timestamp(now.0 + 258_000)),

@@ -51,6 +51,16 @@ pub struct TestFarm {
     _dir: TempDir,
 }
 
+/// Lines with the streams that they come from.
+type Lines = Vec<(LogStream, String)>;
+
+/// A log to be made.
+struct LogSpec {
+    name: &'static str,
+    log_type: LogType,
+    lines: Lines,
+}
+
 /// A step to be made.
 pub struct StepSpec {
     name: &'static str,
@@ -60,7 +70,7 @@ pub struct StepSpec {
     hidden: bool,
     plugin: Option<String>,
     url: Option<(&'static str, &'static str)>,
-    logs: Vec<(&'static str, LogType, Vec<(LogStream, String)>)>,
+    logs: Vec<LogSpec>,
 }
 
 /// A step that succeeds after a second.
@@ -120,8 +130,11 @@ impl StepSpec {
     }
 
     pub fn log(mut self, name: &'static str, output: impl Into<String>) -> Self {
-        let lines = vec![(LogStream::Output, output.into())];
-        self.logs.push((name, LogType::Stdio, lines));
+        self.logs.push(LogSpec {
+            name,
+            log_type: LogType::Stdio,
+            lines: vec![(LogStream::Output, output.into())],
+        });
         self
     }
 
@@ -130,13 +143,20 @@ impl StepSpec {
             .iter()
             .map(|(stream, text)| (*stream, (*text).to_owned()))
             .collect();
-        self.logs.push(("stdio", LogType::Stdio, lines));
+        self.logs.push(LogSpec {
+            name: "stdio",
+            log_type: LogType::Stdio,
+            lines,
+        });
         self
     }
 
     pub fn html(mut self, name: &'static str, page: &str) -> Self {
-        let lines = vec![(LogStream::Output, page.to_owned())];
-        self.logs.push((name, LogType::Html, lines));
+        self.logs.push(LogSpec {
+            name,
+            log_type: LogType::Html,
+            lines: vec![(LogStream::Output, page.to_owned())],
+        });
         self
     }
 }
@@ -431,9 +451,8 @@ impl TestFarm {
                 .await
                 .expect(PREPARED);
         }
-        for (name, log_type, lines) in spec.logs {
-            self.log(step, name, log_type, lines, spec.results.is_some())
-                .await;
+        for log in spec.logs {
+            self.log(step, log, spec.results.is_some()).await;
         }
         let end = Timestamp(at.0 + spec.takes_ms);
         match spec.results {
@@ -453,21 +472,15 @@ impl TestFarm {
     }
 
     /// A log; an unfinished one stays open.
-    pub async fn log(
-        &self,
-        step: StepId,
-        name: &str,
-        log_type: LogType,
-        lines: Vec<(LogStream, String)>,
-        finished: bool,
-    ) -> LogId {
+    async fn log(&self, step: StepId, spec: LogSpec, finished: bool) -> LogId {
+        let log_type = spec.log_type;
         let log = self
             .store
-            .add_log(step, name, log_type)
+            .add_log(step, spec.name, log_type)
             .await
             .expect(PREPARED);
         let mut writer = self.store.log_writer(log, log_type);
-        for (stream, text) in lines {
+        for (stream, text) in spec.lines {
             writer.append(stream, text.as_bytes()).await;
         }
         writer.flush().await;

@@ -125,3 +125,40 @@ async fn a_large_answer_is_compressed_for_who_asks() {
     assert_eq!(plain.header("content-encoding"), "");
     assert!(packed.body.len() < plain.body.len() / 4);
 }
+
+#[tokio::test]
+async fn lists_of_builds_and_builders_are_as_new_as_the_store() {
+    let farm = TestFarm::new().await;
+    let names = async || farm.get("/api/v2/builders?field=name").await.body;
+    let states = async || farm.get("/api/v2/builds?field=state_string").await.body;
+    let by_name =
+        async || farm.get("/api/v2/builders/late/builds").await.json()["meta"]["total"].clone();
+    assert!(!names().await.contains("late"));
+    assert_eq!(by_name().await, 0);
+    let mut configured = toolpost_store::ConfiguredNames::default();
+    for name in ["unit", "late"] {
+        configured.builders.push(toolpost_store::ConfiguredBuilder {
+            name: name.into(),
+            ..toolpost_store::ConfiguredBuilder::default()
+        });
+    }
+    farm.store
+        .sync_configuration(farm.master_id, configured, NOW)
+        .await
+        .expect("configured");
+    assert!(names().await.contains("late"));
+    let built = farm.build(build("unit").runs()).await;
+    for state in ["compiling", "testing"] {
+        farm.store
+            .set_build_state(built.id, state)
+            .await
+            .expect("set");
+        assert!(states().await.contains(state));
+    }
+    farm.store
+        .stop_master(farm.master_id, NOW)
+        .await
+        .expect("stopped");
+    let masters = farm.get("/api/v2/builders?field=masterids").await.body;
+    assert!(!masters.contains('1'), "{masters}");
+}

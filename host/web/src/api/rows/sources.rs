@@ -56,7 +56,7 @@ impl Row for Change {
         object.opt_text("committer", self.committer.as_deref());
         object.list("files", &self.files, |out, file| json::text(out, file));
         object.list("parent_changeids", self.parent, |out, id| {
-            json::int(out, id.0)
+            json::int(out, id.0);
         });
         object.text("project", &self.project);
         object.with("properties", |out| {

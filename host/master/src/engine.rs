@@ -54,8 +54,6 @@ pub(crate) struct Engine {
     pub(crate) loops: tokio::sync::Mutex<Vec<Actor>>,
     /// Tells the distributor to look.
     pub(crate) distribute: Notify,
-    /// Tells the reloader to look.
-    pub(crate) reload: Notify,
     pub(crate) store_ok: AtomicBool,
     pub(crate) actors: tokio::sync::Mutex<Actors>,
     running: ArcSwap<Running>,
@@ -130,7 +128,6 @@ impl Engine {
             ending: watch::Sender::default(),
             loops: tokio::sync::Mutex::default(),
             distribute: Notify::new(),
-            reload: Notify::new(),
             store_ok: AtomicBool::new(true),
             actors: tokio::sync::Mutex::default(),
             running: ArcSwap::from_pointee(empty),

@@ -1,7 +1,6 @@
 //! Watches the configuration files: reads, checks and applies them, and keeps what runs on any error.
 //!
-//! Woken by the file system, by a new or changed plugin (whose step types the configuration may use), by a person and by a
-//! timer, because not every file system tells. Files that did not change are not checked again.
+//! Woken by the file system, by a new or changed plugin (whose step types the configuration may use) and by a timer, because not every file system tells. Files that did not change are not checked again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +38,7 @@ pub(crate) struct Reloader {
 enum Reason {
     /// The files may have changed.
     Files,
-    /// The step types may have changed, or a person asked: check also what did not change.
+    /// The step types may have changed: check also what did not change.
     Types,
     /// The process ends.
     End,
@@ -79,7 +78,6 @@ impl Reloader {
         loop {
             tokio::select! {
                 () = &mut look => return Reason::Files,
-                () = self.engine.reload.notified() => return Reason::Types,
                 Some(()) = self.signs.recv() => {
                     // Each further sign begins the wait anew.
                     while let Ok(Some(())) =

@@ -65,7 +65,7 @@ impl Browser {
                 .await
                 .unwrap()
                 .expect("chromedriver says its port");
-            if let Some((_, rest)) = line.split_once("on port ") {
+            if let Some((_, rest)) = line.split_once("started successfully on port ") {
                 break rest.trim_end_matches('.').to_owned();
             }
         };

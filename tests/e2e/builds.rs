@@ -36,6 +36,7 @@ repository = {path:?}
 branches = ["main"]
 interval = "1s"
 poll_at_launch = true
+build_newest = true
 
 [[scheduler]]
 name = "on-push"
@@ -64,11 +65,12 @@ format = "tap"
         .await;
     let api = farm.api();
 
-    // The poller has to know the branch before a push is a change.
-    eventually("the poller to know the branch", async || {
-        farm.output().contains("main").then_some(())
+    let first = eventually("a build of what is there", async || {
+        let builds = api.get("builds?complete=true").await;
+        builds["builds"].as_array().unwrap().first().cloned()
     })
     .await;
+    assert_eq!(first["results"], 0, "{first}");
     let revision = repository.commit(
         "Break it",
         &[(
@@ -77,7 +79,7 @@ format = "tap"
         )],
     );
     let build = eventually("a finished build of the push", async || {
-        let builds = api.get("builds?complete=true&order=-buildid").await;
+        let builds = api.get("builds?complete=true&number=2").await;
         builds["builds"].as_array().unwrap().first().cloned()
     })
     .await;

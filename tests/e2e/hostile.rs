@@ -42,7 +42,7 @@ async fn hostile_steps_end_as_exceptions_while_others_go_on() {
     builders.push(("good", &good));
     let mut text = config(&builders);
     for (name, _) in HOSTILE {
-        text.push_str(&format!("\n[plugin.{name}]\nlimit.cpu_ms = 3000\n"));
+        text.push_str(&format!("\n[plugin.{name}]\ncpu_ms = 3000\n"));
     }
     let mut builder = farm(&text);
     for (name, _) in HOSTILE {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use toolpost_harness::{Api, Farm, eventually};
 
-use crate::support::{config, farm, gate, root};
+use crate::support::{config, farm, gate, root, shell};
 
 /// A plugin crate as `toolpost plugin new` makes it, whose step says something of ours.
 struct Crate {
@@ -121,7 +121,8 @@ fn state_of<'a>(steps: &'a [Value], name: &str) -> &'a str {
 }
 
 fn steps(open: &Path) -> String {
-    gate(open) + "[[builder.step]]\nuse = \"probe\"\n"
+    // The probe searches a repository, so there has to be one.
+    shell("git init --quiet .") + &gate(open) + "[[builder.step]]\nuse = \"probe\"\n"
 }
 
 #[tokio::test]

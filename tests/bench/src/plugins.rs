@@ -112,7 +112,7 @@ async fn memory(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 async fn hostile(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let twenty = farms::shell(r#"["true"]"#).repeat(20);
     let config = format!(
-        "{}\n[plugin.endless-loop]\nlimit.cpu_ms = 5000\n",
+        "{}\n[plugin.endless-loop]\ncpu_ms = 5000\n",
         farms::config(&[("loop", &step("endless-loop")), ("twenty", &twenty)])
     );
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../hostile/endless-loop.wat");

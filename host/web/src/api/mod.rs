@@ -8,6 +8,7 @@ mod list;
 mod logs;
 mod memory;
 pub(crate) mod path;
+mod patterns;
 pub(crate) mod query;
 pub(crate) mod resolve;
 pub(crate) mod rows;

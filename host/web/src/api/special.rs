@@ -6,7 +6,7 @@ use toolpost_master::{FieldKind, ForceForm, FormField};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
 
 use super::memory;
-use super::path::PATTERNS;
+use super::patterns::PATTERNS;
 use super::query::Spec;
 use super::rows::write_properties;
 use super::schema::{Field, Kind, Resource};

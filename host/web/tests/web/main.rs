@@ -10,3 +10,4 @@ mod events;
 mod logs;
 mod pages;
 mod paging;
+mod soundness;

@@ -1,0 +1,194 @@
+//! The paths of the API as a table.
+
+use super::schema::Resource;
+
+/// The paths that are served, in Buildbot's notation (`n:` a number, `i:` an identifier, `s:` any text) with the type of
+/// what they give. `application.spec` shows it, and the tests walk it.
+pub(crate) const PATTERNS: &[(&str, Resource)] = &[
+    ("/", Resource::RootLink),
+    ("/application.spec", Resource::Spec),
+    ("/builders", Resource::Builder),
+    ("/builders/n:builderid", Resource::Builder),
+    ("/builders/s:buildername", Resource::Builder),
+    (
+        "/builders/n:builderid/buildrequests",
+        Resource::BuildRequest,
+    ),
+    ("/builders/n:builderid/builds", Resource::Build),
+    ("/builders/s:buildername/builds", Resource::Build),
+    (
+        "/builders/n:builderid/builds/n:build_number",
+        Resource::Build,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number",
+        Resource::Build,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/changes",
+        Resource::Change,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/properties",
+        Resource::Properties,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps",
+        Resource::Step,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps",
+        Resource::Step,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number",
+        Resource::Step,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name",
+        Resource::Step,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs",
+        Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name/logs",
+        Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/forceschedulers",
+        Resource::ForceScheduler,
+    ),
+    ("/builders/n:builderid/masters", Resource::Master),
+    ("/builders/n:builderid/masters/n:masterid", Resource::Master),
+    ("/builders/n:builderid/workers", Resource::Worker),
+    ("/builders/n:builderid/workers/n:workerid", Resource::Worker),
+    ("/builders/n:builderid/workers/i:name", Resource::Worker),
+    ("/buildrequests", Resource::BuildRequest),
+    ("/buildrequests/n:buildrequestid", Resource::BuildRequest),
+    ("/buildrequests/n:buildrequestid/builds", Resource::Build),
+    ("/builds", Resource::Build),
+    ("/builds/n:buildid", Resource::Build),
+    ("/builds/n:buildid/changes", Resource::Change),
+    ("/builds/n:buildid/properties", Resource::Properties),
+    ("/builds/n:buildid/property_list", Resource::PropertyList),
+    ("/builds/n:buildid/steps", Resource::Step),
+    ("/builds/n:buildid/steps/n:step_number", Resource::Step),
+    ("/builds/n:buildid/steps/i:step_name", Resource::Step),
+    ("/builds/n:buildid/steps/n:step_number/logs", Resource::Log),
+    ("/builds/n:buildid/steps/i:step_name/logs", Resource::Log),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/i:step_name/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    ("/builds/n:buildid/triggered_builds", Resource::Build),
+    ("/buildsets", Resource::Buildset),
+    ("/buildsets/n:bsid", Resource::Buildset),
+    ("/buildsets/n:bsid/properties", Resource::Properties),
+    ("/buildsets/n:bsid/properties_list", Resource::PropertyList),
+    ("/buildsets/n:bsid/sourcestamps", Resource::SourceStamp),
+    ("/changes", Resource::Change),
+    ("/changes/n:changeid", Resource::Change),
+    ("/changes/n:changeid/builds", Resource::Build),
+    (
+        "/changes/n:changeid/properties_list",
+        Resource::PropertyList,
+    ),
+    ("/changesources", Resource::ChangeSource),
+    ("/changesources/n:changesourceid", Resource::ChangeSource),
+    ("/forceschedulers", Resource::ForceScheduler),
+    ("/forceschedulers/i:schedulername", Resource::ForceScheduler),
+    ("/logs/n:logid", Resource::Log),
+    ("/logs/n:logid/contents", Resource::LogChunk),
+    ("/logs/n:logid/raw", Resource::LogChunk),
+    ("/logs/n:logid/raw_inline", Resource::LogChunk),
+    ("/masters", Resource::Master),
+    ("/masters/n:masterid", Resource::Master),
+    ("/masters/n:masterid/builders", Resource::Builder),
+    (
+        "/masters/n:masterid/builders/n:builderid",
+        Resource::Builder,
+    ),
+    (
+        "/masters/n:masterid/builders/n:builderid/workers",
+        Resource::Worker,
+    ),
+    (
+        "/masters/n:masterid/builders/n:builderid/workers/n:workerid",
+        Resource::Worker,
+    ),
+    (
+        "/masters/n:masterid/builders/n:builderid/workers/i:name",
+        Resource::Worker,
+    ),
+    ("/masters/n:masterid/changesources", Resource::ChangeSource),
+    (
+        "/masters/n:masterid/changesources/n:changesourceid",
+        Resource::ChangeSource,
+    ),
+    ("/masters/n:masterid/schedulers", Resource::Scheduler),
+    (
+        "/masters/n:masterid/schedulers/n:schedulerid",
+        Resource::Scheduler,
+    ),
+    ("/masters/n:masterid/workers", Resource::Worker),
+    ("/masters/n:masterid/workers/n:workerid", Resource::Worker),
+    ("/masters/n:masterid/workers/i:name", Resource::Worker),
+    ("/plugins", Resource::Plugin),
+    ("/plugins/s:name", Resource::Plugin),
+    ("/schedulers", Resource::Scheduler),
+    ("/schedulers/n:schedulerid", Resource::Scheduler),
+    ("/sourcestamps", Resource::SourceStamp),
+    ("/sourcestamps/n:ssid", Resource::SourceStamp),
+    ("/sourcestamps/n:ssid/changes", Resource::Change),
+    ("/steps/n:stepid", Resource::Step),
+    ("/steps/n:stepid/logs", Resource::Log),
+    ("/steps/n:stepid/logs/i:log_slug", Resource::Log),
+    (
+        "/steps/n:stepid/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    ("/steps/n:stepid/logs/i:log_slug/raw", Resource::LogChunk),
+    (
+        "/steps/n:stepid/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    ("/workers", Resource::Worker),
+    ("/workers/n:workerid", Resource::Worker),
+    ("/workers/i:name", Resource::Worker),
+    ("/workers/n:workerid/builders", Resource::Builder),
+    ("/workers/n:workerid/builds", Resource::Build),
+];

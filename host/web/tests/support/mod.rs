@@ -3,10 +3,12 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::allow_attributes,
     reason = "each of the programs that include this file uses a part of it"
 )]
 
+mod ask;
 pub mod control;
 mod specs;
 
@@ -14,10 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
+
+use serde_json::json;
 use tempfile::TempDir;
 use toolpost_bus::Bus;
 use toolpost_core::model::{Build, SourceStampSpec};
@@ -30,8 +30,8 @@ use toolpost_store::{
     NewStep, StartBuild, Store, StoreOptions,
 };
 use toolpost_web::{WebOptions, WebState, router};
-use tower::ServiceExt as _;
 
+pub use ask::{Answer, Asker};
 pub use control::Scripted;
 use specs::LogSpec;
 pub use specs::{BuildSpec, StepSpec, build, step};
@@ -52,32 +52,6 @@ pub struct TestFarm {
     pub ids: ConfiguredIds,
     clock: Arc<AtomicI64>,
     _dir: TempDir,
-}
-
-/// An answer, read to its end.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Answer {
-    /// Status and body, for a snapshot.
-    pub fn shown(&self) -> String {
-        format!("{}\n{}", self.status.as_u16(), self.body.trim_end())
-    }
-
-    /// Status and the body as compact JSON that is laid out in lines.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    pub fn header(&self, name: impl header::AsHeaderName) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    }
 }
 
 impl TestFarm {
@@ -324,79 +298,10 @@ impl TestFarm {
     pub fn now(&self) -> Timestamp {
         Timestamp(self.clock.load(Ordering::Relaxed))
     }
+}
 
-    /// A request as a program sends it: JSON please.
-    pub async fn get(&self, path: &str) -> Answer {
-        self.get_with(path, &[("accept", "application/json")]).await
-    }
-
-    /// A request as a browser sends it.
-    pub async fn page(&self, path: &str) -> Answer {
-        self.get_with(path, &[("accept", "text/html")]).await
-    }
-
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.send(Method::GET, path, headers, "").await
-    }
-
-    /// A call of an action.
-    pub async fn call(&self, path: &str, method: &str, params: Value) -> Answer {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let headers = [("content-type", "application/json")];
-        self.send(Method::POST, path, &headers, &body.to_string())
-            .await
-    }
-
-    /// A form as a browser posts it.
-    pub async fn post(&self, path: &str, body: &str) -> Answer {
-        let headers = [
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("host", "ci.example"),
-            ("origin", "http://ci.example"),
-        ];
-        self.send(Method::POST, path, &headers, body).await
-    }
-
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Answer {
-        let response = self.open(method, path, headers, body).await;
-        let (parts, body) = response.into_parts();
-        let bytes = body
-            .collect()
-            .await
-            .expect("the body can be read")
-            .to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8_lossy(&bytes).into_owned(),
-        }
-    }
-
-    /// The answer before its body is read.
-    pub async fn open(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> axum::http::Response<Body> {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request
-            .body(Body::from(body.to_owned()))
-            .expect("a request");
-        self.router
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap_or_else(|never| match never {})
+impl Asker for TestFarm {
+    fn router(&self) -> &Router {
+        &self.router
     }
 }

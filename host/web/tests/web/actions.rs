@@ -4,7 +4,7 @@ use axum::http::Method;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::support::{Answer, TestFarm, build};
+use crate::support::{Answer, Asker, TestFarm, build};
 
 async fn farm() -> TestFarm {
     let farm = TestFarm::new().await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use toolpost_core::Results;
 
 use crate::support::control::{digest, plugin, refusal, version};
-use crate::support::{NOW, TestFarm, build, step};
+use crate::support::{Asker, NOW, TestFarm, build, step};
 
 /// A farm with a change, a build of it with two steps, a build that runs and a request that waits.
 async fn farm() -> TestFarm {

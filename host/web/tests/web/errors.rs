@@ -3,7 +3,7 @@
 use axum::http::Method;
 use insta::assert_snapshot;
 
-use crate::support::{TestFarm, build};
+use crate::support::{Asker, TestFarm, build};
 
 #[tokio::test]
 async fn errors_of_the_api_have_buildbots_envelope() {

@@ -10,7 +10,7 @@ use toolpost_bus::Bus;
 use toolpost_core::model::LogType;
 use toolpost_core::{BuildId, BuilderId, Event};
 
-use crate::support::{NOW, TestFarm, build, step};
+use crate::support::{Asker, NOW, TestFarm, build, step};
 
 /// What has come by then has to have come: far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(20);

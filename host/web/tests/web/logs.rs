@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use toolpost_core::model::LogType;
 use toolpost_store::LogStream;
 
-use crate::support::{TestFarm, build, step};
+use crate::support::{Asker, TestFarm, build, step};
 
 async fn farm() -> TestFarm {
     let farm = TestFarm::new().await;

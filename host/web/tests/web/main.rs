@@ -11,3 +11,4 @@ mod logs;
 mod pages;
 mod paging;
 mod soundness;
+mod with_master;

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use toolpost_core::Results;
 
 use crate::support::control::{plugin, poller, problem, refusal, version};
-use crate::support::{Answer, NOW, TestFarm, build, step};
+use crate::support::{Answer, Asker, NOW, TestFarm, build, step};
 
 pub(crate) async fn farm() -> TestFarm {
     let farm = TestFarm::new().await;

@@ -3,7 +3,7 @@
 use toolpost_core::model::SourceStampSpec;
 use toolpost_store::NewBuildset;
 
-use crate::support::{NOW, TestFarm, build};
+use crate::support::{Asker, NOW, TestFarm, build};
 
 /// More requests than are read at a time.
 const MANY: usize = 2_345;

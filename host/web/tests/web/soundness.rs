@@ -5,7 +5,7 @@ use toolpost_store::LogStream;
 
 use crate::pages::farm;
 use crate::support::control::{plugin, poller, refusal, version};
-use crate::support::{NOW, TestFarm, build, step};
+use crate::support::{Asker, NOW, TestFarm, build, step};
 
 /// Strings that would do harm where they are not escaped.
 const HOSTILE: &str = "<script>alert('x')</script>\"onmouseover=\"y";

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use toolpost_bus::{Wake, Woken};
+use toolpost_bus::{Signal, Subscription, Wake, Woken};
 use toolpost_core::collapse::{self, CollapseCandidate, CollapsePolicy, RequestedSource};
 use toolpost_core::distribute::{
     BuilderState, Claim, Pending, Snapshot, WaitReason, Waiting, WorkerState, distribute,
@@ -42,7 +42,10 @@ pub(crate) struct Distributor {
     /// Workers that take no builds, as last read.
     paused: BTreeSet<WorkerId>,
     /// Whether a worker may have been paused or let go on since.
-    workers_changed: Arc<AtomicBool>,
+    workers_changed: bool,
+    /// Heard before each decision, whatever woke the loop: a worker that was paused before a request was
+    /// made does not get it.
+    events: Subscription,
 }
 
 /// Numbers of builds among the holders of locks. Not row ids: a build takes its locks before it has one.
@@ -61,25 +64,23 @@ enum Round {
 impl Distributor {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self {
+            events: engine.bus.subscribe(),
             engine,
             paused: BTreeSet::new(),
-            workers_changed: Arc::new(AtomicBool::new(true)),
+            workers_changed: true,
         }
     }
 
     /// Starts builds until it is dropped.
     pub(crate) async fn run(mut self) {
-        let changed = Arc::clone(&self.workers_changed);
-        let mut wake = Wake::new(self.engine.bus.subscribe(), LOOK_INTERVAL, move |event| {
-            let worker = matches!(event, Event::Worker(_));
-            changed.fetch_or(worker, Ordering::Relaxed);
-            worker
-                || matches!(
-                    event,
-                    Event::RequestAdded(..)
-                        | Event::RequestUnclaimed(..)
-                        | Event::BuildFinished(..)
-                )
+        let mut wake = Wake::new(self.engine.bus.subscribe(), LOOK_INTERVAL, |event| {
+            matches!(
+                event,
+                Event::Worker(_)
+                    | Event::RequestAdded(..)
+                    | Event::RequestUnclaimed(..)
+                    | Event::BuildFinished(..)
+            )
         });
         loop {
             let next_look = match self.round().await {
@@ -106,7 +107,7 @@ impl Distributor {
                 woken = wake.next(None) => match woken {
                     Woken::Closed => return,
                     // A lost event may have been that of a worker.
-                    Woken::Timer => self.workers_changed.store(true, Ordering::Relaxed),
+                    Woken::Timer => self.workers_changed = true,
                     Woken::Signal => {}
                 },
                 () = self.engine.locks.freed() => {}
@@ -117,13 +118,6 @@ impl Distributor {
     }
 
     async fn round(&mut self) -> Result<Round, StoreError> {
-        let phase = *self.engine.phase.borrow();
-        if phase == Phase::Stopping {
-            return Ok(Round::Done);
-        }
-        if self.workers_changed.swap(false, Ordering::Relaxed) {
-            self.read_paused().await?;
-        }
         let engine = Arc::clone(&self.engine);
         let heads = engine.store.pending_heads(HEADS_PER_BUILDER_MAX).await?;
         let now = engine.clock.now();
@@ -133,6 +127,19 @@ impl Distributor {
             .collect();
         if heads.is_empty() {
             engine.waiting().clear();
+            return Ok(Round::Done);
+        }
+        // After the queue: what was said of workers and master before a request was made is heard by now.
+        while let Some(signal) = self.events.try_recv() {
+            self.workers_changed |=
+                matches!(signal, Signal::Event(Event::Worker(_)) | Signal::Lagged(_));
+        }
+        if self.workers_changed {
+            self.read_paused().await?;
+            self.workers_changed = false;
+        }
+        let phase = *engine.phase.borrow();
+        if phase == Phase::Stopping {
             return Ok(Round::Done);
         }
         let running = engine.running();

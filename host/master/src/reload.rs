@@ -1,6 +1,7 @@
 //! Watches the configuration files: reads, checks and applies them, and keeps what runs on any error.
 //!
-//! Woken by the file system, by a new or changed plugin (whose step types the configuration may use) and by a timer, because not every file system tells. Files that did not change are not checked again.
+//! Woken by the file system, by a new or changed plugin (whose step types the configuration may use) and
+//! by a timer, because not every file system tells. Files that did not change are not checked again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

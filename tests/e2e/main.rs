@@ -3,6 +3,11 @@
 //! All of them are one binary, because linking the WebAssembly engine takes long. They need what
 //! `cargo xtask test` sets up and fail, saying so, where it is missing.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what is unwrapped in a test is what it asserts"
+)]
+
 mod support;
 
 mod browser;

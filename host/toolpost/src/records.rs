@@ -10,7 +10,7 @@ use toolpost_store::{PluginEventKind, PluginEventRow, PluginVersionRow, Store, S
 #[derive(Debug, Clone)]
 pub(crate) struct PluginRecords(pub(crate) Store);
 
-fn words(error: StoreError) -> RecordError {
+fn words(error: &StoreError) -> RecordError {
     RecordError(error.to_string())
 }
 
@@ -33,7 +33,7 @@ impl RegistryStore for PluginRecords {
         self.0
             .record_plugin_version(row, component)
             .await
-            .map_err(words)
+            .map_err(|error| words(&error))
     }
 
     async fn record_event(&self, event: &RegistryEvent) -> Result<(), RecordError> {
@@ -54,11 +54,14 @@ impl RegistryStore for PluginRecords {
             reason: event.reason().map(str::to_owned),
             at: event.at,
         };
-        self.0.record_plugin_event(row).await.map_err(words)
+        self.0
+            .record_plugin_event(row)
+            .await
+            .map_err(|error| words(&error))
     }
 
     async fn last_good(&self) -> Result<Vec<LastGood>, RecordError> {
-        let live = self.0.live_plugins().await.map_err(words)?;
+        let live = self.0.live_plugins().await.map_err(|error| words(&error))?;
         Ok(live
             .into_iter()
             .map(|row| LastGood {
@@ -69,10 +72,16 @@ impl RegistryStore for PluginRecords {
     }
 
     async fn component(&self, digest: &str) -> Result<Option<Bytes>, RecordError> {
-        self.0.plugin_component(digest).await.map_err(words)
+        self.0
+            .plugin_component(digest)
+            .await
+            .map_err(|error| words(&error))
     }
 
     async fn rolled_back(&self) -> Result<Vec<String>, RecordError> {
-        self.0.rolled_back_plugins().await.map_err(words)
+        self.0
+            .rolled_back_plugins()
+            .await
+            .map_err(|error| words(&error))
     }
 }

@@ -8,7 +8,7 @@ use crate::load::hammer;
 use crate::table::Row;
 use crate::{Bench, builds, farms};
 
-pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let step = farms::shell(r#"["true"]"#);
     let slow = farms::shell(r#"["sleep", "0.2"]"#);
     let mut config = farms::config(&[("b", &step), ("slow", &slow)]);

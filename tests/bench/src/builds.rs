@@ -11,7 +11,7 @@ use crate::{Bench, farms};
 /// Clients that force at the same time.
 const CLIENTS: usize = 8;
 
-pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut rows = throughput(bench, "SQLite", "").await?;
     if let Some(url) = std::env::var_os("TOOLPOST_TEST_POSTGRES_URL") {
         let master = format!("[master]\ndatabase_url = {url:?}\n\n");
@@ -55,7 +55,7 @@ async fn throughput(bench: &Bench, backend: &str, master: &str) -> anyhow::Resul
 }
 
 /// Makes so many requests for a builder.
-pub async fn force(farm: &Farm, builder: &str, count: usize) {
+pub(crate) async fn force(farm: &Farm, builder: &str, count: usize) {
     let api = farm.api().clone();
     let id = api.builder_id(builder).await;
     let mut clients = tokio::task::JoinSet::new();
@@ -76,7 +76,7 @@ pub async fn force(farm: &Farm, builder: &str, count: usize) {
 }
 
 /// Waits until no request is left.
-pub async fn all_complete(farm: &Farm) {
+pub(crate) async fn all_complete(farm: &Farm) {
     eventually("all requests to complete", async || {
         let open = farm.api().get("buildrequests?complete=false&limit=1").await;
         if open["buildrequests"].as_array()?.is_empty() {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use toolpost_harness::Farm;
 
 /// Four workers of four builds each, a force scheduler for everything, and these builders (name, steps).
-pub fn config(builders: &[(&str, &str)]) -> String {
+pub(crate) fn config(builders: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let workers: Vec<String> = (0..4).map(|i| format!("\"w{i}\"")).collect();
     for worker in &workers {
@@ -36,7 +36,7 @@ pub fn config(builders: &[(&str, &str)]) -> String {
 }
 
 /// So many builders of one step each.
-pub fn many_builders(count: usize) -> String {
+pub(crate) fn many_builders(count: usize) -> String {
     let step = shell(r#"["true"]"#);
     let names: Vec<String> = (0..count).map(|i| format!("b{i:04}")).collect();
     let builders: Vec<(&str, &str)> = names
@@ -47,12 +47,12 @@ pub fn many_builders(count: usize) -> String {
 }
 
 /// A shell step with this command (as TOML).
-pub fn shell(command: &str) -> String {
+pub(crate) fn shell(command: &str) -> String {
     format!("[[builder.step]]\nuse = \"shell\"\ncommand = {command}\n")
 }
 
 /// `host:port` of a farm.
-pub fn authority(farm: &Farm) -> String {
+pub(crate) fn authority(farm: &Farm) -> String {
     farm.api()
         .url("")
         .trim_start_matches("http://")
@@ -61,7 +61,7 @@ pub fn authority(farm: &Farm) -> String {
 }
 
 /// CPU time that the master itself has used, without its commands.
-pub fn cpu_time(farm: &Farm) -> anyhow::Result<Duration> {
+pub(crate) fn cpu_time(farm: &Farm) -> anyhow::Result<Duration> {
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", farm.pid()))?;
     let fields: Vec<&str> = stat
@@ -76,7 +76,7 @@ pub fn cpu_time(farm: &Farm) -> anyhow::Result<Duration> {
 }
 
 /// Resident memory of the master in MB.
-pub fn resident_mb(farm: &Farm) -> anyhow::Result<f64> {
+pub(crate) fn resident_mb(farm: &Farm) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", farm.pid()))?;
     let line = status
         .lines()

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// What a run of requests took.
 #[derive(Debug, Clone)]
-pub struct Latencies {
+pub(crate) struct Latencies {
     sorted: Vec<Duration>,
     took: Duration,
 }
@@ -20,13 +20,13 @@ pub struct Latencies {
 impl Latencies {
     /// Requests per second.
     #[must_use]
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.sorted.len() as f64 / self.took.as_secs_f64()
     }
 
     /// The latency in milliseconds that this share (0 to 1) of the requests stayed under.
     #[must_use]
-    pub fn percentile_ms(&self, share: f64) -> f64 {
+    pub(crate) fn percentile_ms(&self, share: f64) -> f64 {
         let last = self.sorted.len().saturating_sub(1);
         let index = ((self.sorted.len() as f64 * share) as usize).min(last);
         self.sorted
@@ -37,7 +37,7 @@ impl Latencies {
 
 /// One kept-alive connection.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     authority: String,
 }
@@ -47,7 +47,7 @@ impl Connection {
     ///
     /// # Errors
     /// When that fails.
-    pub async fn open(authority: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn open(authority: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(authority)
             .await
             .context("connect to the master")?;
@@ -64,7 +64,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the answer is not a success.
-    pub async fn get(&mut self, path: &str) -> anyhow::Result<u64> {
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<u64> {
         let request = Request::get(path)
             .header("host", &self.authority)
             .body(Empty::new())?;
@@ -88,7 +88,7 @@ impl Connection {
 ///
 /// # Errors
 /// When an answer is not a success.
-pub async fn hammer(
+pub(crate) async fn hammer(
     authority: &str,
     path: &str,
     connections: usize,

@@ -8,7 +8,7 @@ use crate::load::Connection;
 use crate::table::Row;
 use crate::{Bench, farms};
 
-pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let lines = bench.scaled(4_000_000);
     let firehose = emit(lines);
     let short = emit(200_000);

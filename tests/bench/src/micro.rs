@@ -14,7 +14,7 @@ const BUILDERS: i64 = 1_000;
 const WORKERS: i64 = 500;
 const ROUNDS: usize = 20;
 
-pub async fn measure(_: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(_: &Bench) -> anyhow::Result<Vec<Row>> {
     let names: Vec<String> = (0..WORKERS).map(|id| format!("w{id}")).collect();
     let workers: Vec<WorkerId> = (0..WORKERS).map(WorkerId).collect();
     let locks = LockTable::default();

@@ -14,7 +14,7 @@ const CALLS: usize = 200;
 /// Plugins that are loaded when the memory of an idle master is read.
 const LOADED: usize = 10;
 
-pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut rows = calls(bench).await?;
     rows.extend(memory(bench).await?);
     rows.extend(hostile(bench).await?);

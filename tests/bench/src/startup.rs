@@ -7,7 +7,7 @@ use toolpost_harness::{Farm, eventually};
 use crate::table::Row;
 use crate::{Bench, farms};
 
-pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (builders, theirs, target) in [(10, 1.6, 0.1), (200, 3.8, 0.15), (1000, 17.7, 0.4)] {
         let mut farm = Farm::with(&bench.toolpost, &farms::many_builders(builders)).prepare();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Which direction is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
+pub(crate) enum Better {
     /// Rates.
     Higher,
     /// Times and sizes.
@@ -15,25 +15,25 @@ pub enum Better {
 
 /// One measured figure.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub(crate) struct Row {
     /// What was measured.
-    pub what: String,
+    pub(crate) what: String,
     /// The figure.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Its unit.
-    pub unit: &'static str,
+    pub(crate) unit: &'static str,
     /// Which direction is good.
-    pub better: Better,
+    pub(crate) better: Better,
     /// The same figure of Buildbot 4.3.0 on a machine of this kind, where it was measured.
-    pub buildbot: Option<f64>,
+    pub(crate) buildbot: Option<f64>,
     /// What we want at least (or at most).
-    pub target: Option<f64>,
+    pub(crate) target: Option<f64>,
 }
 
 impl Row {
     /// A rate.
     #[must_use]
-    pub fn rate(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+    pub(crate) fn rate(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self {
             what: what.into(),
             value,
@@ -46,7 +46,7 @@ impl Row {
 
     /// A time or size.
     #[must_use]
-    pub fn cost(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+    pub(crate) fn cost(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self {
             better: Better::Lower,
             ..Self::rate(what, value, unit)
@@ -55,14 +55,14 @@ impl Row {
 
     /// With Buildbot's figure.
     #[must_use]
-    pub fn buildbot(mut self, value: f64) -> Self {
+    pub(crate) fn buildbot(mut self, value: f64) -> Self {
         self.buildbot = Some(value);
         self
     }
 
     /// With what we want.
     #[must_use]
-    pub fn target(mut self, value: f64) -> Self {
+    pub(crate) fn target(mut self, value: f64) -> Self {
         self.target = Some(value);
         self
     }
@@ -98,7 +98,7 @@ impl Row {
 
 /// The rows as a table, columns aligned.
 #[must_use]
-pub fn render(rows: &[Row]) -> String {
+pub(crate) fn render(rows: &[Row]) -> String {
     let mut cells = vec![
         [
             "what",
@@ -150,7 +150,7 @@ pub fn render(rows: &[Row]) -> String {
 
 /// The rows as JSON.
 #[must_use]
-pub fn to_json(rows: &[Row]) -> Value {
+pub(crate) fn to_json(rows: &[Row]) -> Value {
     rows.iter().map(Row::to_json).collect()
 }
 

@@ -117,7 +117,12 @@ impl Checker<'_, '_> {
     /// A path that starts at the directory of the main configuration file.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         // Without the `.` that a relative path may begin with: people see it.
-        self.report.sources().base_dir().join(path).components().collect()
+        self.report
+            .sources()
+            .base_dir()
+            .join(path)
+            .components()
+            .collect()
     }
 
     fn path_or(&self, path: Option<&At<String>>, default: &str) -> PathBuf {

@@ -43,7 +43,8 @@ fn suites(arguments: &[OsString]) -> Vec<Suite> {
     let mut suites = Vec::new();
     let mut host = cargo(&paths::root());
     if has_nextest() {
-        host.args(["nextest", "run", "--workspace"]);
+        // All failures at once: a run is too long to meet them one by one.
+        host.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
         // nextest leaves the examples in the documentation out.
         let mut documentation = cargo(&paths::root());
         documentation.args(["test", "--workspace", "--doc", "--quiet"]);
@@ -52,7 +53,7 @@ fn suites(arguments: &[OsString]) -> Vec<Suite> {
             command: documentation,
         });
     } else {
-        host.args(["test", "--workspace"]);
+        host.args(["test", "--workspace", "--no-fail-fast"]);
     }
     host.args(arguments);
     suites.insert(

@@ -327,7 +327,7 @@ impl LogWriter {
         ));
     }
 
-    async fn await_sealing(&mut self) {
+    pub(crate) async fn await_sealing(&mut self) {
         let Some(sealing) = self.sealing.take() else {
             return;
         };

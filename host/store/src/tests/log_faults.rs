@@ -156,6 +156,8 @@ both! {
         let mut writer = farm.store.log_writer(log, LogType::Text);
         append(&mut writer, 0..12_000).await;
         writer.flush().await;
+        // Sealing runs beside the writing; what began before the fault must not end in the midst of it.
+        writer.await_sealing().await;
         objects.set(Fault::CrashAfterPut);
         let before = objects.names().await.len();
         let writing = tokio::spawn(async move {

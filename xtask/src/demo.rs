@@ -296,9 +296,8 @@ fn follow_first_build(master: &mut Master) -> anyhow::Result<bool> {
         if build["complete"] == true && shown == steps.len() {
             progress.finish_and_clear();
             println!(
-                "build {} of builder {}: {} ({}) after {:.0?}\n  {}builds/{}",
+                "build {}: {} ({}) after {:.0?}\n  {}builds/{}",
                 build["number"],
-                build["builderid"],
                 result_name(&build["results"]),
                 text(&build["state_string"]),
                 started.elapsed(),

@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::status::ConfigurationStatus;
 
 /// Editors write a file in several steps; wait until it was quiet for this long.
-const QUIET_WAIT: Duration = Duration::from_millis(250);
+const QUIET_WAIT: Duration = Duration::from_millis(100);
 
 /// Time between two looks at the files without a sign.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

@@ -41,9 +41,13 @@ pub(crate) fn shell(command: &str) -> String {
     format!("[[builder.step]]\nuse = \"shell\"\ncommand = {command:?}\n")
 }
 
-/// A shell step named `gate` that waits until the file exists.
+/// A shell step named `gate` that waits until the file exists. It gives up after some minutes, because a
+/// farm that is killed at the end of its test cannot end its commands.
 pub(crate) fn gate(file: &Path) -> String {
-    let command = format!("until [ -e '{}' ]; do sleep 0.05; done", file.display());
+    let command = format!(
+        "i=0; until [ -e '{}' ]; do sleep 0.05; i=$((i+1)); [ $i -lt 4000 ] || exit 1; done",
+        file.display()
+    );
     format!("[[builder.step]]\nuse = \"shell\"\nname = \"gate\"\ncommand = {command:?}\n")
 }
 

@@ -110,7 +110,8 @@ both! {
         });
         started.wait().await;
         task.abort();
-        assert!(task.await.unwrap_err().is_cancelled());
+        // The write may have been quicker than the end of its caller.
+        assert!(task.await.map_or_else(|e| e.is_cancelled(), |done| done.is_ok()));
         // Comes after it on SQLite; on PostgreSQL it waits for the row.
         store.set_state("t", "k", &json!(2)).await.unwrap();
         assert_eq!(

@@ -10,6 +10,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::processes;
+
 /// The environment variable that holds the mark.
 pub(crate) const MARK_VARIABLE: &str = "TOOLPOST_WORKER";
 
@@ -27,10 +29,11 @@ pub(crate) struct Mark {
 impl Mark {
     /// The mark of this process's worker on this base directory (in its canonical form).
     pub(crate) fn new(base_dir: &Path) -> Self {
-        let session = rustix::process::getsid(None);
+        let own = i32::try_from(std::process::id()).ok();
         Self {
-            // A session of another process id namespace has no number here.
-            session: session.map_or(0, |session| session.as_raw_nonzero().get()),
+            // As the sweep reads it: 0 for a session that began outside of this process id
+            // namespace, which `getsid` of `rustix` takes for a mistake of the kernel.
+            session: own.and_then(processes::stat).map_or(0, |stat| stat.session),
             base_dir: base_dir.as_os_str().to_owned(),
         }
     }
@@ -74,8 +77,7 @@ mod linux {
 
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-    use super::MARK_VARIABLE;
-    use crate::processes;
+    use super::{MARK_VARIABLE, processes};
 
     /// Kills every process with a mark for this directory; their ids.
     pub(super) fn sweep(base_dir: &OsStr) -> Vec<i32> {

@@ -92,8 +92,11 @@ async fn a_base_directory_that_cannot_be_made_is_named() {
 /// A process as an earlier worker on this directory, which was killed, would have left it.
 #[cfg(target_os = "linux")]
 fn leftover(base: &std::path::Path, line: &str) -> std::process::Child {
-    let session = rustix::process::getsid(None).expect("a session");
-    let mark = format!("{}:{}", session.as_raw_nonzero(), base.display());
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("this process");
+    let after_name = stat.rsplit(')').next().expect("a name in parentheses");
+    // State, parent, group, session. 0 if it began outside of this process id namespace.
+    let session = after_name.split_whitespace().nth(3).expect("a session");
+    let mark = format!("{session}:{}", base.display());
     Command::new("/bin/sh")
         .args(["-c", line])
         .env("TOOLPOST_WORKER", mark)

@@ -1,8 +1,8 @@
 //! What happened, as facts without contents: who hears one re-reads the store.
 
 use crate::ids::{
-    BuildId, BuilderId, BuildsetId, ChangeId, LogId, MasterId, RequestId, SchedulerId, StepId,
-    WorkerId,
+    BuildId, BuilderId, BuildsetId, ChangeId, LogId, MasterId, ReporterId, RequestId, SchedulerId,
+    StepId, WorkerId,
 };
 
 /// Something in the store changed. Emitted after the commit that made it true; may be lost or repeated,
@@ -52,6 +52,8 @@ pub enum Event {
     LogAppended(LogId, StepId),
     /// A log got its last line.
     LogFinished(LogId, StepId),
+    /// A reporter got something to tell, told it, gave it up, or was asked to tell it again.
+    Reporter(ReporterId),
     /// A plugin version was committed, refused, rolled back or removed; the name is the plugin's.
     Plugin(String),
     /// A configuration was applied or refused.

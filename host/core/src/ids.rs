@@ -52,4 +52,10 @@ ids! {
     StepId,
     /// A log of a step.
     LogId,
+    /// An entry of the journal; grows in the order in which things happened.
+    JournalId,
+    /// A reporter.
+    ReporterId,
+    /// A delivery: one thing that one reporter is to tell.
+    DeliveryId,
 }

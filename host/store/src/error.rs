@@ -93,6 +93,14 @@ pub enum StoreError {
         /// Its id.
         id: i64,
     },
+    /// A plugin may not keep that much.
+    #[error("plugin {plugin} cannot keep that: {reason}")]
+    StorageFull {
+        /// The plugin.
+        plugin: String,
+        /// Which limit.
+        reason: String,
+    },
     /// A query names a field that the resource does not have.
     #[error("{resource} has no field {field:?}; it has {}", known.join(", "))]
     UnknownField {

@@ -7,7 +7,10 @@ use crate::sql::{Backend, Connection, args};
 use crate::{Result, StoreError};
 
 /// All versions, oldest first.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_farm.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_farm.sql")),
+    (2, include_str!("../migrations/0002_journal.sql")),
+];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.
 const MIGRATION_LOCK: i64 = 0x746f_6f6c_706f_7374;

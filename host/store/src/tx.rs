@@ -7,14 +7,17 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
-use toolpost_core::Event;
+use toolpost_core::{Event, Fact, Timestamp};
 
+use crate::ops::journal;
 use crate::sql::Connection;
 use crate::{Result, StoreError};
 
-/// An open transaction: a connection, and the events that are told once it is committed.
+/// An open transaction: a connection, what the job that runs in it has noted for the journal, and the events that
+/// are told once it is committed.
 pub(crate) struct Tx {
     pub(crate) connection: Connection,
+    pub(crate) facts: Vec<(Timestamp, Fact)>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -22,6 +25,7 @@ impl Tx {
     pub(crate) fn new(connection: Connection) -> Self {
         Self {
             connection,
+            facts: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -29,6 +33,11 @@ impl Tx {
     /// Tells this after the commit.
     pub(crate) fn emit(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// Adds this to the journal when the job is done.
+    pub(crate) fn note(&mut self, at: Timestamp, fact: Fact) {
+        self.facts.push((at, fact));
     }
 }
 
@@ -46,12 +55,19 @@ impl DerefMut for Tx {
     }
 }
 
-/// Runs a job; a panic of it is an error like any other.
+/// Runs a job and adds what it noted to the journal; a panic of it is an error like any other.
 pub(crate) async fn run_job<T, J>(operation: &'static str, job: &mut J, tx: &mut Tx) -> Result<T>
 where
     J: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
 {
-    AssertUnwindSafe(async { job(tx).await })
+    // Left from a job that failed.
+    tx.facts.clear();
+    let run = async {
+        let value = job(tx).await?;
+        journal::append(tx).await?;
+        Ok(value)
+    };
+    AssertUnwindSafe(run)
         .catch_unwind()
         .await
         .unwrap_or_else(|panic| {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use toolpost_core::model::Build;
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, Event, MasterId, Properties, Property, RequestId, Results,
-    Timestamp, WorkerId,
+    BuildId, BuilderId, BuildsetId, Event, Fact, MasterId, Properties, Property, RequestId,
+    Results, Timestamp, WorkerId,
 };
 
 use crate::ops::requests::complete_requests;
@@ -218,6 +218,7 @@ async fn start_build(tx: &mut Tx, start: &StartBuild, now: Timestamp) -> Result<
     properties.set("buildnumber", number, "Build");
     put_properties(tx, id, &properties).await?;
     tx.emit(Event::BuildStarted(id, start.builder));
+    tx.note(now, Fact::BuildStarted(id, start.builder));
     Ok(Build {
         id,
         number,
@@ -327,6 +328,7 @@ async fn finish(
     let mut cells = row.cells();
     let (request, builder): (RequestId, BuilderId) = (cells.get()?, cells.get()?);
     tx.emit(Event::BuildFinished(build, builder));
+    tx.note(now, Fact::BuildFinished(build, builder, results));
     if results == Results::Retry {
         requeue(tx, request, builder).await?;
         return Ok(BuildEnd::Requeued);

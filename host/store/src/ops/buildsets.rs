@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use toolpost_core::model::{SourceStamp, SourceStampSpec};
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, ChangeId, Event, Properties, RequestId, Results, SchedulerId,
-    Timestamp,
+    BuildId, BuilderId, BuildsetId, ChangeId, Event, Fact, Properties, RequestId, Results,
+    SchedulerId, Timestamp,
 };
 
 use crate::digest::digest_of;
@@ -238,6 +238,7 @@ async fn add_requests(
     }
     for (builder, request) in &requests {
         tx.emit(Event::RequestAdded(*request, *builder));
+        tx.note(now, Fact::RequestAdded(*request, *builder));
     }
     Ok(requests)
 }
@@ -266,6 +267,7 @@ pub(super) async fn settle(tx: &mut Tx, buildset: BuildsetId, now: Timestamp) ->
         .await?;
     if changed > 0 {
         tx.emit(Event::BuildsetComplete(buildset));
+        tx.note(now, Fact::BuildsetComplete(buildset, results));
     }
     Ok(changed > 0)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use toolpost_core::model::{Change, SourceStampSpec};
-use toolpost_core::{BuildsetId, ChangeId, Event, Properties, SourceStampId, Timestamp};
+use toolpost_core::{BuildsetId, ChangeId, Event, Fact, Properties, SourceStampId, Timestamp};
 
 use crate::digest::digest_of;
 use crate::ops::{properties_json, sourcestamps, state};
@@ -136,6 +136,7 @@ async fn add(
     for change in changes {
         if let Some(id) = add_one(tx, source, change, now).await? {
             tx.emit(Event::ChangeAdded(id));
+            tx.note(now, Fact::ChangeAdded(id));
             added.push(id);
         }
     }

@@ -1,9 +1,10 @@
 //! Masters: registration, heartbeats, and taking back what a dead one was doing.
 
 use toolpost_core::{
-    BuildId, BuilderId, Event, LogId, MasterId, RequestId, Results, StepId, Timestamp, WorkerId,
+    BuildId, BuilderId, Event, Fact, LogId, MasterId, RequestId, Results, StepId, Timestamp,
 };
 
+use crate::ops::workers;
 use crate::sql::{args, json_ids};
 use crate::tx::Tx;
 use crate::{Result, Store, StoreError};
@@ -59,7 +60,7 @@ impl Store {
             Box::pin(async move {
                 let sql = "UPDATE masters SET active = 0, last_active = $1 WHERE id = $2";
                 tx.execute("stop_master", sql, args![now, master]).await?;
-                disconnect_workers(tx, master).await?;
+                workers::disconnect_all(tx, master).await?;
                 tx.emit(Event::Master(master));
                 Ok(())
             })
@@ -119,18 +120,6 @@ async fn expire(tx: &mut Tx, older_than: Timestamp) -> Result<Vec<MasterId>> {
     Ok(expired)
 }
 
-async fn disconnect_workers(tx: &mut Tx, master: MasterId) -> Result<()> {
-    let sql = "DELETE FROM worker_connections WHERE master_id = $1 RETURNING worker_id";
-    for row in tx
-        .fetch_all("disconnect_workers", sql, args![master])
-        .await?
-    {
-        let worker: WorkerId = row.first()?;
-        tx.emit(Event::Worker(worker));
-    }
-    Ok(())
-}
-
 /// The steps of the builds that the master `$1` left running.
 const LEFT_STEPS: &str = "SELECT s.id FROM steps s JOIN builds b ON b.id = s.build_id \
     WHERE b.master_id = $1 AND b.complete = 0";
@@ -144,7 +133,7 @@ async fn recover(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<Recove
         },
         requests: unclaim(tx, master).await?,
     };
-    disconnect_workers(tx, master).await?;
+    workers::lose_all(tx, master, now).await?;
     Ok(recovered)
 }
 
@@ -191,6 +180,7 @@ async fn end_builds(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<Vec
         let mut cells = row.cells();
         let (build, builder): (BuildId, BuilderId) = (cells.get()?, cells.get()?);
         tx.emit(Event::BuildFinished(build, builder));
+        tx.note(now, Fact::BuildFinished(build, builder, Results::Retry));
         builds.push(build);
     }
     builds.sort();

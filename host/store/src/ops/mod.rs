@@ -4,13 +4,17 @@ pub(crate) mod builds;
 pub(crate) mod buildsets;
 pub(crate) mod changes;
 pub(crate) mod configuration;
+pub(crate) mod deliveries;
+pub(crate) mod journal;
 pub(crate) mod masters;
 pub(crate) mod plugins;
+pub(crate) mod reporters;
 pub(crate) mod requests;
 pub(crate) mod schedulers;
 pub(crate) mod sourcestamps;
 pub(crate) mod state;
 pub(crate) mod steps;
+pub(crate) mod storage;
 pub(crate) mod workers;
 
 use serde_json::{Map, Value};

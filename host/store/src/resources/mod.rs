@@ -1,6 +1,7 @@
 //! The resources of the REST API: lists by its field names, and single records.
 
 mod farm;
+mod reports;
 mod select;
 pub(crate) mod table;
 mod work;
@@ -11,6 +12,7 @@ use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
     SourceStamp, Step, Worker,
 };
+use toolpost_core::report::{Delivery, Reporter};
 
 use crate::sql::{Cells, Connection, Value};
 use crate::{Query, Result, Store, StoreError};
@@ -54,8 +56,10 @@ resources!(
     Buildset,
     Change,
     ChangeSource,
+    Delivery,
     Log,
     Master,
+    Reporter,
     Scheduler,
     SourceStamp,
     Step,

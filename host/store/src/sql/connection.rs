@@ -202,6 +202,15 @@ impl Connection {
         }
         Ok(())
     }
+
+    /// The same for a text. Different texts may have to wait for each other too, though hardly ever do.
+    pub(crate) async fn lock_text(&mut self, operation: &'static str, text: &str) -> Result<()> {
+        if self.backend() == Backend::Postgres {
+            let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            self.execute(operation, sql, vec![text.into()]).await?;
+        }
+        Ok(())
+    }
 }
 
 fn insert_sql(into: &str, columns: usize, rows: usize, after: &str) -> String {

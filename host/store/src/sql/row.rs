@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, LogId, MasterId, Properties,
-    Property, RequestId, Results, SchedulerId, SourceStampId, StepId, Timestamp, WorkerId,
+    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId, JournalId, LogId,
+    MasterId, Properties, Property, ReporterId, RequestId, Results, SchedulerId, SourceStampId,
+    StepId, Timestamp, WorkerId,
 };
 
 use crate::{Result, StoreError};
@@ -149,8 +150,11 @@ numbered!(
     BuildsetId,
     ChangeId,
     ChangeSourceId,
+    DeliveryId,
+    JournalId,
     LogId,
     MasterId,
+    ReporterId,
     RequestId,
     SchedulerId,
     SourceStampId,

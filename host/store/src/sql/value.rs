@@ -7,8 +7,9 @@ use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, LogId, MasterId, RequestId, Results,
-    SchedulerId, SourceStampId, StepId, Timestamp, WorkerId,
+    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId, JournalId, LogId,
+    MasterId, ReporterId, RequestId, Results, SchedulerId, SourceStampId, StepId, Timestamp,
+    WorkerId,
 };
 
 /// One argument. The kind decides the type that PostgreSQL is told, also for NULL.
@@ -142,8 +143,11 @@ ids!(
     BuildsetId,
     ChangeId,
     ChangeSourceId,
+    DeliveryId,
+    JournalId,
     LogId,
     MasterId,
+    ReporterId,
     RequestId,
     SchedulerId,
     SourceStampId,

@@ -4,12 +4,14 @@ mod backend;
 mod builds;
 mod changes;
 mod farm;
+mod journal;
 mod lists;
 mod log_faults;
 mod logs;
 mod opening;
 mod plugins;
 mod queue;
+mod reporters;
 mod setup;
 mod writing;
 

@@ -42,6 +42,13 @@ impl Backoff {
         self
     }
 
+    /// Goes on after so many failures, for whoever remembers their number and nothing else.
+    #[must_use]
+    pub fn with_failures(mut self, failures: u32) -> Self {
+        self.failures = failures;
+        self
+    }
+
     /// Counts a failure and says how long to wait. `random` is a number from 0 to 1, drawn anew each time.
     #[must_use]
     pub fn next_wait(&mut self, random: f64) -> Duration {

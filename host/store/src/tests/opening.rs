@@ -48,7 +48,7 @@ both! {
             error,
             StoreError::NewerSchema {
                 found: 99,
-                known: 1
+                known: 2
             }
         ));
         assert_snapshot!(error, @"the database has schema version 99, this program knows versions up to 2; run a newer Toolpost, or restore a backup");

@@ -51,15 +51,24 @@
 
   (type $step-type (record
     (field "name" string) (field "summary" string) (field "parameters-schema" string)))
+  (type $scheduler-type (record
+    (field "name" string) (field "summary" string) (field "parameters-schema" string)
+    (field "force-schema" (option string))))
+  (type $reporter-type (record
+    (field "name" string) (field "summary" string) (field "parameters-schema" string)))
   (type $capability (variant
-    (case "http-host" string) (case "secret" string) (case "environment" string)))
+    (case "http-host" string) (case "secret" string) (case "environment" string)
+    (case "storage") (case "mail")))
   (type $plugin-info (record
     (field "name" string) (field "version" string) (field "description" string)
-    (field "steps" (list $step-type)) (field "wants" (list $capability))))
+    (field "steps" (list $step-type)) (field "schedulers" (list $scheduler-type))
+    (field "reporters" (list $reporter-type)) (field "wants" (list $capability))))
   (func $describe (result $plugin-info)
     (canon lift (core func $main "describe") (memory $memory) (realloc $realloc)))
   (instance $plugin
     (export "step-type" (type $step-type))
+    (export "scheduler-type" (type $scheduler-type))
+    (export "reporter-type" (type $reporter-type))
     (export "capability" (type $capability))
     (export "plugin-info" (type $plugin-info))
     (export "describe" (func $describe)))

@@ -1,29 +1,36 @@
-//! Which step types there are and what parameters they take.
+//! Which types of steps, schedulers and reporters there are and what parameters they take.
 //!
-//! Native step types and those of plugins come through the same trait, so that the configuration never
+//! Native types and those of plugins come through the same trait, so that the configuration never
 //! knows which is which.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
+use toolpost_core::PluginKind;
 
-/// The step types that a configuration may `use`.
-pub trait StepCatalog {
-    /// Names of all types, for suggestions and for the editor schema. Any order; no name twice.
-    fn names(&self) -> Vec<String>;
+/// The types that a configuration may `use`.
+pub trait TypeCatalog {
+    /// Names of all types of a kind, for suggestions and for the editor schema. Any order; no name twice.
+    fn names(&self, kind: PluginKind) -> Vec<String>;
 
     /// The JSON Schema of the parameters of one type; `None` when there is no such type.
-    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>>;
+    fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>>;
 }
 
-/// A fixed catalog: schemas by type name.
-impl StepCatalog for BTreeMap<String, Arc<Value>> {
-    fn names(&self) -> Vec<String> {
-        self.keys().cloned().collect()
+/// A fixed catalog of step types: schemas by name.
+impl TypeCatalog for BTreeMap<String, Arc<Value>> {
+    fn names(&self, kind: PluginKind) -> Vec<String> {
+        match kind {
+            PluginKind::Step => self.keys().cloned().collect(),
+            PluginKind::Scheduler | PluginKind::Reporter => Vec::new(),
+        }
     }
 
-    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>> {
-        self.get(type_name).cloned()
+    fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
+        match kind {
+            PluginKind::Step => self.get(type_name).cloned(),
+            PluginKind::Scheduler | PluginKind::Reporter => None,
+        }
     }
 }

@@ -26,7 +26,7 @@ mod suggest;
 mod template;
 mod tree;
 
-pub use catalog::StepCatalog;
+pub use catalog::TypeCatalog;
 pub use check::{check, check_master};
 pub use config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, Config, EnvironmentValue,

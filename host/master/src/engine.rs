@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toolpost_bus::Bus;
 use toolpost_config::config::BuilderConfig;
-use toolpost_config::{Config, StepCatalog};
+use toolpost_config::{Config, TypeCatalog};
 use toolpost_core::{BuilderId, MasterId, Timestamp};
 use toolpost_sandbox::{PluginRegistry, PluginStatus};
 use toolpost_store::{ConfiguredIds, Store};
@@ -36,7 +36,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: PluginRegistry,
     pub(crate) uses: Arc<RunningUses>,
-    pub(crate) catalog: Arc<dyn StepCatalog + Send + Sync>,
+    pub(crate) catalog: Arc<dyn TypeCatalog + Send + Sync>,
     pub(crate) config_path: PathBuf,
     pub(crate) master_id: MasterId,
     pub(crate) name: String,
@@ -83,7 +83,7 @@ pub(crate) struct EngineParts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: PluginRegistry,
     pub(crate) uses: Arc<RunningUses>,
-    pub(crate) catalog: Arc<dyn StepCatalog + Send + Sync>,
+    pub(crate) catalog: Arc<dyn TypeCatalog + Send + Sync>,
     pub(crate) config_path: PathBuf,
     pub(crate) master_id: MasterId,
     pub(crate) name: String,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use toolpost_bus::Bus;
-use toolpost_config::{Config, Sources, StepCatalog};
+use toolpost_config::{Config, Sources, TypeCatalog};
 use toolpost_core::Timestamp;
 use toolpost_sandbox::PluginRegistry;
 use toolpost_store::Store;
@@ -39,7 +39,7 @@ pub struct MasterDeps {
     /// What the registry asks about uses.
     pub uses: Arc<RunningUses>,
     /// All step types, native ones and those of plugins, for checks of the configuration.
-    pub catalog: Arc<dyn StepCatalog + Send + Sync>,
+    pub catalog: Arc<dyn TypeCatalog + Send + Sync>,
     /// The configuration to start with.
     pub config: Config,
     /// Where it was read, to be watched from now on.

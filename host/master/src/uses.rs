@@ -1,4 +1,4 @@
-//! Where the running configuration uses step types: what a new version of a plugin must not break.
+//! Where the running configuration uses types: what a new version of a plugin must not break.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use arc_swap::ArcSwapOption;
 use serde_json::Value;
 use toolpost_config::config::StepUse as ConfiguredUse;
 use toolpost_config::{Config, ParametersSchema};
-use toolpost_sandbox::registry::StepUse;
-use toolpost_sandbox::{StepTypeInfo, UseCheck};
+use toolpost_sandbox::registry::TypeUse;
+use toolpost_sandbox::{PluginKind, TypeInfo, UseCheck};
 
 /// Tells the plugin registry where the running configuration uses step types. Made before the registry,
 /// filled by the master: until then nothing is used.
@@ -24,22 +24,26 @@ impl RunningUses {
 }
 
 impl UseCheck for RunningUses {
-    fn uses_of(&self, step_type: &str) -> Vec<StepUse> {
+    fn uses_of(&self, kind: PluginKind, name: &str) -> Vec<TypeUse> {
         let Some(config) = self.running.load_full() else {
             return Vec::new();
         };
-        let uses = config.uses_of(step_type).map(|place| StepUse {
-            place: describe(&place),
-            parameters: Value::Object(place.step.parameters.clone()),
-        });
-        uses.collect()
+        match kind {
+            PluginKind::Step => {
+                let uses = config.uses_of(name).map(|place| TypeUse {
+                    place: describe(&place),
+                    parameters: Value::Object(place.step.parameters.clone()),
+                });
+                uses.collect()
+            }
+            PluginKind::Scheduler | PluginKind::Reporter => Vec::new(),
+        }
     }
 
     /// As the configuration itself is checked: strings that are templates fit everything.
-    fn check(&self, step_type: &StepTypeInfo, step_use: &StepUse) -> Result<(), String> {
-        let schema =
-            ParametersSchema::compile(step_type.schema()).map_err(|error| error.to_string())?;
-        let Value::Object(parameters) = &step_use.parameters else {
+    fn check(&self, info: &TypeInfo, type_use: &TypeUse) -> Result<(), String> {
+        let schema = ParametersSchema::compile(info.schema()).map_err(|error| error.to_string())?;
+        let Value::Object(parameters) = &type_use.parameters else {
             return Err("parameters are not an object".into());
         };
         let problems = schema.check(parameters);

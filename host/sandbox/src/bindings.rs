@@ -2,9 +2,10 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit/toolpost-plugin-1.0",
-    world: "step-plugin",
+    world: "all-kinds",
     imports: { default: async | trappable },
     exports: { default: async },
+    additional_derives: [PartialEq],
     with: {
         "toolpost:plugin/step-logs.step-log": crate::imports::LogHandle,
         "toolpost:plugin/commands.running-command": crate::imports::CommandHandle,

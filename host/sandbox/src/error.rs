@@ -84,11 +84,16 @@ pub enum SandboxError {
     #[error("the plugin was ended because the step was cancelled")]
     Cancelled,
     /// The plugin called something that it may not call now.
-    #[error("the plugin called `{0}`, which is not available while it describes itself")]
+    #[error(
+        "the plugin called `{0}`, which is not available here: a description and a scheduler can call nothing but `log`, and each other kind has interfaces of its own"
+    )]
     NotAllowed(String),
     /// The component could not be instantiated.
     #[error("the plugin could not be started: {0}")]
     Start(String),
+    /// The plugin answered something that cannot be.
+    #[error("the plugin answered wrongly: {0}")]
+    Answer(String),
     /// The plugin has no such step type.
     #[error("the plugin has no step type `{0}`")]
     UnknownStepType(String),
@@ -138,7 +143,8 @@ impl SandboxError {
             | Self::StackOverflow { .. }
             | Self::Limit { .. }
             | Self::NotAllowed(_)
-            | Self::Start(_) => true,
+            | Self::Start(_)
+            | Self::Answer(_) => true,
             Self::Plugin { .. }
             | Self::Parameters(_)
             | Self::Cancelled

@@ -1,4 +1,4 @@
-//! Runs plugins: WebAssembly components that bring step types, swapped while they run.
+//! Runs plugins: WebAssembly components that bring steps, schedulers and reporters, swapped while they run.
 //!
 //! * [`Sandbox`] runs a call of a plugin within limits of time, memory and output, on threads of its own.
 //! * [`PluginRegistry`] keeps the plugins of a directory: it takes a changed file when the new version
@@ -28,12 +28,16 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
+pub use call::LineTarget;
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};
 pub use limits::CallLimits;
 pub use load::LoadError;
 pub use options::SandboxOptions;
-pub use plugin::{CallUsage, PluginVersion, StepOutcome, StepType, StepTypeInfo, VersionUse};
+pub use plugin::{
+    CallUsage, PluginKind, PluginVersion, ReporterType, SchedulerType, StepOutcome, StepType,
+    TypeInfo, VersionUse, Want, reporter, scheduler,
+};
 pub use registry::{
     PluginRegistry, PluginStatus, RegistryEvent, RegistryEventKind, RegistryOptions, RegistryStore,
     UseCheck, VersionStatus,

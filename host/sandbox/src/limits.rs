@@ -45,9 +45,39 @@ pub struct CallLimits {
     pub url_bytes_max: usize,
     /// Matches of one `glob`.
     pub glob_matches_max: usize,
+    /// Key of a value that outlives the call.
+    pub key_bytes_max: usize,
+    /// One such value.
+    pub value_bytes_max: usize,
+    /// What one read of a log gives.
+    pub log_read_bytes_max: usize,
+    /// What a scheduler remembers, as JSON.
+    pub state_bytes_max: usize,
+    /// What a scheduler wants done at one time.
+    pub actions_max: usize,
 }
 
 impl CallLimits {
+    /// The limits of `scheduler.handle`.
+    #[must_use]
+    pub fn handle() -> Self {
+        Self {
+            cpu: Duration::from_secs(2),
+            wall: Duration::from_secs(10),
+            ..Self::default()
+        }
+    }
+
+    /// The limits of `reporter.report`.
+    #[must_use]
+    pub fn report() -> Self {
+        Self {
+            cpu: Duration::from_secs(5),
+            wall: Duration::from_secs(2 * 60),
+            ..Self::default()
+        }
+    }
+
     /// The limits of `describe`.
     #[must_use]
     pub fn describe() -> Self {
@@ -83,6 +113,11 @@ impl Default for CallLimits {
             urls_max: 100,
             url_bytes_max: 2 << 10,
             glob_matches_max: 10_000,
+            key_bytes_max: 256,
+            value_bytes_max: 64 << 10,
+            log_read_bytes_max: 1 << 20,
+            state_bytes_max: 1 << 20,
+            actions_max: 1_000,
         }
     }
 }

@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
 use toolpost_config::config::MasterConfig;
-use toolpost_config::{StepCatalog, check, check_master, load};
-use toolpost_core::Event;
+use toolpost_config::{TypeCatalog, check, check_master, load};
+use toolpost_core::{Event, PluginKind};
 use toolpost_master::{Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses, SystemClock};
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, Sandbox, SandboxOptions};
 use toolpost_store::{Store, StoreOptions};
@@ -59,20 +59,19 @@ impl StepTypes {
     }
 }
 
-impl StepCatalog for StepTypes {
-    fn names(&self) -> Vec<String> {
-        let mut names = NativeCatalog.names();
+impl TypeCatalog for StepTypes {
+    fn names(&self, kind: PluginKind) -> Vec<String> {
+        let mut names = NativeCatalog.names(kind);
         if let Some(plugins) = &self.plugins {
-            names.extend(plugins.snapshot().keys().cloned());
+            names.extend(plugins.snapshot().names(kind));
         }
         names
     }
 
-    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>> {
-        NativeCatalog.parameters_schema(type_name).or_else(|| {
-            let step_type = self.plugins.as_ref()?.step_type(type_name)?;
-            Some(Arc::clone(step_type.info().schema()))
-        })
+    fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
+        NativeCatalog
+            .parameters_schema(kind, type_name)
+            .or_else(|| self.plugins.as_ref()?.schema(kind, type_name))
     }
 }
 
@@ -189,7 +188,7 @@ async fn open_registry(
 ) -> anyhow::Result<PluginRegistry> {
     let bus = bus.clone();
     let options = RegistryOptions {
-        native_types: NativeCatalog.names(),
+        native_types: NativeCatalog::all(),
         observer: Arc::new(move |event| bus.publish(&[Event::Plugin(event.plugin.clone())])),
         ..RegistryOptions::new(&settings.plugin_dir)
     };

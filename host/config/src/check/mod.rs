@@ -17,12 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
+use toolpost_core::PluginKind;
 use toolpost_core::locks::LockSpec;
 use toolpost_core::template::Templates;
 
 use self::names::Names;
 use self::step::StepTypes;
-use crate::catalog::StepCatalog;
+use crate::catalog::TypeCatalog;
 use crate::config::{Config, MasterConfig};
 use crate::decode::Decode as _;
 use crate::problem::{Problems, Report};
@@ -41,7 +42,7 @@ const START: Span = Span {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn check(sources: &Sources, catalog: &dyn StepCatalog) -> Result<Config, Problems> {
+pub fn check(sources: &Sources, catalog: &dyn TypeCatalog) -> Result<Config, Problems> {
     let mut report = Report::new(sources);
     let raw = parse(sources, &mut report).and_then(|table| {
         let root = Node {
@@ -82,15 +83,15 @@ pub fn check_master(sources: &Sources) -> Result<MasterConfig, Problems> {
     }
 }
 
-/// Stands for step types that are not known yet: each exists and takes everything.
+/// Stands for types that are not known yet: each exists and takes everything.
 struct AnyStepType;
 
-impl StepCatalog for AnyStepType {
-    fn names(&self) -> Vec<String> {
+impl TypeCatalog for AnyStepType {
+    fn names(&self, _: PluginKind) -> Vec<String> {
         Vec::new()
     }
 
-    fn parameters_schema(&self, _: &str) -> Option<Arc<Value>> {
+    fn parameters_schema(&self, _: PluginKind, _: &str) -> Option<Arc<Value>> {
         Some(Arc::new(Value::Bool(true)))
     }
 }
@@ -108,7 +109,7 @@ struct Checker<'c, 's> {
 }
 
 impl<'c, 's> Checker<'c, 's> {
-    fn new(raw: &RawConfig, catalog: &'c dyn StepCatalog, report: &'c mut Report<'s>) -> Self {
+    fn new(raw: &RawConfig, catalog: &'c dyn TypeCatalog, report: &'c mut Report<'s>) -> Self {
         Self {
             names: Names::collect(raw, report),
             locks: BTreeMap::new(),

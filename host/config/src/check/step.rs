@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use toolpost_core::Results;
 use toolpost_core::locks::LockAccess;
 use toolpost_core::step::{BuildSummaryPolicy, StepOptions, When};
 use toolpost_core::template::Templates;
+use toolpost_core::{PluginKind, Results};
 
 use super::{Checker, list, value};
-use crate::catalog::StepCatalog;
+use crate::catalog::TypeCatalog;
 use crate::config::StepConfig;
 use crate::decode::Keyed;
 use crate::parameters::{Fault, ParameterProblem, ParametersSchema, SchemaError};
@@ -25,12 +25,12 @@ type Compiled = Option<Result<Rc<ParametersSchema>, SchemaError>>;
 
 /// Step types, each schema compiled when it is first used.
 pub(super) struct StepTypes<'c> {
-    catalog: &'c dyn StepCatalog,
+    catalog: &'c dyn TypeCatalog,
     compiled: HashMap<String, Compiled>,
 }
 
 impl<'c> StepTypes<'c> {
-    pub(super) fn new(catalog: &'c dyn StepCatalog) -> Self {
+    pub(super) fn new(catalog: &'c dyn TypeCatalog) -> Self {
         Self {
             catalog,
             compiled: HashMap::new(),
@@ -43,7 +43,7 @@ impl<'c> StepTypes<'c> {
         }
         let compiled = self
             .catalog
-            .parameters_schema(step_type)
+            .parameters_schema(PluginKind::Step, step_type)
             .map(|schema| ParametersSchema::compile(&schema).map(Rc::new));
         self.compiled.insert(step_type.to_owned(), compiled.clone());
         compiled
@@ -180,7 +180,7 @@ impl Checker<'_, '_> {
                         format!("there is no step type `{}`", step_type.value),
                     )
                     .help_with(|| {
-                        let names = catalog.names();
+                        let names = catalog.names(PluginKind::Step);
                         suggest::help(
                             &step_type.value,
                             "step types",

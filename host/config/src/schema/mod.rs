@@ -8,12 +8,12 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::catalog::StepCatalog;
+use crate::catalog::TypeCatalog;
 use crate::raw::RawConfig;
 
 /// The schema, with the parameters of every step type of the catalog.
 #[must_use]
-pub fn json_schema(catalog: &dyn StepCatalog) -> Value {
+pub fn json_schema(catalog: &dyn TypeCatalog) -> Value {
     let mut root = SchemaSettings::draft2020_12()
         .into_generator()
         .into_root_schema_for::<RawConfig>();

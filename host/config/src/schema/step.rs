@@ -1,23 +1,24 @@
 //! Steps in the editor schema: the keys of every step, and for each type its parameters.
 
 use serde_json::{Map, Value, json};
+use toolpost_core::PluginKind;
 
 use super::{entry, tagged};
-use crate::catalog::StepCatalog;
+use crate::catalog::TypeCatalog;
 
 /// What a string that is rendered later looks like.
 const TEMPLATE_PATTERN: &str = "\\{[{%#]";
 
 /// Replaces the definition of a step by one for each step type.
-pub(super) fn put_types(definitions: &mut Map<String, Value>, catalog: &dyn StepCatalog) {
+pub(super) fn put_types(definitions: &mut Map<String, Value>, catalog: &dyn TypeCatalog) {
     let Some(common) = definitions.remove("Step") else {
         return;
     };
-    let mut names = catalog.names();
+    let mut names = catalog.names(PluginKind::Step);
     names.sort_unstable();
     let mut branches = Vec::new();
     for name in names {
-        let Some(parameters) = catalog.parameters_schema(&name) else {
+        let Some(parameters) = catalog.parameters_schema(PluginKind::Step, &name) else {
             continue;
         };
         let definition = format!("step {name}");

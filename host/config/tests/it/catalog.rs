@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use toolpost_config::{Config, Sources, StepCatalog, check};
+use toolpost_config::{Config, Sources, TypeCatalog, check};
+use toolpost_core::PluginKind;
 
 pub(crate) type Catalog = BTreeMap<String, Arc<Value>>;
 
@@ -128,8 +129,8 @@ pub(crate) fn catalog() -> Catalog {
 /// the matter of this crate.
 pub(crate) struct AnyStepType;
 
-impl StepCatalog for AnyStepType {
-    fn names(&self) -> Vec<String> {
+impl TypeCatalog for AnyStepType {
+    fn names(&self, _: PluginKind) -> Vec<String> {
         [
             "git",
             "set-property-from-command",
@@ -141,7 +142,7 @@ impl StepCatalog for AnyStepType {
         .to_vec()
     }
 
-    fn parameters_schema(&self, _: &str) -> Option<Arc<Value>> {
+    fn parameters_schema(&self, _: PluginKind, _: &str) -> Option<Arc<Value>> {
         Some(Arc::new(json!({ "type": "object" })))
     }
 }

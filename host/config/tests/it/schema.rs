@@ -1,11 +1,11 @@
 //! The JSON Schema for editors agrees with the check.
 
 use serde_json::{Value, json};
-use toolpost_config::{StepCatalog, json_schema};
+use toolpost_config::{TypeCatalog, json_schema};
 
 use crate::catalog::{AnyStepType, BASE, Catalog, catalog, examples};
 
-fn validator(catalog: &dyn StepCatalog) -> jsonschema::Validator {
+fn validator(catalog: &dyn TypeCatalog) -> jsonschema::Validator {
     jsonschema::validator_for(&json_schema(catalog)).expect("a valid JSON Schema")
 }
 

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use toolpost_config::StepCatalog;
+use toolpost_config::TypeCatalog;
+use toolpost_core::PluginKind;
 use toolpost_core::step::ResultFlags;
 
 use super::git::{self, GitParams};
@@ -109,19 +110,36 @@ fn schema<T: JsonSchema>() -> Arc<Value> {
 }
 
 impl NativeCatalog {
+    /// All types that are compiled in, which no plugin may bring. Those of schedulers are keys of the configuration itself.
+    #[must_use]
+    pub fn all() -> Vec<(PluginKind, String)> {
+        let steps = SCHEMAS
+            .keys()
+            .map(|name| (PluginKind::Step, (*name).to_owned()));
+        let schedulers =
+            ["force", "single-branch"].map(|name| (PluginKind::Scheduler, name.to_owned()));
+        steps.chain(schedulers).collect()
+    }
+
     /// Whether a step type is compiled in.
     pub(crate) fn has(type_name: &str) -> bool {
         SCHEMAS.contains_key(type_name)
     }
 }
 
-impl StepCatalog for NativeCatalog {
-    fn names(&self) -> Vec<String> {
-        SCHEMAS.keys().map(ToString::to_string).collect()
+impl TypeCatalog for NativeCatalog {
+    fn names(&self, kind: PluginKind) -> Vec<String> {
+        match kind {
+            PluginKind::Step => SCHEMAS.keys().map(ToString::to_string).collect(),
+            PluginKind::Scheduler | PluginKind::Reporter => Vec::new(),
+        }
     }
 
-    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>> {
-        SCHEMAS.get(type_name).cloned()
+    fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
+        match kind {
+            PluginKind::Step => SCHEMAS.get(type_name).cloned(),
+            PluginKind::Scheduler | PluginKind::Reporter => None,
+        }
     }
 }
 
@@ -133,7 +151,9 @@ mod tests {
 
     /// What the schema says of `parameters`, and whether they can be read.
     fn check(type_name: &str, parameters: &Value) -> (bool, bool) {
-        let schema = NativeCatalog.parameters_schema(type_name).unwrap();
+        let schema = NativeCatalog
+            .parameters_schema(PluginKind::Step, type_name)
+            .unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let readable = NativeStep::parse(type_name, parameters.clone()).unwrap();
         (validator.is_valid(parameters), readable.is_ok())
@@ -203,7 +223,7 @@ mod tests {
 
     #[test]
     fn every_native_type_has_a_reader() {
-        for name in NativeCatalog.names() {
+        for name in NativeCatalog.names(PluginKind::Step) {
             assert!(NativeStep::parse(&name, json!({})).is_some(), "{name}");
         }
         assert!(NativeStep::parse("junit", json!({})).is_none());

@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
-use toolpost_config::{StepCatalog, check, load};
+use toolpost_config::{TypeCatalog, check, load};
 use toolpost_core::model::{Build, BuildRequest, Builder, Log, Step};
-use toolpost_core::{BuildId, Event, RequestId, Results, Timestamp};
+use toolpost_core::{BuildId, Event, PluginKind, RequestId, Results, Timestamp};
 use toolpost_master::{
     Clock, ForceRequest, ManualClock, Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses,
     SystemClock,
@@ -471,7 +471,7 @@ async fn start(dir: PathBuf, clock: Arc<dyn Clock>) -> (Store, Bus, MasterHandle
     let uses = Arc::new(RunningUses::default());
     let observer = bus.clone();
     let options = RegistryOptions {
-        native_types: NativeCatalog.names(),
+        native_types: NativeCatalog::all(),
         observer: Arc::new(move |event| observer.publish(&[Event::Plugin(event.plugin.clone())])),
         ..RegistryOptions::new(dir.join("plugins"))
     };
@@ -502,18 +502,17 @@ async fn start(dir: PathBuf, clock: Arc<dyn Clock>) -> (Store, Bus, MasterHandle
 
 struct Types(PluginRegistry);
 
-impl StepCatalog for Types {
-    fn names(&self) -> Vec<String> {
-        let mut names = NativeCatalog.names();
-        names.extend(self.0.snapshot().keys().cloned());
+impl TypeCatalog for Types {
+    fn names(&self, kind: PluginKind) -> Vec<String> {
+        let mut names = NativeCatalog.names(kind);
+        names.extend(self.0.snapshot().names(kind));
         names
     }
 
-    fn parameters_schema(&self, type_name: &str) -> Option<Arc<Value>> {
-        NativeCatalog.parameters_schema(type_name).or_else(|| {
-            let step_type = self.0.step_type(type_name)?;
-            Some(Arc::clone(step_type.info().schema()))
-        })
+    fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
+        NativeCatalog
+            .parameters_schema(kind, type_name)
+            .or_else(|| self.0.schema(kind, type_name))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every call has a store of its own: a plugin that crashed or was stopped leaves nothing behind. Whatever waits is
 //! ended by dropping it; whatever computes is stopped at the engine's next tick.
 
+mod frozen;
 mod guard;
 mod meter;
 mod output;
@@ -15,16 +16,18 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
+use toolpost_core::Timestamp;
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
-use crate::bindings::{StepPlugin, StepPluginPre};
+use crate::plugin::{Linked, Started};
 use crate::sandbox::Shared;
 use crate::{CallLimits, CallUsage, SandboxError, Stack};
 
 pub(crate) use guard::Guard;
 pub(crate) use meter::{Meter, Metered};
-pub(crate) use output::{LineTarget, LogSink, StdStream, cut};
-pub(crate) use state::{CallState, Commands, Home};
+pub use output::LineTarget;
+pub(crate) use output::{LogSink, StdStream, cut};
+pub(crate) use state::{CallState, Caller, Commands, Home};
 pub(crate) use stop::{Scene, Stop};
 
 /// How long a call waits before it tries again to get a place in the engine's pool.
@@ -35,21 +38,23 @@ const PAYLOAD_SLACK_BYTES: usize = 64 << 10;
 /// What a call needs beside the plugin.
 pub(crate) struct CallContext {
     pub(crate) limits: Arc<CallLimits>,
-    /// `None` while the plugin describes itself.
+    /// `None` while the plugin describes itself, or schedules.
     pub(crate) home: Option<Home>,
+    /// The time, for a call that must not see the real one.
+    pub(crate) at: Option<Timestamp>,
     pub(crate) log: LineTarget,
     pub(crate) cancel: CancellationToken,
 }
 
 /// Calls an export of a started instance.
 pub(crate) trait Export<T>:
-    for<'a> FnOnce(&'a StepPlugin, &'a mut Store<CallState>) -> BoxFuture<'a, wasmtime::Result<T>>
+    for<'a> FnOnce(&'a Started<'a>, &'a mut Store<CallState>) -> BoxFuture<'a, wasmtime::Result<T>>
 {
 }
 
 impl<T, F> Export<T> for F where
     F: for<'a> FnOnce(
-        &'a StepPlugin,
+        &'a Started<'a>,
         &'a mut Store<CallState>,
     ) -> BoxFuture<'a, wasmtime::Result<T>>
 {
@@ -58,7 +63,7 @@ impl<T, F> Export<T> for F where
 /// Runs a call to its end. To be polled on the plugins' runtime.
 pub(crate) async fn run<T>(
     shared: Arc<Shared>,
-    pre: StepPluginPre<CallState>,
+    linked: Arc<Linked>,
     start_bytes: usize,
     context: CallContext,
     export: impl Export<T>,
@@ -80,6 +85,7 @@ pub(crate) async fn run<T>(
         log.clone(),
         context.home,
         context.cancel.clone(),
+        context.at,
     );
     let commands = state.commands.clone();
     let meter = Meter::new();
@@ -89,7 +95,7 @@ pub(crate) async fn run<T>(
         deadline: began + context.limits.wall,
     };
     let mut progress = Progress::default();
-    let work = work(&shared, &pre, state, checks, export, &mut progress);
+    let work = work(&shared, &linked, state, checks, export, &mut progress);
     let stopped = stop_reason(&shared, &context.limits, &context.cancel, &commands);
     let ticking = shared.ticker.tick();
     let result = tokio::select! {
@@ -131,7 +137,7 @@ struct Progress {
 /// Instantiates the component and calls the export.
 async fn work<T>(
     shared: &Shared,
-    pre: &StepPluginPre<CallState>,
+    linked: &Linked,
     mut state: CallState,
     checks: Checks,
     export: impl Export<T>,
@@ -139,7 +145,7 @@ async fn work<T>(
 ) -> wasmtime::Result<T> {
     let (instance, mut store) = loop {
         let mut store = new_store(shared, state, checks.clone());
-        match pre.instantiate_async(&mut store).await {
+        match linked.instantiate(&mut store).await {
             Ok(instance) => break (instance, store),
             // Components of many modules can fill the pool before the number of calls does. What this one has got
             // so far is given back with the store, so that callers never block each other.

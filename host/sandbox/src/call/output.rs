@@ -15,7 +15,8 @@ use crate::call::Stop;
 use crate::host::LogLevel;
 
 /// Where lines go.
-pub(crate) type LineTarget = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
+/// Where the lines go that a plugin writes for the operator. Must not block.
+pub type LineTarget = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
 /// Bytes of standard error that are kept to explain a crash.
 const LAST_WORDS_BYTES_MAX: usize = 2 << 10;

@@ -6,19 +6,28 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use toolpost_core::Timestamp;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::CallLimits;
-use crate::call::{Guard, LogSink, StdStream, Stop};
-use crate::host::{CommandControl, StepHost};
 
-/// The step that a call is made for, and the runtime where the host does its work: not on the
-/// plugins' threads, which have a low priority and hostile neighbours.
+use crate::call::{Guard, LogSink, StdStream, Stop, frozen};
+use crate::host::{CommandControl, ReporterHost, StepHost};
+
+/// What a call is made for, and the runtime where the host does its work: not on the plugins' threads,
+/// which have a low priority and hostile neighbours.
 #[derive(Clone)]
 pub(crate) struct Home {
-    pub(crate) host: Arc<dyn StepHost>,
+    pub(crate) caller: Caller,
     pub(crate) runtime: Handle,
+}
+
+/// Whom the host functions ask. A scheduler has nobody: it is a function of its arguments.
+#[derive(Clone)]
+pub(crate) enum Caller {
+    Step(Arc<dyn StepHost>),
+    Reporter(Arc<dyn ReporterHost>),
 }
 
 /// The data of a store.
@@ -72,10 +81,15 @@ impl CallState {
         log: LogSink,
         home: Option<Home>,
         cancel: CancellationToken,
+        at: Option<Timestamp>,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles_max);
-        let wasi = WasiCtx::builder()
+        let mut wasi = WasiCtx::builder();
+        if let Some(at) = at {
+            frozen::freeze(&mut wasi, at);
+        }
+        let wasi = wasi
             .stdout(log.stream(StdStream::Out))
             .stderr(log.stream(StdStream::Err))
             .allow_tcp(false)
@@ -96,9 +110,17 @@ impl CallState {
         }
     }
 
-    /// The step's host, or a stop when there is no step: while the plugin describes itself.
+    /// Where the host is, or a stop when there is none: while the plugin describes itself, or schedules.
     pub(crate) fn home(&self, what: &'static str) -> Result<&Home, Stop> {
         self.home.as_ref().ok_or(Stop::NotAllowed(what))
+    }
+
+    /// The host of the step, or a stop when the call is not that of a step.
+    pub(crate) fn step(&self, what: &'static str) -> Result<&Arc<dyn StepHost>, Stop> {
+        match &self.home(what)?.caller {
+            Caller::Step(host) => Ok(host),
+            Caller::Reporter(_) => Err(Stop::NotAllowed(what)),
+        }
     }
 
     /// Lets the host do something and waits for it. What was begun is done to its end, even when the plugin
@@ -112,8 +134,8 @@ impl CallState {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let home = self.home(what)?;
-        home.run(question(home.host.clone())).await
+        let question = question(self.step(what)?.clone());
+        self.home(what)?.run(question).await
     }
 }
 

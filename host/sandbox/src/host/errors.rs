@@ -9,6 +9,9 @@ pub enum HostError {
     /// Trying again does not help.
     #[error("{0}")]
     Permanent(String),
+    /// The operator has to change the configuration.
+    #[error("{0}")]
+    Config(String),
     /// The master itself is in trouble (its store is gone, for instance): the plugin is stopped and
     /// not told about it.
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! What a step plugin may ask of the master: the host side of the contract, in plain Rust.
+//! What a plugin may ask of the master: the host side of the contract, in plain Rust.
 //!
 //! The master implements [`StepHost`] once per running step. Nothing here knows WebAssembly, so an
 //! implementation can be tested, and a step run, without a component.
@@ -6,6 +6,8 @@
 mod commands;
 mod errors;
 mod files;
+mod reporter;
+mod services;
 
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ pub use commands::{
 };
 pub use errors::{FileError, HostError};
 pub use files::{FileKind, FileStat, WriteMode};
+pub use reporter::ReporterHost;
+pub use services::{Attachment, Message, NoServices, PluginServices};
 
 /// Facts about the build that a step belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -123,6 +127,11 @@ pub trait StepHost: Send + Sync + 'static {
 
     /// A link on the step.
     async fn add_url(&self, name: &str, url: &str) -> Result<(), HostError>;
+
+    /// What it may ask for beside.
+    fn services(&self) -> Arc<dyn PluginServices> {
+        Arc::new(NoServices)
+    }
 }
 
 /// An open log of a step.

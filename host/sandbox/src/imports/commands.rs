@@ -238,6 +238,7 @@ impl commands::Host for CallState {}
 
 impl commands::HostRunningCommand for CallState {
     async fn start(&mut self, spec: commands::CommandSpec) -> Answer<Resource<CommandHandle>> {
+        self.step("commands.running-command.start")?;
         let home = self.home("commands.running-command.start")?.clone();
         let capture = spec.capture;
         let spec = CommandSpec::from(spec);

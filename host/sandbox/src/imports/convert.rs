@@ -143,7 +143,7 @@ impl From<BuildInfo> for build_info::Build {
     }
 }
 
-impl From<SourceStampSpec> for build_info::SourceStamp {
+impl From<SourceStampSpec> for types::SourceStamp {
     fn from(stamp: SourceStampSpec) -> Self {
         Self {
             codebase: stamp.codebase,

@@ -25,7 +25,7 @@ impl properties::Host for CallState {
     }
 
     async fn set(&mut self, name: String, value: String) -> Answer<()> {
-        self.home("properties.set")?;
+        self.step("properties.set")?;
         let (name_max, value_max) = (
             self.limits.property_name_bytes_max,
             self.limits.property_value_bytes_max,
@@ -76,13 +76,13 @@ fn to_guest(property: &toolpost_core::Property) -> properties::Property {
 
 impl build_info::Host for CallState {
     async fn get(&mut self) -> wasmtime::Result<build_info::Build> {
-        Ok(self.home("build-info.get")?.host.build_info().into())
+        Ok(self.step("build-info.get")?.build_info().into())
     }
 }
 
 impl cancellation::Host for CallState {
     async fn is_cancelled(&mut self) -> wasmtime::Result<bool> {
-        self.home("cancellation.is-cancelled")?;
+        self.step("cancellation.is-cancelled")?;
         Ok(self.cancel.is_cancelled())
     }
 }

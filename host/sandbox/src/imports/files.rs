@@ -34,7 +34,7 @@ impl CallState {
         T: Send + 'static,
         F: Future<Output = Result<T, host::FileError>> + Send + 'static,
     {
-        self.home(what)?;
+        self.step(what)?;
         if path.is_empty() || path.len() > PATH_BYTES_MAX || path.contains('\0') {
             return Ok(Err(FileError::Outside));
         }

@@ -44,7 +44,7 @@ impl step_logs::Host for CallState {}
 
 impl step_logs::HostStepLog for CallState {
     async fn open(&mut self, name: String, kind: LogKind) -> Answer<Resource<LogHandle>> {
-        self.home("step-logs.step-log.open")?;
+        self.step("step-logs.step-log.open")?;
         if !is_log_name(&name) {
             return refuse(format!(
                 "the name of a log must be printable text of 1 to {LOG_NAME_BYTES_MAX} bytes"

@@ -5,11 +5,12 @@ pub(crate) mod convert;
 mod facts;
 mod files;
 mod logs;
+mod services;
 mod status;
 
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::StepPlugin;
+use crate::bindings::AllKinds;
 use crate::call::{CallState, Stop};
 use crate::host::HostError;
 
@@ -22,7 +23,7 @@ use crate::bindings::toolpost::plugin::types;
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    StepPlugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    AllKinds::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
@@ -35,6 +36,7 @@ fn answer<T>(result: Result<T, HostError>) -> Answer<T> {
         Ok(value) => Ok(Ok(value)),
         Err(HostError::Retryable(text)) => Ok(Err(types::Error::Retryable(text))),
         Err(HostError::Permanent(text)) => Ok(Err(types::Error::Permanent(text))),
+        Err(HostError::Config(text)) => Ok(Err(types::Error::Config(text))),
         Err(HostError::Internal(text)) => Err(Stop::Host(text).into()),
     }
 }

@@ -22,7 +22,7 @@ impl step_status::Host for CallState {
     }
 
     async fn add_url(&mut self, name: String, url: String) -> Answer<()> {
-        self.home("step-status.add-url")?;
+        self.step("step-status.add-url")?;
         let bytes_max = self.limits.url_bytes_max;
         if name.len() > bytes_max || url.len() > bytes_max {
             return refuse(format!("a link and its name may have {bytes_max} bytes"));

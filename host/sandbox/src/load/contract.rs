@@ -1,16 +1,17 @@
 //! Which contract a component was built for, told from the names of its imports and exports.
 
 use crate::LoadError;
+use crate::plugin::PluginKind;
 
 /// The package of the contract.
 const PACKAGE: &str = "toolpost:plugin/";
 /// The version that this host has.
 const MAJOR: u64 = 1;
 const MINOR: u64 = 0;
-/// What every plugin exports.
-const EXPORTS: [&str; 2] = ["plugin", "step"];
+/// What every plugin exports, beside the interface of at least one kind.
+const PLUGIN: &str = "plugin";
 /// Interfaces of the contract that can be imported.
-const IMPORTS: [&str; 9] = [
+const IMPORTS: [&str; 14] = [
     "types",
     "log",
     "properties",
@@ -20,6 +21,11 @@ const IMPORTS: [&str; 9] = [
     "step-status",
     "build-info",
     "cancellation",
+    "reports",
+    "secrets",
+    "key-value",
+    "templates",
+    "mail",
 ];
 /// Packages of WASI that are linked, with the versions that fit.
 const WASI_PACKAGES: [&str; 6] = [
@@ -32,8 +38,17 @@ const WASI_PACKAGES: [&str; 6] = [
 ];
 const WASI_VERSION: &str = "0.2.";
 
-/// Checks the names, and tells the contract version that the component was built for.
-pub(super) fn check(imports: &[&str], exports: &[&str]) -> Result<String, LoadError> {
+/// What a component was built for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Built {
+    /// The version of the contract.
+    pub(super) version: String,
+    /// The kinds whose interfaces it exports.
+    pub(super) kinds: Vec<PluginKind>,
+}
+
+/// Checks the names, and tells what the component was built for.
+pub(super) fn check(imports: &[&str], exports: &[&str]) -> Result<Built, LoadError> {
     let mut versions: Vec<&str> = exports
         .iter()
         .chain(imports)
@@ -44,20 +59,28 @@ pub(super) fn check(imports: &[&str], exports: &[&str]) -> Result<String, LoadEr
     for version in &versions {
         check_version(version)?;
     }
-    for interface in EXPORTS {
-        let is_it = |name: &str| {
+    let exported = |interface: &str| {
+        exports.iter().any(|name| {
             let name = name.strip_prefix(PACKAGE).unwrap_or_default();
             name.split_once('@')
                 .is_some_and(|(name, _)| name == interface)
-        };
-        if !exports.iter().copied().any(is_it) {
-            return Err(LoadError::MissingExport(interface));
-        }
+        })
+    };
+    if !exported(PLUGIN) {
+        return Err(LoadError::MissingExport(PLUGIN));
+    }
+    let mut kinds = PluginKind::ALL.to_vec();
+    kinds.retain(|kind| exported(kind.as_str()));
+    if kinds.is_empty() {
+        return Err(LoadError::NoKind);
     }
     for import in imports {
         check_import(import)?;
     }
-    Ok(versions.first().copied().unwrap_or_default().to_owned())
+    Ok(Built {
+        version: versions.first().copied().unwrap_or_default().to_owned(),
+        kinds,
+    })
 }
 
 fn check_version(version: &str) -> Result<(), LoadError> {
@@ -119,7 +142,7 @@ mod tests {
         const PLUGIN: &str = "toolpost:plugin/plugin@1.0.0";
         const STEP: &str = "toolpost:plugin/step@1.0.0";
         let judge = |imports: &[&str], exports: &[&str]| match check(imports, exports) {
-            Ok(version) => version,
+            Ok(built) => built.version,
             Err(error) => error.to_string(),
         };
         let table: [(&[&str], &[&str], &str); 11] = [
@@ -132,7 +155,7 @@ mod tests {
             (
                 &[],
                 &[PLUGIN],
-                "does not export `toolpost:plugin/step`: it is no plugin, or was built without its macro",
+                "exports none of `toolpost:plugin/step`, `scheduler` and `reporter`: it brings nothing, or was built without its macro",
             ),
             (
                 &[],

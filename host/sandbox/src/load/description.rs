@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::LoadError;
-use crate::bindings::exports::toolpost::plugin::plugin::{Capability, PluginInfo};
-use crate::plugin::StepTypeInfo;
+use crate::bindings::exports::toolpost::plugin::plugin::{
+    Capability, PluginInfo, ReporterType, SchedulerType, StepType,
+};
+use crate::plugin::{PluginKind, TypeInfo, Want};
 
 /// Bytes of a plugin's or step type's name.
 const NAME_BYTES_MAX: usize = 64;
@@ -15,8 +17,11 @@ const NAME_BYTES_MAX: usize = 64;
 const VERSION_BYTES_MAX: usize = 64;
 /// Bytes of a description or summary.
 const TEXT_BYTES_MAX: usize = 1 << 10;
-/// Step types of a plugin.
-const STEP_TYPES_MAX: usize = 64;
+/// Types of a plugin, of all kinds.
+const TYPES_MAX: usize = 64;
+/// Things that it wants to be granted, and bytes of the name of one.
+const WANTS_MAX: usize = 64;
+const WANT_BYTES_MAX: usize = 256;
 /// Bytes of a schema.
 const SCHEMA_BYTES_MAX: usize = 256 << 10;
 
@@ -25,13 +30,14 @@ pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) description: String,
-    pub(crate) steps: Vec<Arc<StepTypeInfo>>,
+    pub(crate) types: Vec<Arc<TypeInfo>>,
+    pub(crate) wants: Vec<Want>,
     /// The same for the record.
     pub(crate) json: Value,
 }
 
 /// Checks everything that a plugin says about itself.
-pub(super) fn check(info: PluginInfo) -> Result<Description, LoadError> {
+pub(super) fn check(mut info: PluginInfo) -> Result<Description, LoadError> {
     let wrong = |text: String| Err(LoadError::Description(text));
     if let Some(objection) = name_objection(&info.name) {
         return wrong(format!("the name of the plugin {objection}"));
@@ -44,53 +50,130 @@ pub(super) fn check(info: PluginInfo) -> Result<Description, LoadError> {
     if info.description.len() > TEXT_BYTES_MAX {
         return wrong(format!("its description may have {TEXT_BYTES_MAX} bytes"));
     }
-    if info.steps.is_empty() || info.steps.len() > STEP_TYPES_MAX {
-        return wrong(format!("it must have 1 to {STEP_TYPES_MAX} step types"));
+    let all: Vec<Told> = told(&mut info);
+    if all.is_empty() || all.len() > TYPES_MAX {
+        return wrong(format!("it must have 1 to {TYPES_MAX} types"));
     }
-    if let Some(wish) = info.wants.first() {
-        return Err(LoadError::NotGranted(wish_text(wish)));
+    if info.wants.len() > WANTS_MAX {
+        return wrong(format!(
+            "it wants {} things, the limit is {WANTS_MAX}",
+            info.wants.len()
+        ));
     }
+    let wants = info
+        .wants
+        .into_iter()
+        .map(want)
+        .collect::<Result<Vec<_>, _>>()?;
     let mut names = BTreeSet::new();
-    let mut steps = Vec::new();
-    for step in info.steps {
-        if let Some(objection) = name_objection(&step.name) {
+    let mut types = Vec::new();
+    for told in all {
+        let twice = !names.insert((told.kind, told.name.clone()));
+        if twice {
             return wrong(format!(
-                "the name of step type `{}` {objection}",
-                step.name.escape_debug()
+                "it has two {} types `{}`",
+                told.kind,
+                told.name.escape_debug()
             ));
         }
-        if !names.insert(step.name.clone()) {
-            return wrong(format!("it has two step types `{}`", step.name));
-        }
-        if step.summary.len() > TEXT_BYTES_MAX {
-            return wrong(format!(
-                "the summary of step type `{}` may have {TEXT_BYTES_MAX} bytes",
-                step.name
-            ));
-        }
-        let step_type = step.name.clone();
-        let info = schema(&step.parameters_schema)
-            .and_then(|schema| StepTypeInfo::new(step.name, step.summary, schema))
-            .map_err(|reason| LoadError::Schema { step_type, reason })?;
-        steps.push(Arc::new(info));
+        types.push(Arc::new(told.check()?));
     }
     let json = json!({
         "name": info.name,
         "version": info.version,
         "description": info.description,
-        "steps": steps.iter().map(|step| json!({
-            "name": step.name(),
-            "summary": step.summary(),
-            "parameters_schema": **step.schema(),
-        })).collect::<Vec<_>>(),
+        "types": types.iter().map(|info| type_json(info)).collect::<Vec<_>>(),
+        "wants": wants.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     Ok(Description {
         name: info.name,
         version: info.version,
         description: info.description,
-        steps,
+        types,
+        wants,
         json,
     })
+}
+
+/// What `describe` says of one type, of whichever kind.
+struct Told {
+    kind: PluginKind,
+    name: String,
+    summary: String,
+    schema: String,
+    force_schema: Option<String>,
+}
+
+fn told(info: &mut PluginInfo) -> Vec<Told> {
+    let step = |told: StepType| Told {
+        kind: PluginKind::Step,
+        name: told.name,
+        summary: told.summary,
+        schema: told.parameters_schema,
+        force_schema: None,
+    };
+    let scheduler = |told: SchedulerType| Told {
+        kind: PluginKind::Scheduler,
+        name: told.name,
+        summary: told.summary,
+        schema: told.parameters_schema,
+        force_schema: told.force_schema,
+    };
+    let reporter = |told: ReporterType| Told {
+        kind: PluginKind::Reporter,
+        name: told.name,
+        summary: told.summary,
+        schema: told.parameters_schema,
+        force_schema: None,
+    };
+    let mut all = Vec::new();
+    all.extend(info.steps.drain(..).map(step));
+    all.extend(info.schedulers.drain(..).map(scheduler));
+    all.extend(info.reporters.drain(..).map(reporter));
+    all
+}
+
+impl Told {
+    fn check(self) -> Result<TypeInfo, LoadError> {
+        let (kind, name) = (self.kind, self.name);
+        if let Some(objection) = name_objection(&name) {
+            return Err(LoadError::Description(format!(
+                "the name of {kind} type `{}` {objection}",
+                name.escape_debug()
+            )));
+        }
+        if self.summary.len() > TEXT_BYTES_MAX {
+            return Err(LoadError::Description(format!(
+                "the summary of {kind} type `{name}` may have {TEXT_BYTES_MAX} bytes"
+            )));
+        }
+        let unusable = |reason| LoadError::Schema {
+            kind,
+            name: name.clone(),
+            reason,
+        };
+        let parameters = schema(&self.schema).map_err(unusable)?;
+        let info = TypeInfo::new(kind, name.clone(), self.summary, parameters).map_err(unusable)?;
+        match self.force_schema {
+            None => Ok(info),
+            Some(text) => schema(&text)
+                .and_then(|form| info.with_force(form))
+                .map_err(unusable),
+        }
+    }
+}
+
+fn type_json(info: &TypeInfo) -> Value {
+    let mut json = json!({
+        "kind": info.kind().as_str(),
+        "name": info.name(),
+        "summary": info.summary(),
+        "parameters_schema": **info.schema(),
+    });
+    if let Some(schema) = info.force_schema() {
+        json["force_schema"] = (**schema).clone();
+    }
+    json
 }
 
 fn schema(text: &str) -> Result<Value, String> {
@@ -124,20 +207,27 @@ fn name_objection(name: &str) -> Option<String> {
         .then(|| "must be lower-case words joined by hyphens, such as `test-summary`".into())
 }
 
-fn wish_text(wish: &Capability) -> String {
-    match wish {
-        Capability::HttpHost(host) => format!("HTTP requests to `{}`", host.escape_debug()),
-        Capability::Secret(name) => format!("the secret `{}`", name.escape_debug()),
-        Capability::Environment(name) => {
-            format!("the environment variable `{}`", name.escape_debug())
+fn want(capability: Capability) -> Result<Want, LoadError> {
+    let named = |text: String| {
+        if text.is_empty() || text.len() > WANT_BYTES_MAX || text.contains(char::is_control) {
+            return Err(LoadError::Description(format!(
+                "what it wants must have names of 1 to {WANT_BYTES_MAX} printable bytes"
+            )));
         }
-    }
+        Ok(text)
+    };
+    Ok(match capability {
+        Capability::HttpHost(host) => Want::Http(named(host)?),
+        Capability::Secret(name) => Want::Secret(named(name)?),
+        Capability::Environment(name) => Want::Environment(named(name)?),
+        Capability::Storage => Want::Storage,
+        Capability::Mail => Want::Mail,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::exports::toolpost::plugin::plugin::StepType;
 
     fn info() -> PluginInfo {
         PluginInfo {
@@ -149,6 +239,8 @@ mod tests {
                 summary: "sums up tests".into(),
                 parameters_schema: r#"{"type": "object"}"#.into(),
             }],
+            schedulers: Vec::new(),
+            reporters: Vec::new(),
             wants: Vec::new(),
         }
     }
@@ -167,7 +259,7 @@ mod tests {
                 "the name of the plugin must have 1 to 64 bytes",
             ),
             (|i| i.version.clear(), "its version must have"),
-            (|i| i.steps.clear(), "it must have 1 to 64 step types"),
+            (|i| i.steps.clear(), "it must have 1 to 64 types"),
             (
                 |i| i.steps.push(i.steps[0].clone()),
                 "it has two step types `test-summary`",
@@ -177,8 +269,8 @@ mod tests {
                 "the name of step type `-x`",
             ),
             (
-                |i| i.wants = vec![Capability::HttpHost("example.org".into())],
-                "asks for HTTP requests to `example.org`, which is not granted",
+                |i| i.wants = vec![Capability::Secret(String::new())],
+                "what it wants must have names of 1 to 256 printable bytes",
             ),
             (
                 |i| i.steps[0].parameters_schema = "{".into(),

@@ -2,6 +2,7 @@
 
 use crate::SandboxError;
 use crate::error::Bytes;
+use crate::plugin::PluginKind;
 
 /// Why a component is not a plugin that can be used. Reads on after the name of the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,11 @@ pub enum LoadError {
         "does not export `toolpost:plugin/{0}`: it is no plugin, or was built without its macro"
     )]
     MissingExport(&'static str),
+    /// No interface of a kind.
+    #[error(
+        "exports none of `toolpost:plugin/step`, `scheduler` and `reporter`: it brings nothing, or was built without its macro"
+    )]
+    NoKind,
     /// Another version of the contract.
     #[error(
         "is built for version {wanted} of the plugin contract, this Toolpost has {offered}: {help}"
@@ -61,17 +67,16 @@ pub enum LoadError {
     /// `describe` told something that cannot be.
     #[error("describes itself wrongly: {0}")]
     Description(String),
-    /// The parameters of a step type.
-    #[error("has a step type `{step_type}` with an unusable schema of its parameters: {reason}")]
+    /// The parameters of a type.
+    #[error("has a {kind} type `{name}` with an unusable schema of its parameters: {reason}")]
     Schema {
+        /// What it is.
+        kind: PluginKind,
         /// Which.
-        step_type: String,
+        name: String,
         /// What is wrong.
         reason: String,
     },
-    /// Asks for something that the operator did not grant.
-    #[error("asks for {0}, which is not granted")]
-    NotGranted(String),
 }
 
 impl LoadError {

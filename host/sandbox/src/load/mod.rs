@@ -10,16 +10,17 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Component;
 
-use crate::bindings::StepPluginPre;
-use crate::call::{self, CallContext, CallState};
+use crate::call::{self, CallContext};
 use crate::compile::Compiled;
 use crate::host::LogLevel;
-use crate::plugin::PluginVersion;
+use crate::plugin::{Linked, PluginKind, PluginVersion};
 use crate::sandbox::Shared;
 use crate::{CallLimits, SandboxError};
 
 pub(crate) use description::Description;
 pub use error::LoadError;
+
+use contract::Built;
 
 /// The first bytes of all WebAssembly, then a version and a layer: module or component.
 const MAGIC: &[u8] = b"\0asm";
@@ -45,21 +46,23 @@ pub(crate) async fn load(
         .await
         .map_err(|error| invalid(error.0))?;
     let contract = check_contract(shared, &component)?;
-    let pre = shared
+    let linked = shared
         .linker
         .instantiate_pre(&component)
-        .and_then(StepPluginPre::new)
+        .and_then(|pre| Linked::new(pre, |kind| contract.kinds.contains(&kind)))
         .map_err(|error| LoadError::Interface(format!("{error:#}")))?;
+    let linked = Arc::new(linked);
     let start_bytes = start_bytes(&component);
-    let description = describe(shared, &pre, start_bytes).await?;
+    let description = describe(shared, &linked, start_bytes).await?;
+    check_kinds(&linked, &description)?;
     Ok(Arc::new(PluginVersion::new(
         shared.clone(),
-        pre,
+        linked,
         start_bytes,
         description,
         crate::plugin::Identity {
             digest,
-            contract,
+            contract: contract.version,
             size_bytes,
         },
     )))
@@ -93,7 +96,23 @@ fn invalid(text: String) -> LoadError {
     }
 }
 
-fn check_contract(shared: &Shared, component: &Component) -> Result<String, LoadError> {
+/// Whether it has the interface of each kind that it says it brings, and brings something of each that it has.
+fn check_kinds(linked: &Linked, description: &Description) -> Result<(), LoadError> {
+    for kind in PluginKind::ALL {
+        let described = description.types.iter().any(|info| info.kind() == kind);
+        if described && !linked.has(kind) {
+            return Err(LoadError::MissingExport(kind.as_str()));
+        }
+        if linked.has(kind) && !described {
+            return Err(LoadError::Description(format!(
+                "it exports `toolpost:plugin/{kind}` and names no {kind} type"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_contract(shared: &Shared, component: &Component) -> Result<Built, LoadError> {
     let types = component.component_type();
     let imports: Vec<&str> = types
         .imports(&shared.engine)
@@ -122,33 +141,38 @@ fn start_bytes(component: &Component) -> usize {
 
 async fn describe(
     shared: &Arc<Shared>,
-    pre: &StepPluginPre<CallState>,
+    linked: &Arc<Linked>,
     start_bytes: usize,
 ) -> Result<Description, LoadError> {
     let context = CallContext {
         limits: Arc::new(CallLimits::describe()),
         home: None,
+        at: None,
         log: Arc::new(log_description),
         cancel: CancellationToken::new(),
     };
     let call = call::run(
         shared.clone(),
-        pre.clone(),
+        linked.clone(),
         start_bytes,
         context,
         |plugin, store| {
-            Box::pin(async move { plugin.toolpost_plugin_plugin().call_describe(store).await })
+            Box::pin(async move {
+                if let Err(mismatch) = plugin.check_types(store) {
+                    return Ok(Err(LoadError::Interface(format!("{mismatch:#}"))));
+                }
+                Ok(Ok(plugin.plugin(store)?.call_describe(store).await?))
+            })
         },
     );
     let told = shared
         .on_plugin_threads(call)
         .await
         .map_err(|error| match error {
-            // The types of exports are looked at when the component is instantiated.
             SandboxError::Start(mismatch) => LoadError::Interface(mismatch),
             error => LoadError::Describe(error),
         })?;
-    description::check(told.0)
+    description::check(told.0?)
 }
 
 fn log_description(level: LogLevel, line: &str) {

@@ -1,9 +1,20 @@
-//! A loaded plugin: its version, and the step types that it brings.
+//! A loaded plugin: its version, and the types that it brings.
 
-mod step_type;
+mod exports;
+pub mod reporter;
+pub mod scheduler;
+mod step;
+mod type_info;
 mod version;
+mod want;
 
-pub use step_type::{CallUsage, StepOutcome, StepType, StepTypeInfo};
+pub use reporter::ReporterType;
+pub use scheduler::SchedulerType;
+pub use step::{StepOutcome, StepType};
+pub use toolpost_core::PluginKind;
+pub use type_info::{CallUsage, TypeInfo};
 pub use version::{PluginVersion, VersionUse};
+pub use want::Want;
 
+pub(crate) use exports::{Linked, Started};
 pub(crate) use version::{Identity, Pin};

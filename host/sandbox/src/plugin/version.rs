@@ -9,10 +9,9 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::bindings::StepPluginPre;
-use crate::call::{self, CallContext, CallState, Export};
+use crate::call::{self, CallContext, Export};
 use crate::load::Description;
-use crate::plugin::{StepType, StepTypeInfo};
+use crate::plugin::{Linked, PluginKind, ReporterType, SchedulerType, StepType, TypeInfo, Want};
 use crate::sandbox::Shared;
 use crate::{CallUsage, SandboxError};
 
@@ -29,7 +28,7 @@ pub(crate) struct Identity {
 /// A loaded version of a plugin. Lives as long as somebody holds it: the registry, a build, a call.
 pub struct PluginVersion {
     shared: Arc<Shared>,
-    pre: StepPluginPre<CallState>,
+    linked: Arc<Linked>,
     start_bytes: usize,
     description: Description,
     identity: Identity,
@@ -70,14 +69,14 @@ pub struct VersionUse {
 impl PluginVersion {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        pre: StepPluginPre<CallState>,
+        linked: Arc<Linked>,
         start_bytes: usize,
         description: Description,
         identity: Identity,
     ) -> Self {
         Self {
             shared,
-            pre,
+            linked,
             start_bytes,
             description,
             identity,
@@ -123,10 +122,22 @@ impl PluginVersion {
         self.identity.size_bytes
     }
 
-    /// Its step types.
+    /// All types that it brings.
     #[must_use]
-    pub fn steps(&self) -> &[Arc<StepTypeInfo>] {
-        &self.description.steps
+    pub fn types(&self) -> &[Arc<TypeInfo>] {
+        &self.description.types
+    }
+
+    /// Its types of one kind.
+    pub fn types_of(&self, kind: PluginKind) -> impl Iterator<Item = &Arc<TypeInfo>> {
+        let types = self.description.types.iter();
+        types.filter(move |info| info.kind() == kind)
+    }
+
+    /// What it asks the operator for.
+    #[must_use]
+    pub fn wants(&self) -> &[Want] {
+        &self.description.wants
     }
 
     /// What `describe` told, as JSON.
@@ -149,8 +160,22 @@ impl PluginVersion {
     /// Its step types, ready to run.
     #[must_use]
     pub fn step_types(self: &Arc<Self>) -> Vec<Arc<StepType>> {
-        let ready = |info: &Arc<StepTypeInfo>| Arc::new(StepType::new(self.clone(), info.clone()));
-        self.description.steps.iter().map(ready).collect()
+        let ready = |info: &Arc<TypeInfo>| Arc::new(StepType::new(self.clone(), info.clone()));
+        self.types_of(PluginKind::Step).map(ready).collect()
+    }
+
+    /// Its scheduler types, ready to be asked.
+    #[must_use]
+    pub fn scheduler_types(self: &Arc<Self>) -> Vec<Arc<SchedulerType>> {
+        let ready = |info: &Arc<TypeInfo>| Arc::new(SchedulerType::new(self.clone(), info.clone()));
+        self.types_of(PluginKind::Scheduler).map(ready).collect()
+    }
+
+    /// Its reporter types, ready to deliver.
+    #[must_use]
+    pub fn reporter_types(self: &Arc<Self>) -> Vec<Arc<ReporterType>> {
+        let ready = |info: &Arc<TypeInfo>| Arc::new(ReporterType::new(self.clone(), info.clone()));
+        self.types_of(PluginKind::Reporter).map(ready).collect()
     }
 
     /// Runs one call of an export to its end, and counts it.
@@ -160,8 +185,8 @@ impl PluginVersion {
         export: impl Export<T> + Send + 'static,
     ) -> Result<(T, CallUsage), SandboxError> {
         let running = Running::start(self);
-        let (shared, pre) = (self.shared.clone(), self.pre.clone());
-        let call = call::run(shared, pre, self.start_bytes, context, export);
+        let (shared, linked) = (self.shared.clone(), self.linked.clone());
+        let call = call::run(shared, linked, self.start_bytes, context, export);
         let result = self.shared.on_plugin_threads(call).await;
         drop(running);
         if let Err(error) = &result

@@ -29,18 +29,18 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Sandbox, StepType};
+use crate::{PluginKind, ReporterType, Sandbox, SchedulerType, StepType};
 
 use slot::Slot;
 use verify::Verifier;
 
-pub use live::{Pins, Snapshot};
+pub use live::{LiveTypes, Pins, Snapshot};
 pub use memory::MemoryStore;
 pub use options::{RegistryError, RegistryOptions};
 pub use status::{
-    PluginStatus, Problem, RegistryEvent, RegistryEventKind, StepTypeStatus, VersionStatus,
+    PluginStatus, Problem, RegistryEvent, RegistryEventKind, TypeStatus, VersionStatus,
 };
-pub use store::{LastGood, RecordError, RegistryStore, StepUse, UseCheck, VersionRecord};
+pub use store::{LastGood, RecordError, RegistryStore, TypeUse, UseCheck, VersionRecord};
 
 /// The plugins of a directory. Cheap to clone; the last clone ends the watching.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ pub(crate) struct Inner {
     store: Arc<dyn RegistryStore>,
     uses: Arc<dyn UseCheck>,
     /// What new builds get; always made from the slots.
-    live: ArcSwap<BTreeMap<String, Arc<StepType>>>,
+    live: ArcSwap<LiveTypes>,
     /// By the name of the plugin. Locked for moments only.
     slots: Mutex<BTreeMap<String, Slot>>,
     /// Versions that were rolled back, by digest.
@@ -127,7 +127,7 @@ impl PluginRegistry {
         self.inner.closed.cancel();
     }
 
-    /// The step types that new builds get.
+    /// The types that new builds get.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.inner.live.load_full()
@@ -136,14 +136,26 @@ impl PluginRegistry {
     /// The step type of this name that new builds get.
     #[must_use]
     pub fn step_type(&self, name: &str) -> Option<Arc<StepType>> {
-        self.inner.live.load().get(name).cloned()
+        self.inner.live.load().steps.get(name).cloned()
     }
 
-    /// The JSON Schema of the parameters of a step type.
+    /// The scheduler type of this name as it is live now.
     #[must_use]
-    pub fn schema(&self, step_type: &str) -> Option<Arc<Value>> {
+    pub fn scheduler_type(&self, name: &str) -> Option<Arc<SchedulerType>> {
+        self.inner.live.load().schedulers.get(name).cloned()
+    }
+
+    /// The reporter type of this name as it is live now.
+    #[must_use]
+    pub fn reporter_type(&self, name: &str) -> Option<Arc<ReporterType>> {
+        self.inner.live.load().reporters.get(name).cloned()
+    }
+
+    /// The JSON Schema of the parameters of a type.
+    #[must_use]
+    pub fn schema(&self, kind: PluginKind, name: &str) -> Option<Arc<Value>> {
         let live = self.inner.live.load();
-        Some(live.get(step_type)?.info().schema().clone())
+        Some(live.get(kind, name)?.1.schema().clone())
     }
 
     /// Pins the live versions of these step types for one build; names that no plugin has are left out.
@@ -213,11 +225,11 @@ impl Inner {
     /// Makes what new builds get from the slots.
     fn publish(&self) {
         let live = self.with_slots(|slots| {
-            let versions = slots.values().filter_map(|slot| slot.live.as_ref());
-            versions
-                .flat_map(|live| live.version.step_types())
-                .map(|step_type| (step_type.info().name().to_owned(), step_type))
-                .collect()
+            let mut types = LiveTypes::default();
+            for live in slots.values().filter_map(|slot| slot.live.as_ref()) {
+                types.add(&live.version);
+            }
+            types
         });
         self.live.store(Arc::new(live));
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use toolpost_core::Timestamp;
 
+use crate::PluginKind;
 use crate::registry::{RecordError, RegistryEvent};
 
 /// Options of [`crate::PluginRegistry::open`]. Make one with [`RegistryOptions::new`] and set the fields that differ.
@@ -14,8 +15,8 @@ use crate::registry::{RecordError, RegistryEvent};
 pub struct RegistryOptions {
     /// The directory of `*.wasm` files; made if it is not there.
     pub dir: PathBuf,
-    /// Step types that are compiled in, which no plugin may bring.
-    pub native_types: Vec<String>,
+    /// Types that are compiled in, which no plugin may bring.
+    pub native_types: Vec<(PluginKind, String)>,
     /// Told about everything that happens, in order. Must not block.
     pub observer: Arc<dyn Fn(&RegistryEvent) + Send + Sync>,
     /// The clock of events and status.

@@ -8,7 +8,7 @@ use toolpost_core::Timestamp;
 
 use crate::PluginVersion;
 use crate::registry::files::Fingerprint;
-use crate::registry::{PluginStatus, Problem, StepTypeStatus, VersionStatus};
+use crate::registry::{PluginStatus, Problem, TypeStatus, VersionStatus};
 
 /// One plugin: its file, its live version, what it replaced.
 pub(super) struct Slot {
@@ -119,17 +119,20 @@ impl Slot {
 
 fn version_status(version: &PluginVersion, loaded_at: Timestamp) -> VersionStatus {
     let usage = version.usage();
-    let step = |step: &Arc<crate::StepTypeInfo>| StepTypeStatus {
-        name: step.name().to_owned(),
-        summary: step.summary().to_owned(),
-        schema: (**step.schema()).clone(),
+    let told = |info: &Arc<crate::TypeInfo>| TypeStatus {
+        kind: info.kind(),
+        name: info.name().to_owned(),
+        summary: info.summary().to_owned(),
+        schema: (**info.schema()).clone(),
+        force_schema: info.force_schema().map(|schema| (**schema).clone()),
     };
     VersionStatus {
         version: version.version().to_owned(),
         digest: version.digest().to_owned(),
         contract: version.contract().to_owned(),
         description: version.description().to_owned(),
-        steps: version.steps().iter().map(step).collect(),
+        types: version.types().iter().map(told).collect(),
+        wants: version.wants().to_vec(),
         size_bytes: version.size_bytes(),
         loaded_at,
         pins: usage.pins,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 use toolpost_core::Timestamp;
 
+use crate::{PluginKind, Want};
+
 /// Something that happened to a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryEvent {
@@ -120,8 +122,10 @@ pub struct VersionStatus {
     pub contract: String,
     /// What it is for.
     pub description: String,
-    /// Its step types.
-    pub steps: Vec<StepTypeStatus>,
+    /// What it brings.
+    pub types: Vec<TypeStatus>,
+    /// What it asks the operator for.
+    pub wants: Vec<Want>,
     /// Size of the component.
     pub size_bytes: u64,
     /// When it was loaded.
@@ -138,15 +142,19 @@ pub struct VersionStatus {
     pub last_fault: Option<String>,
 }
 
-/// A step type as people see it.
+/// A type as people see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StepTypeStatus {
+pub struct TypeStatus {
+    /// What it is.
+    pub kind: PluginKind,
     /// What the configuration calls it.
     pub name: String,
     /// What it does.
     pub summary: String,
     /// JSON Schema of its parameters.
     pub schema: Value,
+    /// JSON Schema of its form, when it is a scheduler that can be forced.
+    pub force_schema: Option<Value>,
 }
 
 /// Something that is wrong with a plugin's file.

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use toolpost_core::Timestamp;
 
-use crate::StepTypeInfo;
 use crate::registry::RegistryEvent;
+use crate::{PluginKind, TypeInfo, Want};
 
 /// A version that passed every check, for the record.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,23 +66,28 @@ pub trait RegistryStore: Send + Sync + 'static {
     async fn rolled_back(&self) -> Result<Vec<String>, RecordError>;
 }
 
-/// One use of a step type in the running configuration.
+/// One use of a type in the running configuration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StepUse {
+pub struct TypeUse {
     /// Where, for people (`` builder `unit`, step `tests` (toolpost.toml:12) ``).
     pub place: String,
-    /// The step's own parameters as configured, templates not rendered.
+    /// Its own parameters as configured, templates not rendered.
     pub parameters: Value,
 }
 
 /// The running configuration, as far as a new version must not break it.
 pub trait UseCheck: Send + Sync + 'static {
-    /// Every use of a step type.
-    fn uses_of(&self, step_type: &str) -> Vec<StepUse>;
+    /// Every use of a type.
+    fn uses_of(&self, kind: PluginKind, name: &str) -> Vec<TypeUse>;
 
-    /// Whether the parameters of a use fit a step type; the error says what does not. The default checks
+    /// What of this the operator did not grant to a plugin. The default grants nothing.
+    fn not_granted(&self, _plugin: &str, wants: &[Want]) -> Vec<Want> {
+        wants.to_vec()
+    }
+
+    /// Whether the parameters of a use fit a type; the error says what does not. The default checks
     /// them against the schema as they are written.
-    fn check(&self, step_type: &StepTypeInfo, step_use: &StepUse) -> Result<(), String> {
-        step_type.check(&step_use.parameters)
+    fn check(&self, info: &TypeInfo, type_use: &TypeUse) -> Result<(), String> {
+        info.check(&type_use.parameters)
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::PluginVersion;
 use crate::registry::{Snapshot, UseCheck};
+use crate::{PluginKind, PluginVersion};
 
 /// Everything that a version is measured against, apart from the contract itself.
 pub(super) struct Verifier<'a> {
     pub(super) live: &'a Snapshot,
-    pub(super) native_types: &'a [String],
+    pub(super) native_types: &'a [(PluginKind, String)],
     pub(super) uses: &'a dyn UseCheck,
 }
 
@@ -35,7 +35,8 @@ impl Verifier<'_> {
                 may_vanish: false,
             });
         }
-        self.names(new)
+        self.grants(new)
+            .and_then(|()| self.names(new))
             .and_then(|()| self.parameters(new))
             .and_then(|()| self.leftovers(new, old))
             .map_err(|reason| Objection {
@@ -44,16 +45,31 @@ impl Verifier<'_> {
             })
     }
 
-    fn names(&self, new: &PluginVersion) -> Result<(), String> {
-        for step in new.steps() {
-            let name = step.name();
-            if self.native_types.iter().any(|native| native == name) {
-                return Err(format!("has a step type `{name}`, which is built in"));
+    fn grants(&self, new: &PluginVersion) -> Result<(), String> {
+        let missing = self.uses.not_granted(new.name(), new.wants());
+        match missing.is_empty() {
+            true => Ok(()),
+            false => {
+                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                Err(format!(
+                    "asks for {}, which is not granted",
+                    missing.join(", ")
+                ))
             }
-            let owner = self.live.get(name).map(|other| other.plugin().name());
+        }
+    }
+
+    fn names(&self, new: &PluginVersion) -> Result<(), String> {
+        for info in new.types() {
+            let (kind, name) = (info.kind(), info.name());
+            let mut natives = self.native_types.iter();
+            if natives.any(|native| native.0 == kind && native.1 == name) {
+                return Err(format!("has a {kind} type `{name}`, which is built in"));
+            }
+            let owner = self.live.get(kind, name).map(|(other, _)| other.name());
             if let Some(owner) = owner.filter(|owner| *owner != new.name()) {
                 return Err(format!(
-                    "has a step type `{name}`, which the plugin `{owner}` has already"
+                    "has a {kind} type `{name}`, which the plugin `{owner}` has already"
                 ));
             }
         }
@@ -61,13 +77,13 @@ impl Verifier<'_> {
     }
 
     fn parameters(&self, new: &PluginVersion) -> Result<(), String> {
-        for step in new.steps() {
-            for place in self.uses.uses_of(step.name()) {
-                self.uses.check(step, &place).map_err(|reason| {
+        for info in new.types() {
+            for place in self.uses.uses_of(info.kind(), info.name()) {
+                self.uses.check(info, &place).map_err(|reason| {
                     format!(
                         "does not take the parameters that {} has for `{}`: {reason}",
                         place.place,
-                        step.name()
+                        info.name()
                     )
                 })?;
             }
@@ -75,15 +91,15 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Step types that the old version had and the configuration uses.
+    /// Types that the old version had and the configuration uses.
     fn leftovers(&self, new: &PluginVersion, old: Option<&PluginVersion>) -> Result<(), String> {
-        let kept = |name: &str| new.steps().iter().any(|step| step.name() == name);
-        let gone = old.into_iter().flat_map(PluginVersion::steps);
-        for step in gone.filter(|step| !kept(step.name())) {
-            if let Some(place) = self.uses.uses_of(step.name()).first() {
+        let is_kept = |kind, name: &str| new.types_of(kind).any(|info| info.name() == name);
+        let had = old.into_iter().flat_map(PluginVersion::types);
+        for gone in had.filter(|info| !is_kept(info.kind(), info.name())) {
+            let (kind, name) = (gone.kind(), gone.name());
+            if let Some(place) = self.uses.uses_of(kind, name).first() {
                 return Err(format!(
-                    "has no step type `{}` any more, which {} uses",
-                    step.name(),
+                    "has no {kind} type `{name}` any more, which {} uses",
                     place.place
                 ));
             }
@@ -94,9 +110,12 @@ impl Verifier<'_> {
     /// Where a plugin is used, for people; `None` when it is not.
     pub(super) fn used_at(&self, version: &PluginVersion) -> Option<String> {
         version
-            .steps()
+            .types()
             .iter()
-            .find_map(|step| self.uses.uses_of(step.name()).into_iter().next())
+            .find_map(|info| {
+                let mut places = self.uses.uses_of(info.kind(), info.name()).into_iter();
+                places.next()
+            })
             .map(|place| place.place)
     }
 }

@@ -66,7 +66,7 @@ impl Plugin {
             describe += &data.store(at, text);
         }
         describe += &store_list(24, STEPS_AT, self.steps.len());
-        describe += &store_list(32, WANTS_AT, usize::from(self.wants.is_some()));
+        describe += &store_list(48, WANTS_AT, usize::from(self.wants.is_some()));
         for (index, step) in self.steps.iter().enumerate() {
             let at = STEPS_AT + 24 * index;
             describe += &data.store(at, step);
@@ -137,15 +137,24 @@ const FRAME: &str = r#"
 
   (type $step-type (record
     (field "name" string) (field "summary" string) (field "parameters-schema" string)))
+  (type $scheduler-type (record
+    (field "name" string) (field "summary" string) (field "parameters-schema" string)
+    (field "force-schema" (option string))))
+  (type $reporter-type (record
+    (field "name" string) (field "summary" string) (field "parameters-schema" string)))
   (type $capability (variant
-    (case "http-host" string) (case "secret" string) (case "environment" string)))
+    (case "http-host" string) (case "secret" string) (case "environment" string)
+    (case "storage") (case "mail")))
   (type $plugin-info (record
     (field "name" string) (field "version" string) (field "description" string)
-    (field "steps" (list $step-type)) (field "wants" (list $capability))))
+    (field "steps" (list $step-type)) (field "schedulers" (list $scheduler-type))
+    (field "reporters" (list $reporter-type)) (field "wants" (list $capability))))
   (func $describe (result $plugin-info)
     (canon lift (core func $main "describe") (memory $memory) (realloc $realloc)))
   (instance $plugin
     (export "step-type" (type $step-type))
+    (export "scheduler-type" (type $scheduler-type))
+    (export "reporter-type" (type $reporter-type))
     (export "capability" (type $capability))
     (export "plugin-info" (type $plugin-info))
     (export "describe" (func $describe)))

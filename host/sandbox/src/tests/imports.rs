@@ -16,14 +16,14 @@ use crate::bindings::toolpost::plugin::worker_files::{FileError, WriteMode};
 use crate::bindings::toolpost::plugin::{
     build_info, cancellation, log, properties, step_status, types, worker_files,
 };
-use crate::call::{CallState, Guard, Home, LogSink, Stop};
+use crate::call::{CallState, Caller, Guard, Home, LogSink, Stop};
 use crate::tests::scripted_host::ScriptedHost;
 
 /// A call as the host functions see it.
 async fn call(limits: CallLimits) -> (CallState, Arc<ScriptedHost>) {
     let host = ScriptedHost::new();
     let home = Home {
-        host: host.clone(),
+        caller: Caller::Step(host.clone()),
         runtime: Handle::current(),
     };
     (state(limits, Some(home)).await, host)
@@ -34,7 +34,7 @@ async fn state(limits: CallLimits, home: Option<Home>) -> CallState {
     let share = Admission::new(1, usize::MAX).enter(0).await;
     let guard = Guard::new(share, limits.clone(), Arc::default());
     let log = LogSink::new(Arc::new(|_, _| ()), &limits);
-    CallState::new(guard, limits, log, home, CancellationToken::new())
+    CallState::new(guard, limits, log, home, CancellationToken::new(), None)
 }
 
 fn shell(line: &str, capture: Capture) -> CommandSpec {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
-use toolpost_config::{Config, Sources, StepCatalog as _};
+use toolpost_config::{Config, Sources};
+use toolpost_core::PluginKind;
 use toolpost_sandbox::registry::{
-    LastGood, RecordError, RegistryStore, StepUse, UseCheck, VersionRecord,
+    LastGood, RecordError, RegistryStore, TypeUse, UseCheck, VersionRecord,
 };
 use toolpost_sandbox::{PluginRegistry, RegistryEvent, RegistryOptions, Sandbox, SandboxOptions};
 
@@ -113,7 +114,7 @@ async fn open_registry(dir: &Path) -> Result<PluginRegistry, Failure> {
         ..SandboxOptions::default()
     })?;
     let options = RegistryOptions {
-        native_types: toolpost_master::NativeCatalog.names(),
+        native_types: toolpost_master::NativeCatalog::all(),
         ..RegistryOptions::new(dir)
     };
     Ok(PluginRegistry::open(options, sandbox, Arc::new(NoRecords), Arc::new(NoUses)).await?)
@@ -149,7 +150,7 @@ impl RegistryStore for NoRecords {
 struct NoUses;
 
 impl UseCheck for NoUses {
-    fn uses_of(&self, _: &str) -> Vec<StepUse> {
+    fn uses_of(&self, _: PluginKind, _: &str) -> Vec<TypeUse> {
         Vec::new()
     }
 }

@@ -60,14 +60,20 @@ pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done 
     let plugin = runtime
         .block_on(sandbox.load(Bytes::from(bytes)))
         .with_context(|| format!("{} is no plugin that a master would take", file.display()))?;
-    let steps: Vec<Value> = plugin
-        .step_types()
+    let types: Vec<Value> = plugin
+        .types()
         .iter()
-        .map(|step| {
-            let info = step.info();
-            json!({"name": info.name(), "summary": info.summary(), "parameters": **info.schema()})
+        .map(|info| {
+            json!({
+                "kind": info.kind().as_str(),
+                "name": info.name(),
+                "summary": info.summary(),
+                "parameters": **info.schema(),
+                "form": info.force_schema().map(|schema| (**schema).clone()),
+            })
         })
         .collect();
+    let wants: Vec<String> = plugin.wants().iter().map(ToString::to_string).collect();
     if json {
         let value = json!({
             "name": plugin.name(),
@@ -75,7 +81,9 @@ pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done 
             "digest": plugin.digest(),
             "contract": plugin.contract(),
             "description": plugin.description(),
-            "steps": steps,
+            "size_bytes": plugin.size_bytes(),
+            "types": types,
+            "wants": wants,
         });
         printer.line(format_args!("{value:#}"));
         return Ok(());
@@ -87,20 +95,24 @@ pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done 
         plugin.contract(),
         plugin.digest()
     ));
-    for step in &steps {
-        print_step(step, printer);
+    if !wants.is_empty() {
+        printer.line(format_args!("  asks for {}", wants.join(", ")));
+    }
+    for told in &types {
+        print_type(told, printer);
     }
     Ok(())
 }
 
-/// A step type with its parameters, required ones marked.
-fn print_step(step: &Value, printer: Printer) {
+/// A type with its parameters, required ones marked.
+fn print_type(told: &Value, printer: Printer) {
     printer.line(format_args!(
-        "\nstep {}: {}",
-        text(&step["name"]),
-        text(&step["summary"])
+        "\n{} {}: {}",
+        text(&told["kind"]),
+        text(&told["name"]),
+        text(&told["summary"])
     ));
-    let schema = &step["parameters"];
+    let schema = &told["parameters"];
     let required: Vec<&str> = schema["required"]
         .as_array()
         .into_iter()

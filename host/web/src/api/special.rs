@@ -1,7 +1,7 @@
 //! Resources that are not rows of the store: links, specification, properties, force schedulers, plugins.
 
 use serde_json::{Map, Value, json};
-use toolpost_core::Properties;
+use toolpost_core::{PluginKind, Properties};
 use toolpost_master::{FieldKind, ForceForm, FormField};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
 
@@ -255,7 +255,8 @@ fn plugin_json(master: &dyn Control, plugin: &PluginStatus) -> Map<String, Value
     let uses: Vec<_> = plugin
         .live
         .iter()
-        .flat_map(|version| &version.steps)
+        .flat_map(|version| &version.types)
+        .filter(|told| told.kind == PluginKind::Step)
         .flat_map(|step| {
             master.uses_of(&step.name).into_iter().map(|place| {
                 json!({"builder": place.builder, "step": place.step, "step_type": step.name})
@@ -293,11 +294,20 @@ fn last_reload(plugin: &PluginStatus) -> Value {
 }
 
 fn version_json(version: &VersionStatus, state: &str) -> Value {
-    let steps: Vec<_> = version
-        .steps
+    let types: Vec<_> = version
+        .types
         .iter()
-        .map(|step| json!({"name": step.name, "schema": step.schema, "summary": step.summary}))
+        .map(|told| {
+            json!({
+                "force_schema": told.force_schema,
+                "kind": told.kind.as_str(),
+                "name": told.name,
+                "schema": told.schema,
+                "summary": told.summary,
+            })
+        })
         .collect();
+    let wants: Vec<_> = version.wants.iter().map(ToString::to_string).collect();
     json!({
         "builds": version.pins,
         "calls_running": version.calls_running,
@@ -310,7 +320,8 @@ fn version_json(version: &VersionStatus, state: &str) -> Value {
         "loaded_at": version.loaded_at.seconds(),
         "size_bytes": version.size_bytes,
         "state": state,
-        "steps": steps,
+        "types": types,
         "version": version.version,
+        "wants": wants,
     })
 }

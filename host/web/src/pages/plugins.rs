@@ -4,7 +4,7 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
-use toolpost_core::Timestamp;
+use toolpost_core::{PluginKind, Timestamp};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
 use toolpost_store::{PluginEventKind, PluginEventRow};
 
@@ -76,7 +76,10 @@ impl PluginView {
             loaded: When::new(version.loaded_at, now),
         };
         let live = plugin.live.iter();
-        let steps = live.clone().flat_map(|version| &version.steps);
+        let steps = live
+            .clone()
+            .flat_map(|version| &version.types)
+            .filter(|told| told.kind == PluginKind::Step);
         Self {
             state: plugin_state(&plugin),
             problem_at: plugin

@@ -8,12 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use toolpost_config::{Config, Place, Problem, diff};
-use toolpost_core::{BuildId, BuilderId, BuildsetId, MasterId, RequestId, Timestamp, WorkerId};
+use toolpost_core::{
+    BuildId, BuilderId, BuildsetId, MasterId, PluginKind, RequestId, Timestamp, WorkerId,
+};
 use toolpost_master::{
     ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, FormField,
     Health, PollerStatus, Submitted,
 };
-use toolpost_sandbox::registry::{Problem as PluginProblem, StepTypeStatus};
+use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
 use toolpost_web::{Control, Farm, StepPlace};
 
@@ -325,7 +327,10 @@ pub fn version(step: &str, version: &str, byte: u8, loaded_at: Timestamp) -> Ver
         digest: digest(byte),
         contract: "1.0.0".into(),
         description: format!("Provides {step}."),
-        steps: vec![StepTypeStatus {
+        wants: Vec::new(),
+        types: vec![TypeStatus {
+            kind: PluginKind::Step,
+            force_schema: None,
             name: step.into(),
             summary: format!("Runs {step}."),
             schema: json!({"type": "object", "properties": {"path": {"type": "string"}}}),

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolpost_core::Timestamp;
 
-use crate::registry::{MemoryStore, PluginStatus, StepUse};
+use crate::registry::{MemoryStore, PluginStatus, TypeUse};
 use crate::tests::support::{options, run};
 use crate::{
-    PluginRegistry, RegistryEvent, RegistryEventKind, RegistryOptions, Sandbox, SandboxOptions,
-    UseCheck,
+    PluginKind, PluginRegistry, RegistryEvent, RegistryEventKind, RegistryOptions, Sandbox,
+    SandboxOptions, UseCheck, Want,
 };
 
 /// A directory, what it is used for, and what happened.
@@ -30,20 +30,29 @@ struct Farm {
     uses: Arc<Uses>,
 }
 
-/// The uses in the running configuration: step type and parameters.
+/// The running configuration: uses as step type and parameters, and what is granted, in words.
 #[derive(Default)]
-struct Uses(Mutex<Vec<(String, Value)>>);
+struct Uses {
+    uses: Mutex<Vec<(String, Value)>>,
+    grants: Mutex<Vec<String>>,
+}
 
 impl UseCheck for Uses {
-    fn uses_of(&self, step_type: &str) -> Vec<StepUse> {
-        let uses = self.0.lock().unwrap();
+    fn uses_of(&self, _: PluginKind, step_type: &str) -> Vec<TypeUse> {
+        let uses = self.uses.lock().unwrap();
         let of_type = uses.iter().filter(|(name, _)| name == step_type);
         of_type
-            .map(|(name, parameters)| StepUse {
+            .map(|(name, parameters)| TypeUse {
                 place: format!("builder `unit`, step `{name}`"),
                 parameters: parameters.clone(),
             })
             .collect()
+    }
+
+    fn not_granted(&self, _: &str, wants: &[Want]) -> Vec<Want> {
+        let grants = self.grants.lock().unwrap();
+        let missing = |want: &&Want| !grants.contains(&want.to_string());
+        wants.iter().filter(missing).cloned().collect()
     }
 }
 
@@ -82,17 +91,21 @@ impl Farm {
     }
 
     fn uses(&self, step_type: &str, parameters: Value) {
-        let mut uses = self.uses.0.lock().unwrap();
+        let mut uses = self.uses.uses.lock().unwrap();
         uses.push((step_type.into(), parameters));
     }
 
+    fn grant(&self, what: &str) {
+        self.uses.grants.lock().unwrap().push(what.into());
+    }
+
     fn uses_nothing(&self) {
-        self.uses.0.lock().unwrap().clear();
+        self.uses.uses.lock().unwrap().clear();
     }
 
     fn options(&self) -> RegistryOptions {
         RegistryOptions {
-            native_types: vec!["shell".into()],
+            native_types: vec![(PluginKind::Step, "shell".into())],
             now: Arc::new(|| Timestamp(1_000)),
             settle: Duration::from_millis(10),
             incomplete_patience: Duration::ZERO,

@@ -118,6 +118,22 @@ async fn a_version_must_fit_the_running_configuration() {
 }
 
 #[tokio::test]
+async fn a_version_that_asks_for_more_than_is_granted_waits() {
+    let farm = Farm::new();
+    farm.put("greet.wasm", &Plugin::new("greet", "1").build());
+    let registry = farm.open().await;
+    let greedy = Plugin::new("greet", "2").wants_host("example.org");
+    farm.put("greet.wasm", &greedy.build());
+    registry.rescan().await;
+    let reason = "asks for HTTP requests to `example.org`, which is not granted";
+    assert_eq!(live(&registry, "greet"), bad(Some("1"), reason));
+
+    farm.grant("HTTP requests to `example.org`");
+    registry.rescan().await;
+    assert_eq!(live(&registry, "greet"), good("2"));
+}
+
+#[tokio::test]
 async fn a_plugin_in_use_survives_its_file() {
     let farm = Farm::new();
     farm.put("greet.wasm", &Plugin::new("greet", "1").build());

@@ -1,0 +1,27 @@
+//! What a reporter plugin may ask of the master.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{HostError, LogLevel, PluginServices};
+
+/// One delivery, as its plugin sees the master.
+#[async_trait]
+pub trait ReporterHost: Send + Sync + 'static {
+    /// A line for the operator, already cut to the limits. Must not block.
+    fn log(&self, level: LogLevel, message: &str);
+
+    /// Lines of a log, joined by newlines: at most `count` from line `first`, and about `bytes_max` bytes. Only of logs
+    /// of what is reported.
+    async fn read_log(
+        &self,
+        log: u64,
+        first: u64,
+        count: u32,
+        bytes_max: usize,
+    ) -> Result<String, HostError>;
+
+    /// What it may ask for beside.
+    fn services(&self) -> Arc<dyn PluginServices>;
+}

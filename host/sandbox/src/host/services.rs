@@ -1,0 +1,84 @@
+//! What plugins of several kinds may ask of the master beside their own work.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::HostError;
+
+pub use crate::bindings::toolpost::plugin::mail::{Attachment, Message};
+
+/// The services of the master, as one plugin may use them: an implementation knows whose they are, and what
+/// was granted. Payloads are within the limits of the contract already.
+#[async_trait]
+pub trait PluginServices: Send + Sync + 'static {
+    /// What stands for a secret until it leaves for somebody who may have it.
+    async fn secret_placeholder(&self, name: &str) -> Result<String, HostError>;
+
+    /// HMAC with SHA-256 of these bytes, with a secret as its key.
+    async fn hmac_sha256(&self, secret: &str, data: Bytes) -> Result<Vec<u8>, HostError>;
+
+    /// The value of a key of the plugin's storage.
+    async fn stored(&self, key: &str) -> Result<Option<Bytes>, HostError>;
+
+    /// Sets or removes the value of a key.
+    async fn store(&self, key: &str, value: Option<Bytes>) -> Result<(), HostError>;
+
+    /// The same, if it is as expected; whether it was.
+    async fn compare_and_store(
+        &self,
+        key: &str,
+        expected: Option<Bytes>,
+        value: Option<Bytes>,
+    ) -> Result<bool, HostError>;
+
+    /// Keys that begin with this, sorted.
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, HostError>;
+
+    /// Renders a template with the variables of an object.
+    async fn render(&self, template: String, values: Value) -> Result<String, HostError>;
+
+    /// Hands a message to the mail server.
+    async fn send_mail(&self, message: Message, key: &str) -> Result<(), HostError>;
+}
+
+/// No services: each is refused with a text that says so.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoServices;
+
+fn none<T>(what: &str) -> Result<T, HostError> {
+    Err(HostError::Config(format!("there is no {what} here")))
+}
+
+#[async_trait]
+impl PluginServices for NoServices {
+    async fn secret_placeholder(&self, name: &str) -> Result<String, HostError> {
+        none(&format!("secret `{name}`"))
+    }
+    async fn hmac_sha256(&self, secret: &str, _: Bytes) -> Result<Vec<u8>, HostError> {
+        none(&format!("secret `{secret}`"))
+    }
+    async fn stored(&self, _: &str) -> Result<Option<Bytes>, HostError> {
+        none("storage")
+    }
+    async fn store(&self, _: &str, _: Option<Bytes>) -> Result<(), HostError> {
+        none("storage")
+    }
+    async fn compare_and_store(
+        &self,
+        _: &str,
+        _: Option<Bytes>,
+        _: Option<Bytes>,
+    ) -> Result<bool, HostError> {
+        none("storage")
+    }
+    async fn keys(&self, _: &str) -> Result<Vec<String>, HostError> {
+        none("storage")
+    }
+    async fn render(&self, _: String, _: Value) -> Result<String, HostError> {
+        none("template engine")
+    }
+    async fn send_mail(&self, _: Message, _: &str) -> Result<(), HostError> {
+        none("mail server")
+    }
+}

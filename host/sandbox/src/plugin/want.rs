@@ -1,0 +1,32 @@
+//! What a plugin asks the operator for.
+
+use std::fmt;
+
+/// Something that only the operator can grant, in the plugin's section of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Want {
+    /// HTTP requests to this host (`chat.example.org`, with a port or without); `*`: to hosts that the operator names.
+    Http(String),
+    /// The secret of this name; `*`: secrets that the operator names.
+    Secret(String),
+    /// This variable of the master's environment.
+    Environment(String),
+    /// Values that outlive a call.
+    Storage,
+    /// Mail through the master's server.
+    Mail,
+}
+
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(host) if host == "*" => f.write_str("HTTP requests to hosts that you name"),
+            Self::Http(host) => write!(f, "HTTP requests to `{host}`"),
+            Self::Secret(name) if name == "*" => f.write_str("secrets that you name"),
+            Self::Secret(name) => write!(f, "the secret `{name}`"),
+            Self::Environment(name) => write!(f, "the environment variable `{name}`"),
+            Self::Storage => f.write_str("storage"),
+            Self::Mail => f.write_str("mail"),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use std::time::Instant;
 use futures::StreamExt;
 use toolpost_core::model::{Build, LogType, SourceStampSpec};
 use toolpost_core::{
-    BuilderId, LogId, MasterId, Properties, RequestId, Results, Timestamp, WorkerId,
+    BuilderId, LogId, MasterId, Properties, RequestId, Results, StepId, Timestamp, WorkerId,
 };
 use toolpost_store::{
     ConfiguredBuilder, ConfiguredNames, ConfiguredWorker, LogStream, NewBuildset, NewStep, Query,
@@ -115,7 +115,7 @@ impl Farm {
         build.ok_or_else(|| "the request was claimed by somebody else".into())
     }
 
-    async fn open_log(&self, request: (BuilderId, RequestId)) -> Outcome<(Build, LogId)> {
+    async fn open_log(&self, request: (BuilderId, RequestId)) -> Outcome<(Build, StepId, LogId)> {
         let build = self.start(request).await?;
         let step = NewStep {
             name: "shell".to_owned(),
@@ -124,12 +124,12 @@ impl Farm {
         let step = self.store.add_step(build.id, step).await?;
         self.store.start_step(step, NOW, None).await?;
         let log = self.store.add_log(step, "stdio", LogType::Stdio).await?;
-        Ok((build, log))
+        Ok((build, step, log))
     }
 
     async fn write_log(&self) -> Outcome<LogId> {
         let requests = self.requests(1).await?;
-        let (_, log) = self.open_log(requests[0]).await?;
+        let (_, _, log) = self.open_log(requests[0]).await?;
         let content = sample();
         let measure = Measure::start();
         let mut writer = self.store.log_writer(log, LogType::Stdio);
@@ -161,12 +161,11 @@ impl Farm {
 
     /// What a build of one step with a short log writes.
     async fn run_build(&self, request: (BuilderId, RequestId)) -> Outcome {
-        let (build, log) = self.open_log(request).await?;
+        let (build, step, log) = self.open_log(request).await?;
         let mut writer = self.store.log_writer(log, LogType::Stdio);
         writer.append(LogStream::Header, b"true\n").await;
         writer.append(LogStream::Output, b"done\n").await;
         writer.finish(NOW).await?;
-        let step = toolpost_core::StepId(log.0);
         self.store
             .finish_step(step, Results::Success, "done", false, NOW)
             .await?;

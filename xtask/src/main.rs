@@ -5,6 +5,7 @@
 
 mod bench;
 mod children;
+mod contract;
 mod demo;
 mod paths;
 mod plugins;
@@ -53,6 +54,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Fails when a released version of the plugin contract was changed
+    Contract {
+        /// Release a version, such as toolpost-plugin-1.0: it may not change from now on
+        #[arg(long, value_name = "VERSION")]
+        freeze: Option<String>,
+    },
     /// Starts a private PostgreSQL and Redis, prints their addresses, and runs until Ctrl-C
     Services,
 }
@@ -65,6 +72,10 @@ fn main() -> ExitCode {
         Chore::Test { arguments } => test::run(&arguments),
         Chore::Demo { once } => demo::run(once),
         Chore::Bench { arguments } => bench::run(&arguments),
+        Chore::Contract { freeze: None } => contract::check(),
+        Chore::Contract {
+            freeze: Some(version),
+        } => contract::freeze(&version),
         Chore::Services => services::serve(),
     });
     match done {

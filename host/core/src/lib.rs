@@ -18,6 +18,7 @@ pub mod properties;
 pub mod report;
 pub mod results;
 pub mod schedule;
+pub mod schema_work;
 pub mod sourcestamp;
 pub mod step;
 pub mod template;

@@ -6,13 +6,12 @@
 //! run in linear time, because schemas come from plugins.
 
 mod explain;
-mod work;
 
 use std::fmt;
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
-use work::VISITS_MAX;
+use toolpost_core::schema_work::{self, SchemaWorkError};
 
 /// The schema of a step type is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,22 +24,9 @@ pub enum SchemaError {
         /// What is wrong there.
         reason: String,
     },
-    /// A reference leads nowhere, or out of the schema.
-    #[error("the schema has no `{0}` to refer to; references stay within it, as `#/$defs/NAME`")]
-    Reference(String),
-    /// A name of a part of the schema changes what references mean.
-    #[error(
-        "`{0}` names a part of the schema, inside of it or twice; refer to parts as `#/$defs/NAME`"
-    )]
-    Name(String),
-    /// A schema that is itself, and not something inside of it.
-    #[error("`{0}` refers to itself for the same value, so that checking would never end")]
-    Endless(String),
-    /// Its references make it stand for far more than its text.
-    #[error(
-        "checking would visit more than {VISITS_MAX} subschemas; refer to less from each definition"
-    )]
-    TooLarge,
+    /// Checking with it would take too long, or would not end.
+    #[error(transparent)]
+    Work(#[from] SchemaWorkError),
     /// Parameters are always an object; this schema allows none.
     #[error("the parameters of a step are an object, but the schema wants {0}")]
     NotAnObject(String),
@@ -124,7 +110,7 @@ impl ParametersSchema {
             Value::Bool(true) => {}
             other => return Err(SchemaError::NotAnObject(other.to_string())),
         }
-        let depth_max = work::depth_max(schema)?;
+        let depth_max = schema_work::depth_max(schema)?;
         let validator = jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex())
@@ -143,7 +129,7 @@ impl ParametersSchema {
     /// Everything that the schema does not allow.
     #[must_use]
     pub fn check(&self, parameters: &Map<String, Value>) -> Vec<ParameterProblem> {
-        if work::depth_of(parameters.values()) > self.depth_max {
+        if schema_work::depth_of(parameters.values()) > self.depth_max {
             let message = format!("nested more than {} levels deep", self.depth_max);
             return vec![ParameterProblem {
                 path: Vec::new(),

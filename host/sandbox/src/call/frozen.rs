@@ -1,4 +1,4 @@
-//! A world in which no time passes and chance repeats itself: what a scheduler sees, so that the same input gives the same
+//! A world in which no time passes and chance repeats itself: what a scheduler sees, and `describe`, so that the same input gives the same
 //! answer.
 
 use std::time::Duration;

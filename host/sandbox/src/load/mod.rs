@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
+use toolpost_core::Timestamp;
 use wasmtime::component::Component;
 
 use crate::call::{self, CallContext};
@@ -147,7 +148,8 @@ async fn describe(
     let context = CallContext {
         limits: Arc::new(CallLimits::describe()),
         home: None,
-        at: None,
+        // What a plugin is must not depend on the time or on chance: it is asked again at each start.
+        at: Some(Timestamp(0)),
         log: Arc::new(log_description),
         cancel: CancellationToken::new(),
     };

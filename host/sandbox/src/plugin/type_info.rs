@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
+use toolpost_core::schema_work;
 
 use crate::plugin::PluginKind;
 
@@ -30,15 +31,17 @@ pub struct TypeInfo {
     kind: PluginKind,
     name: String,
     summary: String,
-    schema: Arc<Value>,
-    validator: Validator,
-    force: Option<ForceSchema>,
+    parameters: Schema,
+    /// What a person fills in who forces a scheduler.
+    force: Option<Schema>,
 }
 
-/// What a person fills in who forces a scheduler.
-struct ForceSchema {
-    schema: Arc<Value>,
+/// A JSON Schema that takes no long work to check with, whatever the value.
+struct Schema {
+    source: Arc<Value>,
     validator: Validator,
+    /// How deep values may be nested.
+    depth_max: usize,
 }
 
 impl TypeInfo {
@@ -49,24 +52,19 @@ impl TypeInfo {
         summary: String,
         schema: Value,
     ) -> Result<Self, String> {
-        let validator = compile(&schema)?;
         Ok(Self {
             kind,
             name,
             summary,
-            schema: Arc::new(schema),
-            validator,
+            parameters: Schema::compile(schema)?,
             force: None,
         })
     }
 
     /// Lets people force it with such values.
     pub(crate) fn with_force(mut self, schema: Value) -> Result<Self, String> {
-        let validator = compile(&schema).map_err(|reason| format!("of its form: {reason}"))?;
-        self.force = Some(ForceSchema {
-            schema: Arc::new(schema),
-            validator,
-        });
+        let schema = Schema::compile(schema).map_err(|reason| format!("of its form: {reason}"))?;
+        self.force = Some(schema);
         Ok(self)
     }
 
@@ -91,7 +89,7 @@ impl TypeInfo {
     /// JSON Schema of its parameters.
     #[must_use]
     pub fn schema(&self) -> &Arc<Value> {
-        &self.schema
+        &self.parameters.source
     }
 
     /// Whether parameters fit.
@@ -99,13 +97,13 @@ impl TypeInfo {
     /// # Errors
     /// The places that do not, in words.
     pub fn check(&self, parameters: &Value) -> Result<(), String> {
-        objections(&self.validator, parameters)
+        self.parameters.check(parameters)
     }
 
     /// JSON Schema of what a person fills in who forces it; `None` when it cannot be forced.
     #[must_use]
     pub fn force_schema(&self) -> Option<&Arc<Value>> {
-        self.force.as_ref().map(|force| &force.schema)
+        self.force.as_ref().map(|force| &force.source)
     }
 
     /// Whether what a person filled in fits.
@@ -114,7 +112,7 @@ impl TypeInfo {
     /// The places that do not, in words.
     pub fn check_force(&self, values: &Value) -> Result<(), String> {
         match &self.force {
-            Some(force) => objections(&force.validator, values),
+            Some(force) => force.check(values),
             None => Err(format!(
                 "the {} `{}` cannot be forced",
                 self.kind, self.name
@@ -123,33 +121,47 @@ impl TypeInfo {
     }
 }
 
-fn compile(schema: &Value) -> Result<Validator, String> {
-    if let Err(error) = jsonschema::meta::validate(schema) {
-        let place = error.instance_path().to_string();
-        return Err(format!(
-            "it is not a valid JSON Schema: at `{place}`: {error}"
-        ));
-    }
-    jsonschema::options()
-        // Patterns come from the plugin: only such as take linear time.
-        .with_pattern_options(PatternOptions::regex())
-        .build(schema)
-        .map_err(|error| format!("it is not a valid JSON Schema: {error}"))
-}
-
-fn objections(validator: &Validator, value: &Value) -> Result<(), String> {
-    let mut objections: Vec<String> = validator
-        .iter_errors(value)
-        .take(OBJECTIONS_MAX)
-        .map(|error| match error.instance_path().as_str() {
-            "" => error.to_string(),
-            place => format!("{place}: {error}"),
+impl Schema {
+    fn compile(schema: Value) -> Result<Self, String> {
+        let depth_max = schema_work::depth_max(&schema).map_err(|error| error.to_string())?;
+        if let Err(error) = jsonschema::meta::validate(&schema) {
+            let place = error.instance_path().to_string();
+            return Err(format!(
+                "it is not a valid JSON Schema: at `{place}`: {error}"
+            ));
+        }
+        let validator = jsonschema::options()
+            .offline()
+            // Patterns come from the plugin: only such as take linear time.
+            .with_pattern_options(PatternOptions::regex())
+            .build(&schema)
+            .map_err(|error| format!("it is not a valid JSON Schema: {error}"))?;
+        Ok(Self {
+            source: Arc::new(schema),
+            validator,
+            depth_max,
         })
-        .collect();
-    objections.dedup();
-    match objections.is_empty() {
-        true => Ok(()),
-        false => Err(objections.join("; ")),
+    }
+
+    fn check(&self, value: &Value) -> Result<(), String> {
+        let depth = schema_work::depth_of(std::iter::once(value)).saturating_sub(1);
+        if depth > self.depth_max {
+            return Err(format!("it is nested more than {} levels deep", self.depth_max));
+        }
+        let mut objections: Vec<String> = self
+            .validator
+            .iter_errors(value)
+            .take(OBJECTIONS_MAX)
+            .map(|error| match error.instance_path().as_str() {
+                "" => error.to_string(),
+                place => format!("{place}: {error}"),
+            })
+            .collect();
+        objections.dedup();
+        match objections.is_empty() {
+            true => Ok(()),
+            false => Err(objections.join("; ")),
+        }
     }
 }
 

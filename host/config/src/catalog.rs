@@ -18,19 +18,16 @@ pub trait TypeCatalog {
     fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>>;
 }
 
-/// A fixed catalog of step types: schemas by name.
-impl TypeCatalog for BTreeMap<String, Arc<Value>> {
+/// A fixed catalog: schemas by kind and name.
+impl TypeCatalog for BTreeMap<PluginKind, BTreeMap<String, Arc<Value>>> {
     fn names(&self, kind: PluginKind) -> Vec<String> {
-        match kind {
-            PluginKind::Step => self.keys().cloned().collect(),
-            PluginKind::Scheduler | PluginKind::Reporter => Vec::new(),
-        }
+        self.get(&kind)
+            .into_iter()
+            .flat_map(|types| types.keys().cloned())
+            .collect()
     }
 
     fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
-        match kind {
-            PluginKind::Step => self.get(type_name).cloned(),
-            PluginKind::Scheduler | PluginKind::Reporter => None,
-        }
+        self.get(&kind)?.get(type_name).cloned()
     }
 }

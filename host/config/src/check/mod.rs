@@ -8,9 +8,11 @@ mod changes;
 mod force;
 mod master;
 mod names;
+mod reporter;
 mod scheduler;
 mod step;
 mod text;
+mod types;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ use toolpost_core::locks::LockSpec;
 use toolpost_core::template::Templates;
 
 use self::names::Names;
-use self::step::StepTypes;
+use self::types::Types;
 use crate::catalog::TypeCatalog;
 use crate::config::{Config, MasterConfig};
 use crate::decode::Decode as _;
@@ -102,7 +104,7 @@ struct Checker<'c, 's> {
     names: Names,
     /// Locks by name, for whoever uses them.
     locks: BTreeMap<String, Arc<LockSpec>>,
-    step_types: StepTypes<'c>,
+    types: Types<'c>,
     /// Directories of builders, each with its builder and its place.
     build_dirs: BTreeMap<String, (String, Span)>,
     templates: Templates,
@@ -113,7 +115,7 @@ impl<'c, 's> Checker<'c, 's> {
         Self {
             names: Names::collect(raw, report),
             locks: BTreeMap::new(),
-            step_types: StepTypes::new(catalog),
+            types: Types::new(catalog),
             build_dirs: BTreeMap::new(),
             templates: Templates::default(),
             report,
@@ -133,6 +135,7 @@ impl<'c, 's> Checker<'c, 's> {
         let change_sources = self.each(raw.changes, Self::change_source, |source| &source.name);
         let builders = self.each(raw.builder, Self::builder, |builder| &builder.name);
         let schedulers = self.each(raw.scheduler, Self::scheduler, |scheduler| &scheduler.name);
+        let reporters = self.each(raw.reporter, Self::reporter, |reporter| &reporter.name);
         let plugins = value(raw.plugin).unwrap_or_default().0;
         let plugins = plugins
             .into_iter()
@@ -146,6 +149,7 @@ impl<'c, 's> Checker<'c, 's> {
             workers,
             change_sources,
             schedulers,
+            reporters,
             builders,
             locks: self.locks,
             plugins,

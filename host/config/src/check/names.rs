@@ -21,6 +21,7 @@ pub(super) enum Thing {
     Builder,
     Lock,
     Scheduler,
+    Reporter,
     ChangeSource,
 }
 
@@ -31,6 +32,7 @@ impl Thing {
             Self::Builder => "builder",
             Self::Lock => "lock",
             Self::Scheduler => "scheduler",
+            Self::Reporter => "reporter",
             Self::ChangeSource => "change source",
         }
     }
@@ -41,6 +43,7 @@ impl Thing {
             Self::Builder => "builders",
             Self::Lock => "locks",
             Self::Scheduler => "schedulers",
+            Self::Reporter => "reporters",
             Self::ChangeSource => "change sources",
         }
     }
@@ -53,6 +56,7 @@ pub(super) struct Names {
     workers: BTreeMap<String, Span>,
     builders: BTreeMap<String, Span>,
     locks: BTreeMap<String, Span>,
+    schedulers: BTreeMap<String, Span>,
 }
 
 impl Names {
@@ -73,12 +77,14 @@ impl Names {
                 poller.name.as_ref().or(poller.repository.as_ref())
             }
         });
-        register(Thing::Scheduler, schedulers, report);
+        let reporters = items(raw.reporter.as_ref()).filter_map(|item| item.value.name.as_ref());
         register(Thing::ChangeSource, sources, report);
+        register(Thing::Reporter, reporters, report);
         Self {
             workers: register(Thing::Worker, workers, report),
             builders: register(Thing::Builder, builders, report),
             locks: register(Thing::Lock, locks, report),
+            schedulers: register(Thing::Scheduler, schedulers, report),
         }
     }
 
@@ -92,7 +98,8 @@ impl Names {
             Thing::Worker => Some(&self.workers),
             Thing::Builder => Some(&self.builders),
             Thing::Lock => Some(&self.locks),
-            Thing::Scheduler | Thing::ChangeSource => None,
+            Thing::Scheduler => Some(&self.schedulers),
+            Thing::Reporter | Thing::ChangeSource => None,
         }
     }
 }
@@ -110,7 +117,9 @@ fn register<'a>(
     let mut known = BTreeMap::new();
     for name in names {
         let fault = match thing {
-            Thing::Worker | Thing::Lock | Thing::Scheduler => identifier_fault(&name.value),
+            Thing::Worker | Thing::Lock | Thing::Scheduler | Thing::Reporter => {
+                identifier_fault(&name.value)
+            }
             Thing::Builder | Thing::ChangeSource => free_name_fault(&name.value),
         };
         let what = thing.singular();

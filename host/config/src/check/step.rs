@@ -1,7 +1,6 @@
 //! Steps: the options that every step has, and the parameters of its type.
 
-use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use std::collections::BTreeMap;
 
 use toolpost_core::locks::LockAccess;
 use toolpost_core::step::{BuildSummaryPolicy, StepOptions, When};
@@ -9,46 +8,13 @@ use toolpost_core::template::Templates;
 use toolpost_core::{PluginKind, Results};
 
 use super::{Checker, list, value};
-use crate::catalog::TypeCatalog;
 use crate::config::StepConfig;
 use crate::decode::Keyed;
-use crate::parameters::{Fault, ParameterProblem, ParametersSchema, SchemaError};
 use crate::raw::{RawStep, RawSummaryPolicy, RawWhen, ResultsWord};
-use crate::suggest;
-use crate::tree::{At, Kind, Node, Table};
+use crate::tree::At;
 
 /// Step names are columns of a table, and Buildbot's clients expect no longer ones.
 const STEP_NAME_CHARS_MAX: usize = 50;
-
-/// The schema of one step type, if there is such a type and the schema is good.
-type Compiled = Option<Result<Rc<ParametersSchema>, SchemaError>>;
-
-/// Step types, each schema compiled when it is first used.
-pub(super) struct StepTypes<'c> {
-    catalog: &'c dyn TypeCatalog,
-    compiled: HashMap<String, Compiled>,
-}
-
-impl<'c> StepTypes<'c> {
-    pub(super) fn new(catalog: &'c dyn TypeCatalog) -> Self {
-        Self {
-            catalog,
-            compiled: HashMap::new(),
-        }
-    }
-
-    fn schema(&mut self, step_type: &str) -> Compiled {
-        if let Some(compiled) = self.compiled.get(step_type) {
-            return compiled.clone();
-        }
-        let compiled = self
-            .catalog
-            .parameters_schema(PluginKind::Step, step_type)
-            .map(|schema| ParametersSchema::compile(&schema).map(Rc::new));
-        self.compiled.insert(step_type.to_owned(), compiled.clone());
-        compiled
-    }
-}
 
 impl Checker<'_, '_> {
     pub(super) fn step(
@@ -62,12 +28,8 @@ impl Checker<'_, '_> {
         let step_type = raw.r#use.take();
         let options = self.step_options(raw, workers, held);
         let step_type = step_type?;
-        let node = Node {
-            kind: Kind::Table(parameters),
-            span: step_type.span,
-        };
-        let schema = self.known_step_type(&step_type);
-        let parameters = self.step_parameters(&step_type, &node, schema.as_deref());
+        let parameters =
+            self.type_parameters(PluginKind::Step, &step_type, parameters, RawStep::KEYS);
         Some(StepConfig {
             step_type: step_type.value,
             options,
@@ -160,112 +122,6 @@ impl Checker<'_, '_> {
             }
         }
         codes
-    }
-
-    fn known_step_type(&mut self, step_type: &At<String>) -> Option<Rc<ParametersSchema>> {
-        match self.step_types.schema(&step_type.value) {
-            Some(Ok(schema)) => Some(schema),
-            Some(Err(error)) => {
-                let message = format!("step type `{}` cannot be used: {error}", step_type.value);
-                self.report
-                    .at(step_type.span, message)
-                    .help("its plugin has to describe its parameters with a valid schema");
-                None
-            }
-            None => {
-                let catalog = self.step_types.catalog;
-                self.report
-                    .at(
-                        step_type.span,
-                        format!("there is no step type `{}`", step_type.value),
-                    )
-                    .help_with(|| {
-                        let names = catalog.names(PluginKind::Step);
-                        suggest::help(
-                            &step_type.value,
-                            "step types",
-                            names.iter().map(String::as_str),
-                        )
-                    });
-                None
-            }
-        }
-    }
-
-    /// Checks parameters; `node` is the table of them, at the place of the step's `use`.
-    fn step_parameters(
-        &mut self,
-        step_type: &At<String>,
-        node: &Node,
-        schema: Option<&ParametersSchema>,
-    ) -> serde_json::Map<String, serde_json::Value> {
-        self.templates_in(node);
-        let Kind::Table(table) = &node.kind else {
-            return serde_json::Map::new();
-        };
-        let parameters = table.to_json();
-        if let Some(schema) = schema {
-            for problem in schema.check(&parameters) {
-                self.parameter_problem(&step_type.value, node, problem);
-            }
-        }
-        parameters
-    }
-
-    fn parameter_problem(&mut self, step_type: &str, node: &Node, problem: ParameterProblem) {
-        let path = problem.path.iter().map(String::as_str);
-        let place = node.find(path).unwrap_or(node);
-        match problem.fault {
-            Fault::UnknownKey { key, mut known } => {
-                let span = key_span(place, &key);
-                let message = match problem.path.is_empty() {
-                    true => format!("step type `{step_type}` has no parameter `{key}`"),
-                    false => format!("unknown key `{key}`"),
-                };
-                if problem.path.is_empty() {
-                    known.extend(RawStep::KEYS.iter().map(|key| (*key).to_owned()));
-                }
-                self.report.at(span, message).help_with(|| {
-                    let near = suggest::nearest(&key, known.iter().map(String::as_str));
-                    near.map(|name| format!("did you mean `{name}`?"))
-                        .or_else(|| parameters_help(step_type, &known))
-                });
-            }
-            Fault::MissingKey(keys) => {
-                let wanted = keys.join("` or `");
-                let message = match problem.path.is_empty() {
-                    true => format!("step type `{step_type}` needs `{wanted}`"),
-                    false => format!("`{wanted}` is missing"),
-                };
-                self.report
-                    .at(place.span, message)
-                    .help(format!("add `{} = ...`", keys.join(" = ...` or `")));
-            }
-            Fault::UnknownWord { found, known } => {
-                self.report
-                    .at(place.span, format!("`{found}` is not known here"))
-                    .help_with(|| suggest::help(&found, "words", known.iter().map(String::as_str)));
-            }
-            Fault::Other(message) => {
-                self.report.at(place.span, message);
-            }
-        }
-    }
-}
-
-fn parameters_help(step_type: &str, known: &[String]) -> Option<String> {
-    let own: Vec<&str> = known
-        .iter()
-        .map(String::as_str)
-        .filter(|key| !RawStep::KEYS.contains(key))
-        .collect();
-    (!own.is_empty()).then(|| format!("parameters of `{step_type}`: {}", suggest::list(own)))
-}
-
-fn key_span(place: &Node, key: &str) -> crate::sources::Span {
-    match &place.kind {
-        Kind::Table(Table(entries)) => entries.get(key).map_or(place.span, |entry| entry.key),
-        _ => place.span,
     }
 }
 

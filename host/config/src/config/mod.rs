@@ -8,6 +8,7 @@ mod builder;
 mod changes;
 mod force;
 mod master;
+mod reporter;
 mod scheduler;
 mod worker;
 
@@ -19,6 +20,7 @@ pub(crate) use changes::compile_glob;
 pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};
 pub use force::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
 pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig};
+pub use reporter::ReporterConfig;
 pub use scheduler::{FileFilter, SchedulerConfig, SchedulerKind, SingleBranchConfig};
 pub use worker::{SecretReference, WorkerConfig, WorkerKind};
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub change_sources: BTreeMap<String, Arc<ChangeSourceConfig>>,
     /// Schedulers by name.
     pub schedulers: BTreeMap<String, Arc<SchedulerConfig>>,
+    /// Reporters by name.
+    pub reporters: BTreeMap<String, Arc<ReporterConfig>>,
     /// Builders by name.
     pub builders: BTreeMap<String, Arc<BuilderConfig>>,
     /// Locks by name.

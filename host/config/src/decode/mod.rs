@@ -81,11 +81,7 @@ pub(crate) fn unknown_key(
 
 /// Words that people can be expected to try, with a better answer than the nearest key.
 const HINTS: &[(&str, &str, &str)] = &[
-    (
-        ROOT,
-        "reporter",
-        "reporters are not part of this version; results are on the pages and in the REST API",
-    ),
+    (ROOT, "reporters", "each reporter is a [[reporter]]"),
     (
         ROOT,
         "step",

@@ -70,6 +70,8 @@ pub enum ItemKind {
     Builder,
     /// A scheduler.
     Scheduler,
+    /// A reporter.
+    Reporter,
 }
 
 /// What becomes of a thing.
@@ -142,6 +144,12 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
         ItemKind::Scheduler,
         &running.schedulers,
         &wanted.schedulers,
+    );
+    compare(
+        &mut items,
+        ItemKind::Reporter,
+        &running.reporters,
+        &wanted.reporters,
     );
     Plan { items }
 }
@@ -331,6 +339,7 @@ impl fmt::Display for ItemKind {
             Self::ChangeSource => "change source",
             Self::Builder => "builder",
             Self::Scheduler => "scheduler",
+            Self::Reporter => "reporter",
         })
     }
 }

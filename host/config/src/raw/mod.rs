@@ -6,6 +6,7 @@ mod builder;
 mod changes;
 mod force;
 mod master;
+mod reporter;
 mod scheduler;
 
 pub(crate) use builder::{
@@ -20,6 +21,7 @@ pub(crate) use force::{
 pub(crate) use master::{
     LockScope, RawLimits, RawLocalWorker, RawLock, RawMaster, RawPlugin, RawRemoteWorker, RawWorker,
 };
+pub(crate) use reporter::{RawReporter, RawRetry, ReportedResults, ReporterEvent};
 pub(crate) use scheduler::{RawCodebase, RawFilter, RawMatcher, RawScheduler, RawSingleBranch};
 
 use crate::decode::{Keyed, ROOT, raw_table};
@@ -36,6 +38,8 @@ raw_table! {
         changes ? Vec<At<RawChangeSource>>,
         /// When what is built.
         scheduler ? Vec<At<RawScheduler>>,
+        /// Who is told what happens.
+        reporter ? Vec<At<RawReporter>>,
         /// What is built, and how.
         builder ? Vec<At<RawBuilder>>,
         /// Something that not everybody may use at one time.

@@ -2,16 +2,17 @@
 //!
 //! It says the same as the check about keys and types, and nothing about what names refer to.
 
-mod step;
+mod types;
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
+use toolpost_core::PluginKind;
 
 use crate::catalog::TypeCatalog;
 use crate::raw::RawConfig;
 
-/// The schema, with the parameters of every step type of the catalog.
+/// The schema, with the parameters of every type of the catalog.
 #[must_use]
 pub fn json_schema(catalog: &dyn TypeCatalog) -> Value {
     let mut root = SchemaSettings::draft2020_12()
@@ -19,7 +20,8 @@ pub fn json_schema(catalog: &dyn TypeCatalog) -> Value {
         .into_root_schema_for::<RawConfig>();
     root.insert("title".into(), json!("Toolpost configuration"));
     if let Some(definitions) = root.get_mut("$defs").and_then(Value::as_object_mut) {
-        step::put_types(definitions, catalog);
+        types::put(definitions, catalog, PluginKind::Step, "Step");
+        types::put(definitions, catalog, PluginKind::Reporter, "Reporter");
     }
     root.to_value()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use toolpost_config::{Config, Sources, TypeCatalog, check};
 use toolpost_core::PluginKind;
 
-pub(crate) type Catalog = BTreeMap<String, Arc<Value>>;
+pub(crate) type Catalog = BTreeMap<PluginKind, BTreeMap<String, Arc<Value>>>;
 
 /// A worker, a builder and a lock for texts that need some.
 pub(crate) const BASE: &str = r#"
@@ -114,15 +114,28 @@ pub(crate) fn catalog() -> Catalog {
         },
     });
     let broken = json!({ "type": "object", "properties": { "x": { "type": "strnig" } } });
-    [
+    let chat = json!({
+        "type": "object",
+        "properties": {
+            "room": { "type": "string" },
+            "message": { "type": "string" },
+            "lines": { "type": "integer", "minimum": 1 },
+        },
+        "required": ["room"],
+        "additionalProperties": false,
+    });
+    let steps = [
         ("shell", shell),
         ("git", git),
         ("set-property", property),
         ("test-summary", summary),
         ("broken", broken),
-    ]
-    .map(|(name, schema)| (name.to_owned(), Arc::new(schema)))
-    .into()
+    ];
+    let named = |(name, schema): (&str, Value)| (name.to_owned(), Arc::new(schema));
+    Catalog::from([
+        (PluginKind::Step, steps.map(named).into()),
+        (PluginKind::Reporter, [("chat", chat)].map(named).into()),
+    ])
 }
 
 /// Every name is a step type, and every parameter is good: for configurations whose step types are not

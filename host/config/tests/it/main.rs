@@ -10,5 +10,6 @@ mod problems_master;
 mod problems_parameters;
 mod problems_schedulers;
 mod problems_text;
+mod reporters;
 mod robustness;
 mod schema;

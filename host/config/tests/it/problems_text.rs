@@ -136,20 +136,6 @@ error: step type `shell` has no parameter `haltOnFailure`
 }
 
 #[test]
-fn reporters_are_not_there_yet() {
-    assert_snapshot!(problems("[[reporter]]\nname = \"chat\"\n"), @r#"
-    error: unknown key `reporter` in the configuration
-     --> toolpost.toml:1:3
-      |
-    1 | [[reporter]]
-      |   ^^^^^^^^
-      = help: reporters are not part of this version; results are on the pages and in the REST API
-
-    1 problem in the configuration
-    "#);
-}
-
-#[test]
 fn steps_belong_to_a_builder() {
     assert_snapshot!(problems("[[step]]\nuse = \"shell\"\n"), @r#"
     error: unknown key `step` in the configuration
@@ -436,7 +422,7 @@ fn a_byte_order_mark_and_other_line_ends() {
       |
     1 | titel = 1
       | ^^^^^
-      = help: known keys: `master`, `worker`, `changes`, `scheduler`, `builder`, `lock`, `plugin`
+      = help: known keys: `master`, `worker`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`
 
     1 problem in the configuration
     "#);

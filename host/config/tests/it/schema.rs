@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use toolpost_config::{TypeCatalog, json_schema};
+use toolpost_core::PluginKind;
 
 use crate::catalog::{AnyStepType, BASE, Catalog, catalog, examples};
 
@@ -16,7 +17,8 @@ fn as_json(text: &str) -> Value {
 
 fn good_catalog() -> Catalog {
     let mut catalog = catalog();
-    catalog.remove("broken");
+    let steps = catalog.get_mut(&PluginKind::Step);
+    steps.expect("steps").remove("broken");
     catalog
 }
 
@@ -50,6 +52,7 @@ fn good_texts_fit() {
         "[[builder]]\nname = \"x\"\nworkers = [\"w\"]\nstep = [{ use = \"git\", repository = \"x\", mode = \"{{ prop.mode }}\", shallow = \"{{ prop.n }}\" }]",
         "[[builder]]\nname = \"x\"\nworkers = [\"w\"]\nstep = [{ use = \"set-property\", extract = \"x\", value = [1] }]",
         "[[scheduler]]\nname = \"f\"\nuse = \"force\"\nbuilders = [\"b\"]\nreason = \"x\"\nparameters = [{ type = \"nested\", fields = [{ type = \"bool\", name = \"x\" }] }]",
+        "[[reporter]]\nname = \"r\"\nuse = \"chat\"\nroom = \"x\"\nevents = \"build-started\"\nresults = [\"failing\"]",
         "[plugin.chat]\ngrant.http = [\"x\"]",
     ];
     for text in texts {
@@ -65,8 +68,21 @@ fn wrong_texts_do_not() {
     let texts = [
         ("[master]\ntitel = \"x\"".to_owned(), "/master"),
         ("[master]\ntitle = 5".to_owned(), "/master/title"),
-        ("[[reporter]]\nname = \"x\"".to_owned(), ""),
+        ("[[painter]]\nname = \"x\"".to_owned(), ""),
         ("[[builder]]\nname = \"x\"".to_owned(), "/builder/1"),
+        (
+            "[[reporter]]\nname = \"x\"\nuse = \"chat\"".to_owned(),
+            "/reporter/0",
+        ),
+        (
+            "[[reporter]]\nname = \"x\"\nuse = \"chat\"\nroom = \"x\"\nlines = \"{{ x }}\""
+                .to_owned(),
+            "/reporter/0",
+        ),
+        (
+            "[[reporter]]\nuse = \"chat\"\nroom = \"x\"".to_owned(),
+            "/reporter/0",
+        ),
         (step("use = \"shell\""), "/builder/1/step/0"),
         (step("use = \"nothing\""), "/builder/1/step/0"),
         (

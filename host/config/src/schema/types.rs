@@ -1,4 +1,4 @@
-//! Steps in the editor schema: the keys of every step, and for each type its parameters.
+//! Steps and reporters in the editor schema: the keys that all have, and for each type its parameters.
 
 use serde_json::{Map, Value, json};
 use toolpost_core::PluginKind;
@@ -9,38 +9,46 @@ use crate::catalog::TypeCatalog;
 /// What a string that is rendered later looks like.
 const TEMPLATE_PATTERN: &str = "\\{[{%#]";
 
-/// Replaces the definition of a step by one for each step type.
-pub(super) fn put_types(definitions: &mut Map<String, Value>, catalog: &dyn TypeCatalog) {
-    let Some(common) = definitions.remove("Step") else {
+/// Replaces the definition `name` by one for each type of the kind.
+pub(super) fn put(
+    definitions: &mut Map<String, Value>,
+    catalog: &dyn TypeCatalog,
+    kind: PluginKind,
+    name: &str,
+) {
+    let Some(common) = definitions.remove(name) else {
         return;
     };
-    let mut names = catalog.names(PluginKind::Step);
-    names.sort_unstable();
+    let mut types = catalog.names(kind);
+    types.sort_unstable();
     let mut branches = Vec::new();
-    for name in names {
-        let Some(parameters) = catalog.parameters_schema(PluginKind::Step, &name) else {
+    for type_name in types {
+        let Some(parameters) = catalog.parameters_schema(kind, &type_name) else {
             continue;
         };
-        let definition = format!("step {name}");
+        let definition = format!("{kind} {type_name}");
         let pointer = format!("#/$defs/{}", escape(&definition));
-        definitions.insert(
-            definition,
-            step_of_type(&common, &name, &parameters, &pointer),
-        );
+        let mut schema = own_schema(&parameters);
+        // Only the parameters of steps are rendered.
+        if kind == PluginKind::Step {
+            allow_templates(&mut schema);
+        }
+        move_references(&mut schema, &pointer);
+        definitions.insert(definition, of_type(schema, &common, &type_name));
         branches.push(json!({ "$ref": pointer }));
     }
-    let mut step = json!({ "description": common["description"] });
-    // A list of no branches is not a schema; without step types there are no steps.
+    let mut any = json!({ "description": common["description"] });
+    // A list of no branches is not a schema; without types there is nothing that could be used.
     if branches.is_empty() {
-        step["not"] = json!({});
+        any["not"] = json!({});
     } else {
-        step["oneOf"] = Value::Array(branches);
+        any["oneOf"] = Value::Array(branches);
     }
-    definitions.insert("Step".into(), step);
+    definitions.insert(name.into(), any);
 }
 
-/// The schema of a type's parameters, with the keys of every step added to it.
-fn step_of_type(common: &Value, name: &str, parameters: &Value, pointer: &str) -> Value {
+/// The schema of parameters, as a part of a larger one.
+fn own_schema(parameters: &Value) -> Value {
     let mut schema = match parameters {
         Value::Object(_) => parameters.clone(),
         _ => json!({}),
@@ -50,13 +58,22 @@ fn step_of_type(common: &Value, name: &str, parameters: &Value, pointer: &str) -
             root.remove(keyword);
         }
     }
-    allow_templates(&mut schema);
-    move_references(&mut schema, pointer);
+    schema
+}
+
+/// The schema of a type's parameters, with the keys added that all of the kind have.
+fn of_type(mut schema: Value, common: &Value, name: &str) -> Value {
     if let (Some(root), Some(keys)) = (schema.as_object_mut(), common["properties"].as_object()) {
         root.insert("type".into(), json!("object"));
         let properties = entry(root, "properties", json!({}));
         for (key, of_key) in keys {
             properties[key.as_str()] = of_key.clone();
+        }
+        let required = entry(root, "required", json!([]));
+        if let (Some(required), Some(of_all)) =
+            (required.as_array_mut(), common["required"].as_array())
+        {
+            required.extend(of_all.iter().filter(|key| *key != "use").cloned());
         }
     }
     tagged(schema, "use", name)

@@ -1,11 +1,13 @@
 //! Runs programs on the worker.
 
-use crate::{Capture, CommandSpec, Error, Exit, Host, HostCommand, OutputSource};
+#[cfg(target_family = "wasm")]
+use crate::Host;
+use crate::host::HostRef;
+use crate::{Capture, CommandSpec, Error, Exit, HostCommand, OutputSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// What [`Command::output`] keeps unless told otherwise.
@@ -54,12 +56,12 @@ impl fmt::Display for CommandLine {
 /// [`start`](Self::start) start it.
 #[must_use = "a command does nothing until it is run"]
 pub struct Command {
-    host: Rc<dyn Host>,
+    host: HostRef,
     spec: CommandSpec,
 }
 
 impl Command {
-    pub(crate) fn new(host: Rc<dyn Host>, line: CommandLine) -> Self {
+    pub(crate) fn new(host: HostRef, line: CommandLine) -> Self {
         let spec = CommandSpec {
             line,
             workdir: None,

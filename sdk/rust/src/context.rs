@@ -1,23 +1,38 @@
 //! Everything that a step can do.
 
-use crate::{
-    BuildInfo, Command, CommandLine, Error, Files, Host, Level, LogKind, Property, StepLog,
-};
+use crate::host::HostRef;
+use crate::services::{ServicesRef, service_methods};
+use crate::{BuildInfo, Command, CommandLine, Error, Files, Host, LogKind, Property, StepLog};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+#[cfg(not(target_family = "wasm"))]
 use std::rc::Rc;
 
 /// The build that a step runs in, and its worker.
 #[derive(Clone)]
 pub struct Context {
-    host: Rc<dyn Host>,
+    host: HostRef,
+    services: ServicesRef,
 }
 
 impl Context {
     /// A context on this host.
-    pub fn new(host: Rc<dyn Host>) -> Self {
-        Self { host }
+    #[cfg(not(target_family = "wasm"))]
+    pub fn new<H: Host + 'static>(host: &Rc<H>) -> Self {
+        Self {
+            host: Rc::<H>::clone(host),
+            services: Rc::<H>::clone(host),
+        }
+    }
+
+    /// The context on the host of the component.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn inside(host: &HostRef) -> Self {
+        Self {
+            host: HostRef::clone(host),
+            services: ServicesRef::clone(host),
+        }
     }
 
     /// A command line for the worker's shell (`/bin/sh -c`).
@@ -34,12 +49,12 @@ impl Context {
 
     /// A command in either form, as [`CommandLine`] in the parameters of a step has it.
     pub fn command(&self, line: impl Into<CommandLine>) -> Command {
-        Command::new(Rc::clone(&self.host), line.into())
+        Command::new(HostRef::clone(&self.host), line.into())
     }
 
     /// The files on the worker.
     pub fn files(&self) -> Files {
-        Files::new(Rc::clone(&self.host))
+        Files::new(HostRef::clone(&self.host))
     }
 
     /// The value of a property of the build.
@@ -139,9 +154,5 @@ impl Context {
         self.host.is_cancelled()
     }
 
-    /// Writes a line to the log of the master, which its operator reads. What users of the farm are
-    /// to read belongs in a log of the step.
-    pub fn log(&self, level: Level, message: &str) {
-        self.host.log(level, message);
-    }
+    service_methods!();
 }

@@ -1,21 +1,22 @@
-//! Why a step could not do its work.
+//! Why a plugin could not do its work.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-/// Why a step could not do its work, by what helps against it. A test that fails is no error but
+/// Why a plugin could not do its work, by what helps against it. A test that fails is no error but
 /// [`Outcome::failure`](crate::Outcome::failure).
 ///
 /// The texts are for people: lower-case fragments that say what they can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// Trying again later may help: the worker was lost, a server did not answer. The step ends as
-    /// RETRY, and the whole build runs again.
+    /// Trying again later may help: the worker was lost, a server did not answer. A step ends as
+    /// RETRY, and the whole build runs again; schedulers and reporters are called again.
     Retryable(String),
-    /// Trying again does not help: a program that does not exist. The step ends as EXCEPTION.
+    /// Trying again does not help: a program that does not exist. A step ends as EXCEPTION; what a
+    /// reporter was to tell is put aside.
     Permanent(String),
-    /// The configuration of the step has to change, for a reason that its JSON Schema cannot
-    /// express. The step ends as EXCEPTION.
+    /// The parameters in the configuration have to change, for a reason that their JSON Schema cannot
+    /// express. It ends as with [`Error::Permanent`].
     Config {
         /// The parameter, such as `thresholds.fail`; empty when it is about several.
         field: String,

@@ -1,8 +1,10 @@
 //! Files on the worker.
 
-use crate::{Error, FileError, FileErrorKind, FileStat, Host, WriteMode};
+#[cfg(target_family = "wasm")]
+use crate::Host;
+use crate::host::HostRef;
+use crate::{Error, FileError, FileErrorKind, FileStat, WriteMode};
 use std::io::{self, BufRead, Read};
-use std::rc::Rc;
 
 /// What [`FileReader`] asks for at a time.
 const READ_BYTES: u32 = 256 * 1024;
@@ -12,11 +14,11 @@ const WRITE_BYTES: usize = 4 * 1024 * 1024;
 /// The files on the worker. Paths are relative to the working directory of the step, with `/` between
 /// their parts, and stay inside the directory of the build.
 pub struct Files {
-    host: Rc<dyn Host>,
+    host: HostRef,
 }
 
 impl Files {
-    pub(crate) fn new(host: Rc<dyn Host>) -> Self {
+    pub(crate) fn new(host: HostRef) -> Self {
         Self { host }
     }
 
@@ -28,7 +30,7 @@ impl Files {
     pub fn open(&self, path: impl Into<String>) -> Result<FileReader, FileError> {
         let path = path.into();
         let mut reader = FileReader {
-            host: Rc::clone(&self.host),
+            host: HostRef::clone(&self.host),
             path,
             buffer: Vec::new(),
             consumed: 0,
@@ -156,7 +158,7 @@ impl Files {
 
 /// Reads a file on the worker from its beginning, in pieces.
 pub struct FileReader {
-    host: Rc<dyn Host>,
+    host: HostRef,
     path: String,
     buffer: Vec<u8>,
     /// How much of the buffer was read.

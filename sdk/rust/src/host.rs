@@ -3,15 +3,14 @@
 //! Plain data and three traits, one to one with the contract. Steps use [`Context`](crate::Context),
 //! which is built on this.
 
-use crate::{CommandLine, Error, FileError, Results};
+use crate::services::Services;
+use crate::{CommandLine, Error, FileError, Results, SourceStamp};
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// Everything that a host does for a step.
-pub trait Host {
-    /// Writes a line to the log of the master.
-    fn log(&self, level: Level, message: &str);
+/// What a host does for a step, beside its [`Services`].
+pub trait Host: Services {
     /// A property of the build.
     fn property(&self, name: &str) -> Option<Property>;
     /// Sets a property of the build.
@@ -45,6 +44,15 @@ pub trait Host {
     /// Whether the step is to stop.
     fn is_cancelled(&self) -> bool;
 }
+
+/// How things hold their host.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) type HostRef = std::rc::Rc<dyn Host>;
+
+/// In WebAssembly there is one host, known to the compiler, so that a component imports no more than its
+/// plugin calls.
+#[cfg(target_family = "wasm")]
+pub(crate) type HostRef = std::rc::Rc<crate::wasm::WasmHost>;
 
 /// A log of a step; dropping it leaves the log open until the step ends.
 pub trait HostLog {
@@ -264,19 +272,4 @@ pub struct BuildInfo {
     pub reason: String,
     /// The sources, one stamp for each codebase.
     pub source_stamps: Vec<SourceStamp>,
-}
-
-/// Which sources a build works on, for one codebase.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SourceStamp {
-    /// The name of the codebase; empty when there is only one.
-    pub codebase: String,
-    /// Where the sources are.
-    pub repository: String,
-    /// The project that they belong to; may be empty.
-    pub project: String,
-    /// The branch; `None` is the default one.
-    pub branch: Option<String>,
-    /// The revision; `None` is the latest.
-    pub revision: Option<String>,
 }

@@ -1,9 +1,14 @@
 //! Write plugins for the Toolpost build master.
 //!
-//! A plugin is a WebAssembly component that brings new kinds of steps. A step is a program: it runs
-//! from top to bottom, runs commands on the build's worker, reads their output, and says how it
-//! ended. It looks synchronous because waiting costs it nothing; only computing counts against its
-//! CPU budget.
+//! A plugin is a WebAssembly component that brings new kinds of steps, schedulers and reporters.
+//!
+//! * A [step](Step) does a part of a build, on its worker.
+//! * A [scheduler](Scheduler) decides when what is built.
+//! * A [reporter](Reporter) tells others what happened: people, chats, code hosts.
+//!
+//! A step is a program: it runs from top to bottom, runs commands on the build's worker, reads their output, and
+//! says how it ended. It looks synchronous because waiting costs it nothing; only computing counts against its
+//! CPU budget. The other two are introduced where they are documented.
 //!
 //! ```
 //! use serde::Deserialize;
@@ -53,11 +58,14 @@
 //!
 //! # Where to look
 //!
-//! * [`Step`] and [`plugin!`]: what a plugin consists of.
+//! * [`Step`], [`Scheduler`], [`Reporter`] and [`plugin!`]: what a plugin consists of.
 //! * [`Context`]: everything that a step can do to the build and its worker.
+//! * [`SchedulerContext`] and [`Reaction`]: what a scheduler knows, and what it can want.
+//! * [`ReporterContext`]: what a reporter can use; [`reporter`]: what it is told.
+//! * [`Http`], [`Mail`], [`Storage`]: what needs a grant of the operator, a [`Capability`].
 //! * [`Command`]: running programs, and reading their output line by line.
 //! * [`Error`]: the difference between "try again", "give up" and "change the configuration".
-//! * [`mock::MockHost`]: tests of a step, without a master and without WebAssembly.
+//! * [`mock`]: tests without a master and without WebAssembly.
 
 mod command;
 mod context;
@@ -67,6 +75,10 @@ mod host;
 mod logs;
 mod outcome;
 mod plugin;
+pub mod reporter;
+pub mod scheduler;
+mod services;
+mod sources;
 mod step;
 mod text;
 
@@ -82,19 +94,25 @@ pub use error::{Error, FileError, FileErrorKind};
 pub use files::{FileReader, Files};
 pub use host::{
     BuildInfo, Capture, Chunk, CommandSpec, Exit, ExitStatus, FileKind, FileStat, Host,
-    HostCommand, HostLog, Level, LogKind, LogStream, OutputSource, Property, SourceStamp,
-    WriteMode,
+    HostCommand, HostLog, Level, LogKind, LogStream, OutputSource, Property, WriteMode,
 };
 pub use logs::StepLog;
 pub use outcome::{Outcome, Results};
-pub use plugin::{Capability, Plugin, StepType};
+pub use plugin::{Capability, Plugin, ReporterType, SchedulerType, StepType};
+pub use reporter::{Delivery, ReportOutcome, Reporter, ReporterContext};
+pub use scheduler::{Reaction, Scheduler, SchedulerContext};
+pub use services::{
+    Attachment, Http, HttpError, HttpRequest, HttpResponse, Mail, MailMessage, Request, Services,
+    Storage,
+};
+pub use sources::{Change, Properties, SourceStamp};
 pub use step::Step;
 pub use text::strip_escapes;
 
 /// What the expansion of [`plugin!`] uses; no part of the interface.
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
-pub use wasm::{bindings, exports};
+pub use wasm::exports;
 
 /// JSON values, as properties and parameters have them.
 pub use serde_json::Value;

@@ -1,10 +1,15 @@
 //! How a step ends.
 
-/// The result of a step. What it does to the build is decided by the options of the step in the
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The result of a step, a build or a build set. What it does to the build is decided by the options of the step in the
 /// configuration (`haltOnFailure`, `flunkOnFailure` and so on).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Results {
     /// It worked.
+    #[default]
     Success,
     /// It worked, with something to look at.
     Warnings,
@@ -18,6 +23,21 @@ pub enum Results {
     Retry,
     /// A person or a rule stopped it.
     Cancelled,
+}
+
+impl fmt::Display for Results {
+    /// `success`, as JSON has it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Success => "success",
+            Self::Warnings => "warnings",
+            Self::Failure => "failure",
+            Self::Skipped => "skipped",
+            Self::Exception => "exception",
+            Self::Retry => "retry",
+            Self::Cancelled => "cancelled",
+        })
+    }
 }
 
 /// The end of a step: its result, and the text that people see beside its name.

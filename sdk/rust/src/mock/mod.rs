@@ -1,19 +1,30 @@
-//! A host for tests: commands answer from a script, files are in memory, and everything that the step
-//! does can be looked at afterwards.
+//! Hosts for tests: commands and HTTP requests are answered from a script, files are in memory, time is
+//! virtual, and everything that a plugin does can be looked at afterwards.
 //!
-//! It keeps to the contract where a step could notice: output comes in small pieces that cut lines
+//! * [`MockHost`] for steps, [`MockReporterHost`] for reporters, [`SchedulerRun`] for schedulers.
+//!
+//! They keep to the contract where a plugin could notice: output comes in small pieces that cut lines
 //! and characters, paths have to stay inside the directory of the build, a log has one kind, and the
 //! sizes of names and values are limited.
 
 mod command;
 mod files;
 mod glob;
+mod reporter;
+mod scheduler;
+mod services;
+mod template;
 
 pub use command::MockCommand;
+pub use reporter::MockReporterHost;
+pub use scheduler::SchedulerRun;
+pub use services::MockResponse;
+
+use services::{MockServices, mock_services};
 
 use crate::{
     BuildInfo, CommandLine, CommandSpec, Context, Error, FileError, FileStat, Host, HostCommand,
-    HostLog, Level, LogKind, LogStream, Outcome, Property, SourceStamp, Step, StepType, WriteMode,
+    HostLog, LogKind, LogStream, Outcome, Property, SourceStamp, Step, StepType, WriteMode,
 };
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
@@ -53,13 +64,15 @@ struct State {
     files: RefCell<files::MockFiles>,
     properties: RefCell<BTreeMap<String, Property>>,
     logs: RefCell<BTreeMap<String, MockLog>>,
-    operator_log: RefCell<Vec<(Level, String)>>,
     summaries: RefCell<Vec<String>>,
     progress: RefCell<Vec<(u64, u64, String)>>,
     urls: RefCell<Vec<(String, String)>>,
     source_stamps: RefCell<Vec<SourceStamp>>,
     cancelled: Cell<bool>,
+    services: MockServices,
 }
+
+mock_services!(MockHost, state.services);
 
 struct MockLog {
     kind: LogKind,
@@ -129,7 +142,7 @@ impl MockHost {
     /// A context on this host, for tests of less than a step.
     #[must_use]
     pub fn context(&self) -> Context {
-        Context::new(Rc::new(self.clone()))
+        Context::new(&Rc::new(self.clone()))
     }
 
     /// The content of a log of the step, all streams in the order in which they were written.
@@ -219,22 +232,9 @@ impl MockHost {
     pub fn urls(&self) -> Vec<(String, String)> {
         self.state.urls.borrow().clone()
     }
-
-    /// What the step has written to the log of the master.
-    #[must_use]
-    pub fn operator_log(&self) -> Vec<(Level, String)> {
-        self.state.operator_log.borrow().clone()
-    }
 }
 
 impl Host for MockHost {
-    fn log(&self, level: Level, message: &str) {
-        self.state
-            .operator_log
-            .borrow_mut()
-            .push((level, message.to_owned()));
-    }
-
     fn property(&self, name: &str) -> Option<Property> {
         self.state.properties.borrow().get(name).cloned()
     }

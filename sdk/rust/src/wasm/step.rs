@@ -1,103 +1,19 @@
-//! The contract on the inside: the generated bindings, and the host that they lead to.
+//! What a step imports, and `step.run`.
 
+use super::WasmHost;
+use super::bindings::imports::toolpost::plugin as wit;
+use super::bindings::step_world::exports::toolpost::plugin::step as export;
+use super::convert::{error, parse, source_stamps, to_wit_error, to_wit_results, value};
 use crate::{
-    BuildInfo, Capability, Capture, Chunk, CommandLine, CommandSpec, Context, Error, Exit,
-    ExitStatus, FileError, FileErrorKind, FileKind, FileStat, Host, HostCommand, HostLog, Level,
-    LogKind, LogStream, OutputSource, Plugin, Property, Results, SourceStamp, WriteMode,
+    BuildInfo, Capture, Chunk, CommandLine, CommandSpec, Context, Error, Exit, ExitStatus,
+    FileError, FileErrorKind, FileKind, FileStat, Host, HostCommand, HostLog, LogKind, LogStream,
+    OutputSource, Plugin, Property, WriteMode,
 };
 use serde_json::Value;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Generated from the WIT files of the contract, which have its documentation.
-#[doc(hidden)]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit/toolpost-plugin-1.0",
-        world: "step-plugin",
-        pub_export_macro: true,
-        export_macro_name: "export_plugin",
-        default_bindings_module: "toolpost_sdk::bindings",
-    });
-}
-
-use bindings::toolpost::plugin as wit;
-
-/// What the expansion of [`plugin!`](crate::plugin) is written with.
-#[doc(hidden)]
-pub mod exports {
-    use super::{Context, Plugin, Rc, Results, Value, WasmHost, bindings, capability, wit};
-    use crate::{Error, Outcome};
-
-    pub use bindings::exports::toolpost::plugin::plugin::{Guest as PluginGuest, PluginInfo};
-    pub use bindings::exports::toolpost::plugin::step::{Guest as StepGuest, StepOutcome};
-    pub use wit::types::Error as StepError;
-
-    use bindings::exports::toolpost::plugin::plugin::StepType;
-
-    /// `plugin.describe`.
-    #[must_use]
-    pub fn describe(plugin: &Plugin) -> PluginInfo {
-        let step = |step: &crate::StepType| StepType {
-            name: step.name.to_owned(),
-            summary: step.summary.to_owned(),
-            parameters_schema: step.schema().to_string(),
-        };
-        PluginInfo {
-            name: plugin.name.to_owned(),
-            version: plugin.version.to_owned(),
-            description: plugin.description.to_owned(),
-            steps: plugin.steps.iter().map(step).collect(),
-            wants: plugin.wants.iter().map(capability).collect(),
-        }
-    }
-
-    /// `step.run`.
-    ///
-    /// # Errors
-    ///
-    /// Those of the step.
-    pub fn run(
-        plugin: &Plugin,
-        type_name: &str,
-        parameters: &str,
-    ) -> Result<StepOutcome, StepError> {
-        let parameters: Value = serde_json::from_str(parameters)
-            .map_err(|error| StepError::Permanent(format!("parameters are not JSON: {error}")))?;
-        let Outcome { results, summary } = plugin
-            .run(type_name, parameters, &Context::new(Rc::new(WasmHost)))
-            .map_err(|error| match error {
-                Error::Retryable(message) => StepError::Retryable(message),
-                Error::Permanent(message) => StepError::Permanent(message),
-                Error::Config { .. } => StepError::Config(error.to_string()),
-            })?;
-        let results = match results {
-            Results::Success => wit::types::Results::Success,
-            Results::Warnings => wit::types::Results::Warnings,
-            Results::Failure => wit::types::Results::Failure,
-            Results::Skipped => wit::types::Results::Skipped,
-            Results::Exception => wit::types::Results::Exception,
-            Results::Retry => wit::types::Results::Retry,
-            Results::Cancelled => wit::types::Results::Cancelled,
-        };
-        Ok(StepOutcome { results, summary })
-    }
-}
-
-/// The imports of the contract.
-struct WasmHost;
-
 impl Host for WasmHost {
-    fn log(&self, level: Level, message: &str) {
-        let level = match level {
-            Level::Debug => wit::log::Level::Debug,
-            Level::Info => wit::log::Level::Info,
-            Level::Warn => wit::log::Level::Warn,
-            Level::Error => wit::log::Level::Error,
-        };
-        wit::log::write(level, message);
-    }
-
     fn property(&self, name: &str) -> Option<Property> {
         wit::properties::get(name).map(property)
     }
@@ -198,13 +114,6 @@ impl Host for WasmHost {
 
     fn build(&self) -> BuildInfo {
         let build = wit::build_info::get();
-        let stamp = |stamp: wit::build_info::SourceStamp| SourceStamp {
-            codebase: stamp.codebase,
-            repository: stamp.repository,
-            project: stamp.project,
-            branch: stamp.branch,
-            revision: stamp.revision,
-        };
         BuildInfo {
             builder: build.builder,
             number: build.number,
@@ -213,7 +122,7 @@ impl Host for WasmHost {
             workdir: build.workdir,
             step: build.step,
             reason: build.reason,
-            source_stamps: build.source_stamps.into_iter().map(stamp).collect(),
+            source_stamps: source_stamps(build.source_stamps),
         }
     }
 
@@ -279,28 +188,9 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 fn property(property: wit::properties::Property) -> Property {
-    // The host sends JSON; should it not, the text itself says the most.
-    let value = serde_json::from_str(&property.value).unwrap_or(Value::String(property.value));
     Property {
-        value,
+        value: value(property.value),
         source: property.source,
-    }
-}
-
-fn capability(capability: &Capability) -> bindings::exports::toolpost::plugin::plugin::Capability {
-    use bindings::exports::toolpost::plugin::plugin::Capability as Wit;
-    match capability {
-        Capability::HttpHost(host) => Wit::HttpHost(host.clone()),
-        Capability::Secret(name) => Wit::Secret(name.clone()),
-        Capability::Environment(name) => Wit::Environment(name.clone()),
-    }
-}
-
-fn error(error: wit::types::Error) -> Error {
-    match error {
-        wit::types::Error::Retryable(message) => Error::Retryable(message),
-        wit::types::Error::Permanent(message) => Error::Permanent(message),
-        wit::types::Error::Config(message) => Error::config("", message),
     }
 }
 
@@ -322,4 +212,24 @@ fn file_error(
         };
         FileError { action, path, kind }
     }
+}
+
+/// `step.run`.
+///
+/// # Errors
+///
+/// Those of the step.
+pub fn run(
+    plugin: &Plugin,
+    type_name: &str,
+    parameters: &str,
+) -> Result<export::StepOutcome, wit::types::Error> {
+    let ctx = Context::inside(&Rc::new(WasmHost));
+    let outcome = parse("the parameters", parameters)
+        .and_then(|parameters| plugin.run(type_name, parameters, &ctx))
+        .map_err(to_wit_error)?;
+    Ok(export::StepOutcome {
+        results: to_wit_results(outcome.results),
+        summary: outcome.summary,
+    })
 }

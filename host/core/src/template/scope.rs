@@ -78,6 +78,9 @@ impl Scope {
     /// The names that there can be. Others in a template are mistakes.
     pub const NAMES: [&'static str; 6] = ["prop", "src", "build", "worker", "results", "result"];
 
+    /// The name of secrets, in the few places where they can be.
+    pub const SECRETS: &'static str = "secret";
+
     /// No properties, no sources, nothing else.
     #[must_use]
     pub fn new() -> Self {
@@ -144,6 +147,18 @@ impl Scope {
     pub fn with_results(self, results: Results) -> Self {
         self.with("results", i64::from(results.code()).into())
             .with("result", results.name().into())
+    }
+
+    /// With `secret.NAME`: what stands for each secret, never the secret itself.
+    #[must_use]
+    pub fn with_secrets<'a>(
+        self,
+        placeholders: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let values = placeholders
+            .into_iter()
+            .map(|(name, placeholder)| (name.to_owned(), Engine::from(placeholder)));
+        self.with(Self::SECRETS, Engine::from_pairs(values))
     }
 
     fn with(mut self, name: &str, value: Engine) -> Self {

@@ -1,14 +1,17 @@
 //! How many plugin calls exist at one time and how much memory they have together.
 //!
 //! A call enters with the memory that it starts with and asks again for each growth. Who finds no room waits, in
-//! order; calls that grow go before calls that enter, because they hold what the others wait for.
+//! the order of [`Rota`]; calls that grow go before calls that enter, because they hold what the others wait for.
 //! When every call waits to grow, the first of them is let through above the limit: somebody always gets on,
 //! and the excess is at most what one call may have.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use crate::fair::{Party, Rota};
 
 /// The doorkeeper. Cheap to clone.
 #[derive(Clone)]
@@ -20,11 +23,13 @@ struct Pool {
     memory_max: usize,
     calls: usize,
     memory: usize,
-    growing: VecDeque<Waiter>,
-    entering: VecDeque<Waiter>,
+    growing: Rota<Waiter>,
+    entering: Rota<Waiter>,
 }
 
 struct Waiter {
+    party: Party,
+    since: Instant,
     bytes: usize,
     sender: oneshot::Sender<Share>,
 }
@@ -39,9 +44,32 @@ pub(crate) struct Occupancy {
     pub(crate) memory_max: usize,
 }
 
+/// Calls of one plugin that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolWait {
+    /// Name of the plugin.
+    pub plugin: String,
+    /// How many of its calls wait.
+    pub calls: usize,
+    /// How long the first of them has waited.
+    pub longest: Duration,
+    /// What for.
+    pub reason: WaitReason,
+}
+
+/// What calls of plugins wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitReason {
+    /// All places are taken.
+    Calls,
+    /// All memory is taken.
+    Memory,
+}
+
 /// A share of the room, given back when it is dropped.
 pub(crate) struct Share {
     admission: Admission,
+    party: Party,
     calls: usize,
     bytes: usize,
 }
@@ -53,30 +81,70 @@ impl Admission {
             memory_max,
             calls: 0,
             memory: 0,
-            growing: VecDeque::new(),
-            entering: VecDeque::new(),
+            growing: Rota::new(),
+            entering: Rota::new(),
         })))
     }
 
     /// Waits until there is room for another call that starts with this much memory.
-    pub(crate) async fn enter(&self, bytes: usize) -> Share {
-        self.wait(bytes, |pool| &mut pool.entering).await
+    pub(crate) async fn enter(&self, party: &Party, bytes: usize) -> Share {
+        self.wait(party, bytes, |pool| &mut pool.entering).await
     }
 
     async fn wait(
         &self,
+        party: &Party,
         bytes: usize,
-        queue: impl FnOnce(&mut Pool) -> &mut VecDeque<Waiter>,
+        queue: impl FnOnce(&mut Pool) -> &mut Rota<Waiter>,
     ) -> Share {
         let (sender, receiver) = oneshot::channel();
-        self.with(|pool| queue(pool).push_back(Waiter { bytes, sender }));
-        // Also when this is dropped while it waits: the next in the queue may fit.
-        let _admit = AdmitOnDrop(self);
+        let waiter = Waiter {
+            party: party.clone(),
+            since: Instant::now(),
+            bytes,
+            sender,
+        };
+        self.with(|pool| queue(pool).push(party, waiter));
+        let mut leaving = Leaving {
+            admission: self,
+            early: true,
+        };
         self.admit();
         match receiver.await {
-            Ok(share) => share,
+            Ok(share) => {
+                leaving.early = false;
+                share
+            }
             Err(_) => unreachable!("a waiter leaves the queue only with its share"),
         }
+    }
+
+    /// Who waits, by plugin and reason.
+    pub(crate) fn waits(&self) -> Vec<PoolWait> {
+        let now = Instant::now();
+        self.with(|pool| {
+            let entering = match pool.calls >= pool.calls_max {
+                true => WaitReason::Calls,
+                false => WaitReason::Memory,
+            };
+            let growing = pool.growing.iter().map(|who| (who, WaitReason::Memory));
+            let entering = pool.entering.iter().map(|who| (who, entering));
+            let mut waits: BTreeMap<(&str, WaitReason), (usize, Duration)> = BTreeMap::new();
+            for ((plugin, waiter), reason) in growing.chain(entering) {
+                let (calls, longest) = waits.entry((plugin, reason)).or_default();
+                *calls += 1;
+                *longest = now.saturating_duration_since(waiter.since).max(*longest);
+            }
+            let told = waits
+                .into_iter()
+                .map(|((plugin, reason), (calls, longest))| PoolWait {
+                    plugin: plugin.to_owned(),
+                    calls,
+                    longest,
+                    reason,
+                });
+            told.collect()
+        })
     }
 
     pub(crate) fn occupancy(&self) -> Occupancy {
@@ -94,6 +162,7 @@ impl Admission {
         while let Some((waiter, calls)) = self.with(Pool::next) {
             let share = Share {
                 admission: self.clone(),
+                party: waiter.party,
                 calls,
                 bytes: waiter.bytes,
             };
@@ -110,16 +179,14 @@ impl Admission {
 impl Pool {
     /// Takes the next one who has room out of its queue and counts it in.
     fn next(&mut self) -> Option<(Waiter, usize)> {
-        self.growing.retain(|waiter| !waiter.sender.is_closed());
-        self.entering.retain(|waiter| !waiter.sender.is_closed());
-        if let Some(first) = self.growing.front() {
+        if let Some(first) = self.growing.first() {
             let stuck = self.growing.len() >= self.calls;
             if !stuck && !self.fits(first.bytes) {
                 return None;
             }
             return self.take(0);
         }
-        let first = self.entering.front()?;
+        let first = self.entering.first()?;
         let alone = self.calls == 0;
         if self.calls >= self.calls_max || (!alone && !self.fits(first.bytes)) {
             return None;
@@ -132,10 +199,15 @@ impl Pool {
             0 => &mut self.growing,
             _ => &mut self.entering,
         };
-        let waiter = queue.pop_front()?;
+        let waiter = queue.pop()?;
         self.calls += calls;
         self.memory += waiter.bytes;
         Some((waiter, calls))
+    }
+
+    fn forget_gone(&mut self) {
+        self.growing.retain(|waiter| !waiter.sender.is_closed());
+        self.entering.retain(|waiter| !waiter.sender.is_closed());
     }
 
     fn fits(&self, bytes: usize) -> bool {
@@ -146,7 +218,8 @@ impl Pool {
 impl Share {
     /// Waits until there is room for this much more.
     pub(crate) async fn grow(&mut self, bytes: usize) {
-        let mut more = self.admission.wait(bytes, |pool| &mut pool.growing).await;
+        let (admission, party) = (&self.admission, &self.party);
+        let mut more = admission.wait(party, bytes, |pool| &mut pool.growing).await;
         self.bytes += std::mem::take(&mut more.bytes);
     }
 
@@ -156,6 +229,7 @@ impl Share {
         self.bytes -= bytes;
         drop(Self {
             admission: self.admission.clone(),
+            party: self.party.clone(),
             calls: 0,
             bytes,
         });
@@ -179,11 +253,19 @@ impl Drop for Share {
     }
 }
 
-struct AdmitOnDrop<'a>(&'a Admission);
+/// Somebody who waits, and may give up.
+struct Leaving<'a> {
+    admission: &'a Admission,
+    early: bool,
+}
 
-impl Drop for AdmitOnDrop<'_> {
+impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.0.admit();
+        if self.early {
+            self.admission.with(Pool::forget_gone);
+            // The next in the queue may fit.
+            self.admission.admit();
+        }
     }
 }
 
@@ -193,6 +275,19 @@ mod tests {
 
     use super::*;
 
+    fn enter(admission: &Admission, bytes: usize) -> impl Future<Output = Share> + use<> {
+        enter_as(admission, "a", bytes)
+    }
+
+    fn enter_as(
+        admission: &Admission,
+        plugin: &str,
+        bytes: usize,
+    ) -> impl Future<Output = Share> + use<> {
+        let (admission, party) = (admission.clone(), Party::new(plugin, "builder"));
+        async move { admission.enter(&party, bytes).await }
+    }
+
     fn numbers(admission: &Admission) -> (usize, usize, usize) {
         let now = admission.occupancy();
         (now.calls, now.memory, now.waiting)
@@ -201,10 +296,12 @@ mod tests {
     #[test]
     fn a_full_pool_makes_callers_wait_in_order() {
         let admission = Admission::new(2, 100);
-        let first = admission.enter(10).now_or_never().unwrap();
-        let second = admission.enter(10).now_or_never().unwrap();
-        let (mut third, mut fourth) =
-            (Box::pin(admission.enter(10)), Box::pin(admission.enter(10)));
+        let first = enter(&admission, 10).now_or_never().unwrap();
+        let second = enter(&admission, 10).now_or_never().unwrap();
+        let (mut third, mut fourth) = (
+            Box::pin(enter(&admission, 10)),
+            Box::pin(enter(&admission, 10)),
+        );
         assert!(third.as_mut().now_or_never().is_none());
         assert!(fourth.as_mut().now_or_never().is_none());
         assert_eq!(numbers(&admission), (2, 20, 2));
@@ -219,9 +316,9 @@ mod tests {
     #[test]
     fn memory_is_shared_and_growth_goes_first() {
         let admission = Admission::new(10, 100);
-        let mut a = admission.enter(40).now_or_never().unwrap();
-        let b = admission.enter(50).now_or_never().unwrap();
-        let mut entering = Box::pin(admission.enter(20));
+        let mut a = enter(&admission, 40).now_or_never().unwrap();
+        let b = enter(&admission, 50).now_or_never().unwrap();
+        let mut entering = Box::pin(enter(&admission, 20));
         assert!(entering.as_mut().now_or_never().is_none());
         {
             let mut growing = Box::pin(a.grow(20));
@@ -238,8 +335,8 @@ mod tests {
     #[test]
     fn when_all_wait_to_grow_one_gets_on() {
         let admission = Admission::new(10, 100);
-        let mut a = admission.enter(50).now_or_never().unwrap();
-        let mut b = admission.enter(50).now_or_never().unwrap();
+        let mut a = enter(&admission, 50).now_or_never().unwrap();
+        let mut b = enter(&admission, 50).now_or_never().unwrap();
         let mut first = Box::pin(a.grow(10));
         assert!(first.as_mut().now_or_never().is_none());
         let mut second = Box::pin(b.grow(10));
@@ -253,8 +350,8 @@ mod tests {
     #[test]
     fn a_call_larger_than_the_pool_runs_alone() {
         let admission = Admission::new(10, 100);
-        let small = admission.enter(1).now_or_never().unwrap();
-        let mut large = Box::pin(admission.enter(1_000));
+        let small = enter(&admission, 1).now_or_never().unwrap();
+        let mut large = Box::pin(enter(&admission, 1_000));
         assert!(large.as_mut().now_or_never().is_none());
         drop(small);
         assert!(large.now_or_never().is_some());
@@ -263,22 +360,59 @@ mod tests {
     #[test]
     fn who_gives_up_makes_room() {
         let admission = Admission::new(10, 100);
-        let held = admission.enter(90).now_or_never().unwrap();
-        let mut large = Box::pin(admission.enter(50));
-        let mut small = Box::pin(admission.enter(10));
+        let held = enter(&admission, 90).now_or_never().unwrap();
+        let mut large = Box::pin(enter(&admission, 50));
+        let mut small = Box::pin(enter(&admission, 10));
         assert!(large.as_mut().now_or_never().is_none());
         assert!(small.as_mut().now_or_never().is_none());
         drop(large);
         assert!(small.now_or_never().is_some());
         drop(held);
         let (mut granted, held) = {
-            let held = admission.enter(100).now_or_never().unwrap();
-            (Box::pin(admission.enter(100)), held)
+            let held = enter(&admission, 100).now_or_never().unwrap();
+            (Box::pin(enter(&admission, 100)), held)
         };
         assert!(granted.as_mut().now_or_never().is_none());
         drop(held);
         // Granted, but given up before it was looked at.
         drop(granted);
         assert_eq!(numbers(&admission), (0, 0, 0));
+    }
+
+    #[test]
+    fn plugins_take_turns_and_those_who_wait_are_told_why() {
+        let admission = Admission::new(1, 100);
+        let held = enter(&admission, 10).now_or_never().unwrap();
+        let mut crowd: Vec<_> = (0..3).map(|_| Box::pin(enter(&admission, 10))).collect();
+        for waiting in &mut crowd {
+            assert!(waiting.as_mut().now_or_never().is_none());
+        }
+        let mut other = Box::pin(enter_as(&admission, "b", 10));
+        assert!(other.as_mut().now_or_never().is_none());
+        let waits = admission.waits();
+        let told: Vec<_> = waits
+            .iter()
+            .map(|wait| (wait.plugin.as_str(), wait.calls, wait.reason))
+            .collect();
+        assert_eq!(
+            told,
+            [("a", 3, WaitReason::Calls), ("b", 1, WaitReason::Calls)]
+        );
+        drop(held);
+        drop(crowd.remove(0).now_or_never().unwrap());
+        drop(
+            other
+                .now_or_never()
+                .expect("its turn before the second of the crowd"),
+        );
+        drop(crowd.remove(0).now_or_never().unwrap());
+        drop(crowd.remove(0).now_or_never().unwrap());
+        assert_eq!(numbers(&admission), (0, 0, 0));
+        let _held = enter(&admission, 100).now_or_never().unwrap();
+        let more = Admission::new(9, 10);
+        let _all = enter(&more, 10).now_or_never().unwrap();
+        let mut waiting = Box::pin(enter(&more, 10));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(more.waits()[0].reason, WaitReason::Memory);
     }
 }

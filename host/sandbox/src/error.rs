@@ -132,6 +132,28 @@ impl SandboxError {
         }
     }
 
+    /// A word for what happened, for metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Plugin { .. } => "error",
+            Self::Parameters(_) => "parameters",
+            Self::Trap { .. } => "trap",
+            Self::CpuBudget { .. } => "cpu",
+            Self::WallDeadline { .. } => "wall",
+            Self::Memory { .. } => "memory",
+            Self::StackOverflow { .. } => "stack",
+            Self::Limit { .. } => "limit",
+            Self::Cancelled => "cancelled",
+            Self::NotAllowed(_) => "not-allowed",
+            Self::Start(_) => "start",
+            Self::Answer(_) => "answer",
+            Self::UnknownStepType(_) => "unknown-type",
+            Self::Host(_) => "host",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
     /// Whether the plugin itself is to blame, so that it counts against its version.
     #[must_use]
     pub fn is_fault(&self) -> bool {

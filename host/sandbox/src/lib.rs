@@ -17,10 +17,12 @@ mod call;
 mod compile;
 mod engine;
 mod error;
+mod fair;
 pub mod host;
 mod imports;
 mod limits;
 mod load;
+pub mod metrics;
 mod options;
 mod plugin;
 pub mod registry;
@@ -28,6 +30,7 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
+pub use admission::{PoolWait, WaitReason};
 pub use call::LineTarget;
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};

@@ -10,10 +10,11 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::admission::Admission;
-use crate::call::CallState;
+use crate::call::{CallState, Computing, Ended, Turns};
 use crate::compile::Compiler;
 use crate::engine::{self, Ticker, lower_thread_priority};
-use crate::{LoadError, PluginVersion, SandboxError, SandboxOptions, imports, load};
+use crate::metrics::{Metrics, TypeMetrics};
+use crate::{LoadError, PluginVersion, PoolWait, SandboxError, SandboxOptions, imports, load};
 
 /// Why the sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,9 @@ pub(crate) struct Shared {
     pub(crate) linker: Linker<CallState>,
     pub(crate) compiler: Compiler,
     pub(crate) admission: Admission,
+    pub(crate) turns: Turns,
+    pub(crate) computing: Computing,
+    pub(crate) metrics: Metrics,
     pub(crate) ticker: Ticker,
     pub(crate) shutdown: CancellationToken,
     pooling: bool,
@@ -94,6 +98,9 @@ impl Sandbox {
         let shared = Shared {
             compiler: Compiler::new(&engine, &options)?,
             admission: Admission::new(calls_max, options.memory_bytes_max),
+            turns: Turns::new(options.threads),
+            computing: Computing::default(),
+            metrics: Metrics::default(),
             ticker: Ticker::start(&engine, options.tick).map_err(SetupError::Threads)?,
             shutdown: CancellationToken::new(),
             pooling: built.pooled_calls.is_some(),
@@ -135,6 +142,24 @@ impl Sandbox {
         }
     }
 
+    /// Calls that wait until there is room, by plugin and reason.
+    #[must_use]
+    pub fn waits(&self) -> Vec<PoolWait> {
+        self.shared.admission.waits()
+    }
+
+    /// What the calls of each type took, since the start.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<TypeMetrics> {
+        self.shared.metrics.read()
+    }
+
+    /// The plugins that compute at this moment.
+    #[must_use]
+    pub fn computing(&self) -> Vec<String> {
+        self.shared.computing.names()
+    }
+
     /// Ends every running call with [`SandboxError::Shutdown`]; later calls end so at once.
     pub fn shutdown(&self) {
         self.shared.shutdown.cancel();
@@ -145,15 +170,15 @@ impl Shared {
     /// Runs a call on the plugins' threads and waits for it. When the wait is given up, so is the call.
     pub(crate) async fn on_plugin_threads<T: Send + 'static>(
         &self,
-        call: impl Future<Output = Result<T, SandboxError>> + Send + 'static,
-    ) -> Result<T, SandboxError> {
+        call: impl Future<Output = Ended<T>> + Send + 'static,
+    ) -> Result<Ended<T>, SandboxError> {
         let Some(runtime) = &self.runtime else {
             return Err(SandboxError::Shutdown);
         };
         let task = AbortOnDrop(runtime.spawn(call));
         let mut task = task;
         match (&mut task.0).await {
-            Ok(result) => result,
+            Ok(ended) => Ok(ended),
             Err(error) if error.is_cancelled() => Err(SandboxError::Shutdown),
             Err(error) => Err(SandboxError::Host(error.to_string())),
         }

@@ -1,15 +1,19 @@
 //! How much processor time a call has used.
 //!
 //! Measured with the clock of the thread while the call is polled: waiting costs nothing, nor does the
-//! time in which the system runs somebody else.
+//! time in which the system runs somebody else. With each poll ends also the turn of a call that computes for long,
+//! and who computes is known to [`Computing`].
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::call::Computing;
+use crate::call::turns::Turn;
 
 /// Not being polled.
 const IDLE: u64 = u64::MAX;
@@ -19,14 +23,30 @@ pub(crate) struct Meter {
     used_ns: AtomicU64,
     /// Reading of the thread's clock when the current poll began.
     poll_began_ns: AtomicU64,
+    plugin: Arc<str>,
+    computing: Computing,
+    /// Leave to compute for another tick, if it needs one.
+    turn: Mutex<Option<Turn>>,
 }
 
 impl Meter {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(plugin: Arc<str>, computing: Computing) -> Arc<Self> {
         Arc::new(Self {
             used_ns: AtomicU64::new(0),
             poll_began_ns: AtomicU64::new(IDLE),
+            plugin,
+            computing,
+            turn: Mutex::default(),
         })
+    }
+
+    /// Keeps a turn until the end of the poll, or gives back the one that it has.
+    pub(crate) fn set_turn(&self, turn: Option<Turn>) {
+        let before = {
+            let mut kept = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *kept, turn)
+        };
+        drop(before);
     }
 
     /// Used so far. During a poll it is right only on the thread that polls.
@@ -61,7 +81,10 @@ impl<F: Future> Future for Metered<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let began = thread_clock_ns();
         self.meter.poll_began_ns.store(began, Ordering::Relaxed);
+        self.meter.computing.begin(&self.meter.plugin);
         let polled = self.inner.as_mut().poll(context);
+        self.meter.computing.end(&self.meter.plugin);
+        self.meter.set_turn(None);
         let took = thread_clock_ns().saturating_sub(began);
         self.meter.poll_began_ns.store(IDLE, Ordering::Relaxed);
         self.meter.used_ns.fetch_add(took, Ordering::Relaxed);
@@ -91,11 +114,13 @@ mod tests {
     async fn computing_counts_and_what_others_compute_meanwhile_does_not() {
         const WORK: Duration = Duration::from_millis(20);
         const WORK_OF_OTHERS: Duration = Duration::from_millis(400);
-        let meter = Meter::new();
+        let computing = Computing::default();
+        let meter = Meter::new("greet".into(), computing.clone());
         let inside = meter.clone();
         let work = async move {
             compute(WORK);
             assert!(inside.used() >= WORK, "readable during the poll");
+            assert_eq!(inside.computing.names(), ["greet"]);
             tokio::task::yield_now().await;
             compute(WORK);
         };
@@ -103,5 +128,6 @@ mod tests {
         tokio::join!(Metered::new(work, meter.clone()), others);
         assert!(meter.used() >= 2 * WORK);
         assert!(meter.used() < WORK_OF_OTHERS);
+        assert!(computing.names().is_empty());
     }
 }

@@ -3,13 +3,16 @@
 //! Every call has a store of its own: a plugin that crashed or was stopped leaves nothing behind. Whatever waits is
 //! ended by dropping it; whatever computes is stopped at the engine's next tick.
 
+mod computing;
 mod frozen;
 mod guard;
 mod meter;
 mod output;
 mod state;
 mod stop;
+mod turns;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -19,16 +22,19 @@ use tokio_util::sync::CancellationToken;
 use toolpost_core::Timestamp;
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
+use crate::fair::Party;
 use crate::plugin::{Linked, Started};
 use crate::sandbox::Shared;
 use crate::{CallLimits, CallUsage, SandboxError, Stack};
 
+pub(crate) use computing::Computing;
 pub(crate) use guard::Guard;
 pub(crate) use meter::{Meter, Metered};
 pub use output::LineTarget;
 pub(crate) use output::{LogSink, StdStream, cut};
 pub(crate) use state::{CallState, Caller, Commands, Home};
 pub(crate) use stop::{Scene, Stop};
+pub(crate) use turns::Turns;
 
 /// How long a call waits before it tries again to get a place in the engine's pool.
 const POOL_RETRY: Duration = Duration::from_millis(5);
@@ -37,6 +43,8 @@ const PAYLOAD_SLACK_BYTES: usize = 64 << 10;
 
 /// What a call needs beside the plugin.
 pub(crate) struct CallContext {
+    /// Who waits when there is no room.
+    pub(crate) party: Party,
     pub(crate) limits: Arc<CallLimits>,
     /// `None` while the plugin describes itself, or schedules.
     pub(crate) home: Option<Home>,
@@ -60,6 +68,13 @@ impl<T, F> Export<T> for F where
 {
 }
 
+/// A call that ended, and what it took.
+pub(crate) struct Ended<T> {
+    pub(crate) result: Result<T, SandboxError>,
+    pub(crate) usage: CallUsage,
+    pub(crate) host_calls: BTreeMap<&'static str, u64>,
+}
+
 /// Runs a call to its end. To be polled on the plugins' runtime.
 pub(crate) async fn run<T>(
     shared: Arc<Shared>,
@@ -67,13 +82,27 @@ pub(crate) async fn run<T>(
     start_bytes: usize,
     context: CallContext,
     export: impl Export<T>,
-) -> Result<(T, CallUsage), SandboxError> {
+) -> Ended<T> {
     let asked = Instant::now();
-    let share = tokio::select! {
+    let entered = tokio::select! {
         biased;
-        () = shared.shutdown.cancelled() => return Err(SandboxError::Shutdown),
-        () = context.cancel.cancelled() => return Err(SandboxError::Cancelled),
-        share = shared.admission.enter(start_bytes) => share,
+        () = shared.shutdown.cancelled() => Err(SandboxError::Shutdown),
+        () = context.cancel.cancelled() => Err(SandboxError::Cancelled),
+        share = shared.admission.enter(&context.party, start_bytes) => Ok(share),
+    };
+    let queued = asked.elapsed();
+    let share = match entered {
+        Ok(share) => share,
+        Err(error) => {
+            return Ended {
+                result: Err(error),
+                usage: CallUsage {
+                    queued,
+                    ..CallUsage::default()
+                },
+                host_calls: BTreeMap::new(),
+            };
+        }
     };
     let began = Instant::now();
     let peak = Arc::new(AtomicUsize::new(0));
@@ -88,9 +117,12 @@ pub(crate) async fn run<T>(
         context.at,
     );
     let commands = state.commands.clone();
-    let meter = Meter::new();
+    let host_calls = state.host_calls.clone();
+    let meter = Meter::new(context.party.plugin.clone(), shared.computing.clone());
     let checks = Checks {
         meter: meter.clone(),
+        turns: shared.turns.clone(),
+        party: context.party,
         cpu_max: context.limits.cpu,
         deadline: began + context.limits.wall,
     };
@@ -110,17 +142,21 @@ pub(crate) async fn run<T>(
         last_words: log.finish(),
         started: progress.started,
     };
-    let value = result.map_err(|failure| match failure {
+    let result = result.map_err(|failure| match failure {
         Failure::Stopped(stop) => scene.stopped(stop, Stack::default()),
         Failure::Engine(error) => scene.explain(&error),
-    })?;
+    });
     let usage = CallUsage {
-        queued: began.duration_since(asked),
+        queued,
         wall: began.elapsed(),
         cpu: meter.used(),
         memory_peak_bytes: peak.load(Ordering::Relaxed),
     };
-    Ok((value, usage))
+    Ended {
+        result,
+        usage,
+        host_calls: host_calls.take(),
+    }
 }
 
 enum Failure {
@@ -177,6 +213,8 @@ fn new_store(shared: &Shared, state: CallState, mut checks: Checks) -> Store<Cal
 #[derive(Clone)]
 struct Checks {
     meter: Arc<Meter>,
+    turns: Turns,
+    party: Party,
     cpu_max: Duration,
     deadline: Instant,
 }
@@ -191,9 +229,15 @@ impl Checks {
         if Instant::now() > self.deadline {
             return Err(Stop::Wall.into());
         }
-        // Goes to the end of the runtime's queue; the engine's own yield goes to its front and would
-        // starve the others.
-        let others_first = Box::pin(tokio::task::yield_now());
+        let (meter, turns, party) = (self.meter.clone(), self.turns.clone(), self.party.clone());
+        let others_first = Box::pin(async move {
+            // Goes to the end of the runtime's queue; the engine's own yield goes to its front and would
+            // starve the others.
+            tokio::task::yield_now().await;
+            if used > turns::TURN_AFTER {
+                meter.set_turn(Some(turns.take(&party).await));
+            }
+        });
         Ok(UpdateDeadline::YieldCustom(1, others_first))
     }
 }

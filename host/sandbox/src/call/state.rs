@@ -1,11 +1,12 @@
 //! What belongs to one call while it runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use toolpost_core::Timestamp;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -13,7 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::CallLimits;
 
 use crate::call::{Guard, LogSink, StdStream, Stop, frozen};
-use crate::host::{CommandControl, ReporterHost, StepHost};
+use crate::host::{CommandControl, ReporterHost, StepHost, UploadRoom};
 
 /// What a call is made for, and the runtime where the host does its work: not on the plugins' threads,
 /// which have a low priority and hostile neighbours.
@@ -38,6 +39,8 @@ pub(crate) struct CallState {
     pub(crate) cancel: CancellationToken,
     pub(crate) commands: Arc<Commands>,
     pub(crate) counts: Counts,
+    pub(crate) upload_room: Arc<UploadRoom>,
+    pub(crate) host_calls: HostCalls,
     pub(crate) table: ResourceTable,
     home: Option<Home>,
     wasi: WasiCtx,
@@ -50,6 +53,26 @@ pub(crate) struct Counts {
     pub(crate) step_logs: BTreeSet<String>,
     pub(crate) step_log_bytes: u64,
     pub(crate) urls: u32,
+    pub(crate) triggers: u32,
+    pub(crate) build_data: u32,
+    pub(crate) build_data_bytes: u64,
+    pub(crate) test_sets: u32,
+    pub(crate) test_results: u64,
+}
+
+/// How often a call called which host function. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct HostCalls(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl HostCalls {
+    pub(crate) fn count(&self, function: &'static str) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls.entry(function).or_default() += 1;
+    }
+
+    pub(crate) fn take(&self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The commands of a call that run.
@@ -97,13 +120,20 @@ impl CallState {
             .allow_ip_name_lookup(false)
             .max_random_size(limits.payload_bytes_max as u64)
             .build();
+        let upload_room = Arc::new(UploadRoom::new(
+            limits.artifact_bytes_max,
+            limits.artifacts_max,
+            limits.artifacts_bytes_max,
+        ));
         Self {
+            upload_room,
             guard,
             limits,
             log,
             cancel,
             commands: Arc::default(),
             counts: Counts::default(),
+            host_calls: HostCalls::default(),
             table,
             home,
             wasi,
@@ -134,8 +164,28 @@ impl CallState {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
+        self.host_calls.count(what);
         let question = question(self.step(what)?.clone());
         self.home(what)?.run(question).await
+    }
+
+    /// Lets the host do something that may take long, and waits for it. It is dropped when the plugin is stopped
+    /// meanwhile.
+    pub(crate) async fn ask_until_stopped<T, F>(
+        &mut self,
+        what: &'static str,
+        question: impl FnOnce(Arc<dyn StepHost>) -> F,
+    ) -> Result<T, Stop>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.host_calls.count(what);
+        let question = question(self.step(what)?.clone());
+        let task = self.home(what)?.runtime.spawn(question);
+        AbortOnDropHandle::new(task)
+            .await
+            .map_err(|error| Stop::Host(error.to_string()))
     }
 }
 

@@ -269,15 +269,18 @@ impl commands::HostRunningCommand for CallState {
         &mut self,
         this: Resource<CommandHandle>,
     ) -> wasmtime::Result<Option<commands::OutputChunk>> {
+        self.host_calls.count("commands.running-command.read");
         let chunk = self.table.get_mut(&this)?.tap.next().await;
         Ok(chunk.map(Into::into))
     }
 
     async fn wait(&mut self, this: Resource<CommandHandle>) -> wasmtime::Result<commands::Exit> {
+        self.host_calls.count("commands.running-command.wait");
         Ok(self.table.get_mut(&this)?.wait().await?)
     }
 
     async fn interrupt(&mut self, this: Resource<CommandHandle>) -> wasmtime::Result<()> {
+        self.host_calls.count("commands.running-command.interrupt");
         self.table.get(&this)?.control.interrupt();
         Ok(())
     }

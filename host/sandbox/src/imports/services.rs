@@ -26,6 +26,7 @@ impl CallState {
         T: Send + 'static,
         F: Future<Output = Result<T, HostError>> + Send + 'static,
     {
+        self.host_calls.count(what);
         let home = self.home(what)?;
         let services = match &home.caller {
             Caller::Step(host) => host.services(),
@@ -155,6 +156,7 @@ impl mail::Host for CallState {
 impl reports::Host for CallState {
     async fn read_log(&mut self, log: u64, first: u64, count: u32) -> Answer<String> {
         const WHAT: &str = "reports.read-log";
+        self.host_calls.count(WHAT);
         let bytes_max = self.limits.log_read_bytes_max;
         let home = self.home(WHAT)?;
         let Caller::Reporter(host) = &home.caller else {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{CallContext, Caller, Home, LineTarget, cut};
+use crate::fair::Party;
 use crate::host::ReporterHost;
 use crate::imports::convert;
 use crate::plugin::{CallUsage, PluginVersion, TypeInfo};
@@ -64,6 +65,7 @@ impl ReporterType {
         let listener = host.clone();
         let log: LineTarget = Arc::new(move |level, line| listener.log(level, line));
         let context = CallContext {
+            party: Party::new(self.plugin.name(), self.info.name()),
             limits: Arc::new(limits),
             home: Some(Home {
                 caller: Caller::Reporter(host),
@@ -74,20 +76,20 @@ impl ReporterType {
             cancel,
         };
         let (name, parameters) = (self.info.name().to_owned(), parameters.to_string());
-        let called = self.plugin.call(context, move |plugin, store| {
-            Box::pin(async move {
-                let reporter = plugin.reporter(store)?;
-                reporter
-                    .call_report(store, &name, &parameters, &delivery)
-                    .await
-            })
-        });
-        let (outcome, usage) = called.await?;
-        let cut = |text: String| cut(&text, text_bytes_max).to_owned();
-        let outcome = match outcome.map_err(convert::plugin_error)? {
-            Outcome::Sent(text) => Outcome::Sent(cut(text)),
-            Outcome::Skipped(text) => Outcome::Skipped(cut(text)),
-        };
-        Ok((outcome, usage))
+        let cut = move |text: String| cut(&text, text_bytes_max).to_owned();
+        let called = self.plugin.call(
+            &self.info,
+            context,
+            move |plugin, store| {
+                Box::pin(async move { plugin.report(store, &name, &parameters, &delivery).await })
+            },
+            |outcome| {
+                Ok(match outcome.map_err(convert::plugin_error)? {
+                    Outcome::Sent(text) => Outcome::Sent(cut(text)),
+                    Outcome::Skipped(text) => Outcome::Skipped(cut(text)),
+                })
+            },
+        );
+        called.await
     }
 }

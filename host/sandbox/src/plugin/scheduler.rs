@@ -7,10 +7,12 @@ use tokio_util::sync::CancellationToken;
 use toolpost_core::Timestamp;
 
 use crate::call::{CallContext, LineTarget};
+use crate::fair::Party;
 use crate::imports::convert;
 use crate::plugin::{CallUsage, PluginVersion, TypeInfo};
 use crate::{CallLimits, SandboxError};
 
+use crate::bindings::exports::toolpost::plugin::scheduler as bindings;
 pub use crate::bindings::exports::toolpost::plugin::scheduler::{
     Action, Build, Buildset, Configuration, Event, ForceRequest, Interest, NewBuildset,
 };
@@ -86,6 +88,7 @@ impl SchedulerType {
             .map_err(SandboxError::Parameters)?;
         let (state_max, actions_max) = (limits.state_bytes_max, limits.actions_max);
         let context = CallContext {
+            party: Party::new(self.plugin.name(), self.info.name()),
             limits: Arc::new(limits),
             home: None,
             at: Some(now),
@@ -95,34 +98,52 @@ impl SchedulerType {
         let name = self.info.name().to_owned();
         let (parameters, state) = (parameters.to_string(), state.to_string());
         let now_ms = u64::try_from(now.0).unwrap_or(0);
-        let called = self.plugin.call(context, move |plugin, store| {
-            Box::pin(async move {
-                let scheduler = plugin.scheduler(store)?;
-                scheduler
-                    .call_handle(store, &name, &parameters, &state, &event, now_ms)
-                    .await
-            })
-        });
-        let (reaction, usage) = called.await?;
-        let reaction = reaction.map_err(convert::plugin_error)?;
-        if reaction.state.len() > state_max {
-            return Err(SandboxError::Answer(format!(
-                "its state has {} bytes, the limit is {state_max}",
-                reaction.state.len()
-            )));
-        }
-        if reaction.actions.len() > actions_max {
-            return Err(SandboxError::Answer(format!(
-                "it wants {} actions, the limit is {actions_max}",
-                reaction.actions.len()
-            )));
-        }
-        let state = serde_json::from_str(&reaction.state)
-            .map_err(|error| SandboxError::Answer(format!("its state is not JSON: {error}")))?;
+        let called = self.plugin.call(
+            &self.info,
+            context,
+            move |plugin, store| {
+                Box::pin(async move {
+                    plugin
+                        .handle(store, &name, &parameters, &state, &event, now_ms)
+                        .await
+                })
+            },
+            |reaction| {
+                judge(
+                    reaction.map_err(convert::plugin_error)?,
+                    state_max,
+                    actions_max,
+                )
+            },
+        );
+        let ((state, actions), usage) = called.await?;
         Ok(Reaction {
             state,
-            actions: reaction.actions,
+            actions,
             usage,
         })
     }
+}
+
+/// Whether an answer can be kept: its state and its actions.
+fn judge(
+    reaction: bindings::Reaction,
+    state_max: usize,
+    actions_max: usize,
+) -> Result<(Value, Vec<Action>), SandboxError> {
+    if reaction.state.len() > state_max {
+        return Err(SandboxError::Answer(format!(
+            "its state has {} bytes, the limit is {state_max}",
+            reaction.state.len()
+        )));
+    }
+    if reaction.actions.len() > actions_max {
+        return Err(SandboxError::Answer(format!(
+            "it wants {} actions, the limit is {actions_max}",
+            reaction.actions.len()
+        )));
+    }
+    let state = serde_json::from_str(&reaction.state)
+        .map_err(|error| SandboxError::Answer(format!("its state is not JSON: {error}")))?;
+    Ok((state, reaction.actions))
 }

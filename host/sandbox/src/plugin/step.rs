@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use toolpost_core::Results;
 
 use crate::call::{CallContext, Caller, Home, LineTarget, cut};
+use crate::fair::Party;
 use crate::imports::convert;
 use crate::plugin::{CallUsage, PluginVersion, TypeInfo};
 use crate::{CallLimits, SandboxError, StepHost};
@@ -70,8 +71,10 @@ impl StepType {
             .map_err(SandboxError::Parameters)?;
         let text_bytes_max = limits.text_bytes_max;
         let listener = host.clone();
+        let party = Party::new(self.plugin.name(), &host.build_info().builder);
         let log: LineTarget = Arc::new(move |level, line| listener.log(level, line));
         let context = CallContext {
+            party,
             limits: Arc::new(limits),
             home: Some(Home {
                 caller: Caller::Step(host),
@@ -82,14 +85,15 @@ impl StepType {
             cancel,
         };
         let (name, parameters) = (self.info.name().to_owned(), parameters.to_string());
-        let called = self.plugin.call(context, move |plugin, store| {
-            Box::pin(async move {
-                let step = plugin.step(store)?;
-                step.call_run(store, &name, &parameters).await
-            })
-        });
+        let called = self.plugin.call(
+            &self.info,
+            context,
+            move |plugin, store| {
+                Box::pin(async move { plugin.run(store, &name, &parameters).await })
+            },
+            |outcome| outcome.map_err(convert::plugin_error),
+        );
         let (outcome, usage) = called.await?;
-        let outcome = outcome.map_err(convert::plugin_error)?;
         Ok(StepOutcome {
             results: convert::results(outcome.results),
             summary: cut(&outcome.summary, text_bytes_max).to_owned(),

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::Notify;
+use tracing::Instrument;
 
-use crate::call::{self, CallContext, Export};
+use crate::call::{self, CallContext, Ended, Export};
 use crate::load::Description;
 use crate::plugin::{Linked, PluginKind, ReporterType, SchedulerType, StepType, TypeInfo, Want};
 use crate::sandbox::Shared;
@@ -178,23 +179,56 @@ impl PluginVersion {
         self.types_of(PluginKind::Reporter).map(ready).collect()
     }
 
-    /// Runs one call of an export to its end, and counts it.
-    pub(super) async fn call<T: Send + 'static>(
+    /// Runs one call of a type's export to its end, and counts it. `judge` makes of the plugin's answer what the caller
+    /// wants, or says why it cannot be.
+    pub(super) async fn call<T: Send + 'static, U>(
         &self,
+        info: &TypeInfo,
         context: CallContext,
         export: impl Export<T> + Send + 'static,
-    ) -> Result<(T, CallUsage), SandboxError> {
+        judge: impl FnOnce(T) -> Result<U, SandboxError>,
+    ) -> Result<(U, CallUsage), SandboxError> {
+        let span = tracing::info_span!(
+            "plugin call",
+            plugin = self.name(),
+            digest = self.digest(),
+            kind = info.kind().as_str(),
+            r#type = info.name(),
+            user = &*context.party.user,
+        );
         let running = Running::start(self);
         let (shared, linked) = (self.shared.clone(), self.linked.clone());
         let call = call::run(shared, linked, self.start_bytes, context, export);
-        let result = self.shared.on_plugin_threads(call).await;
+        let Ended {
+            result,
+            usage,
+            host_calls,
+        } = self
+            .shared
+            .on_plugin_threads(call.instrument(span.clone()))
+            .await?;
         drop(running);
-        if let Err(error) = &result
+        let result = result.and_then(judge);
+        let error = result.as_ref().err();
+        let metrics = &self.shared.metrics;
+        metrics.record(self, info, usage, &host_calls, error);
+        span.in_scope(|| {
+            tracing::debug!(
+                queued_ms = usage.queued.as_millis(),
+                wall_ms = usage.wall.as_millis(),
+                cpu_ms = usage.cpu.as_millis(),
+                memory_peak_bytes = usage.memory_peak_bytes,
+                outcome = error.map_or(crate::metrics::GOOD, SandboxError::word),
+                "a call of plugin {} ended",
+                self.name()
+            );
+        });
+        if let Some(error) = error
             && error.is_fault()
         {
             self.record_fault(error);
         }
-        result
+        Ok((result?, usage))
     }
 
     /// Has this woken after every fault of the version, and when it is dropped.

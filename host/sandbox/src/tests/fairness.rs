@@ -1,13 +1,14 @@
 //! Hostile plugins beside others.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::tests::component::Plugin;
 use crate::tests::scripted_host::{ScriptedHost, no_parameters};
-use crate::tests::support::{PATIENCE, hostile, limits, run, sandbox, until};
-use crate::{CallLimits, SandboxError};
+use crate::tests::support::{PATIENCE, hostile, limits, options, run, run_with, sandbox, until};
+use crate::{CallLimits, PluginVersion, Sandbox, SandboxError, SandboxOptions, WaitReason};
 
 /// Loops that run, twice as many as there are plugin threads.
 const LOOPS: usize = 4;
@@ -49,4 +50,95 @@ async fn endless_loops_do_not_stop_other_plugins_nor_the_host() {
     for looping in loops {
         assert_eq!(looping.await.unwrap().unwrap_err(), SandboxError::Cancelled);
     }
+}
+
+/// Runs some endless loops until the answer is cancelled.
+async fn loops(sandbox: &Sandbox, count: usize, cancel: &CancellationToken) -> Arc<PluginVersion> {
+    let looping = sandbox.load(hostile("endless-loop")).await.unwrap();
+    for _ in 0..count {
+        let (step, cancel) = (looping.step_types().remove(0), cancel.clone());
+        let limits = CallLimits {
+            cpu: PATIENCE,
+            wall: PATIENCE,
+            ..limits()
+        };
+        tokio::spawn(async move {
+            let ended = step
+                .run(&no_parameters(), ScriptedHost::new(), limits, cancel)
+                .await;
+            drop(ended);
+        });
+    }
+    until("all loops run", || sandbox.pool().calls == count).await;
+    looping
+}
+
+#[tokio::test]
+async fn many_loops_of_one_plugin_get_what_one_of_another_gets() {
+    const WORK: Duration = Duration::from_millis(300);
+    let sandbox = sandbox();
+    let cancel = CancellationToken::new();
+    let crowd = loops(&sandbox, 20, &cancel).await;
+    let single = sandbox
+        .load(
+            Plugin::new("single", "1")
+                .body("(loop $again (br $again))")
+                .build(),
+        )
+        .await
+        .unwrap();
+    let limits = CallLimits {
+        cpu: WORK,
+        wall: PATIENCE,
+        ..limits()
+    };
+    let error = run_with(&single, ScriptedHost::new(), limits)
+        .await
+        .unwrap_err();
+    assert_eq!(error.word(), "cpu");
+    assert_eq!(crowd.usage().calls_running, 20);
+    cancel.cancel();
+    until("they end", || sandbox.pool().calls == 0).await;
+    let metrics = sandbox.metrics();
+    let told: Vec<_> = metrics
+        .iter()
+        .map(|of| (of.plugin.as_str(), of.type_name.as_str(), of.calls.clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("endless-loop", "endless-loop", [("cancelled", 20)].into()),
+            ("single", "single", [("cpu", 1)].into())
+        ]
+    );
+    assert!(metrics[1].cpu >= WORK && metrics[1].recent.len() == 1);
+    // Counted in processor time, because others use the machine as well. In turns of calls it would be twenty times as much.
+    let (crowd, single) = (metrics[0].cpu, metrics[1].cpu);
+    assert!(crowd < single * 10, "{crowd:?} beside {single:?}");
+}
+
+#[tokio::test]
+async fn when_it_is_full_callers_wait_and_are_told_why() {
+    let sandbox = Sandbox::new(SandboxOptions {
+        calls_max: 1,
+        ..options()
+    })
+    .unwrap();
+    let greeter = sandbox
+        .load(Plugin::new("greet", "1").build())
+        .await
+        .unwrap();
+    let cancel = CancellationToken::new();
+    let _looping = loops(&sandbox, 1, &cancel).await;
+    let waiting = tokio::spawn(async move { run(&greeter).await });
+    until("it waits", || !sandbox.waits().is_empty()).await;
+    let wait = sandbox.waits().remove(0);
+    assert_eq!(
+        (wait.plugin.as_str(), wait.calls, wait.reason),
+        ("greet", 1, WaitReason::Calls)
+    );
+    cancel.cancel();
+    let usage = waiting.await.unwrap().unwrap().usage;
+    assert!(usage.queued > Duration::ZERO);
+    assert_eq!(sandbox.waits(), []);
 }

@@ -17,6 +17,7 @@ use crate::bindings::toolpost::plugin::{
     build_info, cancellation, log, properties, step_status, types, worker_files,
 };
 use crate::call::{CallState, Caller, Guard, Home, LogSink, Stop};
+use crate::fair::Party;
 use crate::tests::scripted_host::ScriptedHost;
 
 /// A call as the host functions see it.
@@ -31,7 +32,9 @@ async fn call(limits: CallLimits) -> (CallState, Arc<ScriptedHost>) {
 
 async fn state(limits: CallLimits, home: Option<Home>) -> CallState {
     let limits = Arc::new(limits);
-    let share = Admission::new(1, usize::MAX).enter(0).await;
+    let share = Admission::new(1, usize::MAX)
+        .enter(&Party::new("greet", "unit"), 0)
+        .await;
     let guard = Guard::new(share, limits.clone(), Arc::default());
     let log = LogSink::new(Arc::new(|_, _| ()), &limits);
     CallState::new(guard, limits, log, home, CancellationToken::new(), None)

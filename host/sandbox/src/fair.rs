@@ -1,0 +1,127 @@
+//! Who is next, when many wait: plugins take turns, within a plugin its users take turns, and within a user it is first
+//! come, first served. However many callers one of them has, the others wait for one of them at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// On whose behalf somebody waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Party {
+    /// The plugin that is to run.
+    pub(crate) plugin: Arc<str>,
+    /// What it runs for: a builder, or whatever else uses plugins.
+    pub(crate) user: Arc<str>,
+}
+
+impl Party {
+    pub(crate) fn new(plugin: &str, user: &str) -> Self {
+        Self {
+            plugin: plugin.into(),
+            user: user.into(),
+        }
+    }
+}
+
+/// A queue in which parties take turns.
+pub(crate) struct Rota<T> {
+    plugins: Turn<Turn<VecDeque<T>>>,
+    length: usize,
+}
+
+/// Queues by name; the first is whose turn it is. None of them is empty.
+type Turn<Q> = VecDeque<(Arc<str>, Q)>;
+
+impl<T> Rota<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            plugins: VecDeque::new(),
+            length: 0,
+        }
+    }
+
+    pub(crate) fn push(&mut self, party: &Party, item: T) {
+        let users = of(&mut self.plugins, &party.plugin);
+        of(users, &party.user).push_back(item);
+        self.length += 1;
+    }
+
+    /// Who comes next.
+    pub(crate) fn first(&self) -> Option<&T> {
+        let (_, users) = self.plugins.front()?;
+        users.front()?.1.front()
+    }
+
+    /// Takes who comes next, and passes the turn on.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let (plugin, mut users) = self.plugins.pop_front()?;
+        let (user, mut items) = users.pop_front()?;
+        let item = items.pop_front()?;
+        if !items.is_empty() {
+            users.push_back((user, items));
+        }
+        if !users.is_empty() {
+            self.plugins.push_back((plugin, users));
+        }
+        self.length -= 1;
+        Some(item)
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        for (_, users) in &mut self.plugins {
+            for (_, items) in users.iter_mut() {
+                items.retain(&mut keep);
+            }
+            users.retain(|(_, items)| !items.is_empty());
+        }
+        self.plugins.retain(|(_, users)| !users.is_empty());
+        self.length = self.iter().count();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Everybody, with the name of the plugin.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &T)> {
+        self.plugins.iter().flat_map(|(plugin, users)| {
+            let items = users.iter().flat_map(|(_, items)| items);
+            items.map(move |item| (plugin, item))
+        })
+    }
+}
+
+/// The queue of a name, at the end if there is none yet.
+fn of<'q, Q: Default>(queues: &'q mut Turn<Q>, name: &Arc<str>) -> &'q mut Q {
+    let at = queues.iter().position(|(known, _)| known == name);
+    let at = at.unwrap_or_else(|| {
+        queues.push_back((name.clone(), Q::default()));
+        queues.len() - 1
+    });
+    &mut queues[at].1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_and_their_users_take_turns() {
+        let mut rota = Rota::new();
+        for (plugin, user, item) in [
+            ("a", "x", "a x1"),
+            ("a", "x", "a x2"),
+            ("a", "x", "a x3"),
+            ("a", "y", "a y1"),
+            ("b", "x", "b x1"),
+            ("b", "x", "gone"),
+        ] {
+            rota.push(&Party::new(plugin, user), item);
+        }
+        rota.retain(|item| *item != "gone");
+        assert_eq!(rota.len(), 5);
+        assert_eq!(rota.first(), Some(&"a x1"));
+        let order: Vec<_> = std::iter::from_fn(|| rota.pop()).collect();
+        assert_eq!(order, ["a x1", "b x1", "a y1", "a x2", "a x3"]);
+        assert_eq!((rota.len(), rota.first()), (0, None));
+    }
+}

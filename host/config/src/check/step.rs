@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use toolpost_core::locks::LockAccess;
-use toolpost_core::step::{BuildSummaryPolicy, StepOptions, When};
+use toolpost_core::step::{BuildSummaryPolicy, FailurePolicy, StepOptions, When};
 use toolpost_core::template::Templates;
 use toolpost_core::{PluginKind, Results};
 
 use super::{Checker, list, value};
 use crate::config::StepConfig;
 use crate::decode::Keyed;
-use crate::raw::{RawStep, RawSummaryPolicy, RawWhen, ResultsWord};
+use crate::raw::{FailureWord, RawStep, RawSummaryPolicy, RawWhen, ResultsWord};
 use crate::tree::At;
 
 /// Step names are columns of a table, and Buildbot's clients expect no longer ones.
@@ -72,6 +72,7 @@ impl Checker<'_, '_> {
             description: value(raw.description),
             description_done: value(raw.description_done),
             description_suffix: value(raw.description_suffix),
+            on_failure: value(raw.on_failure).map_or(FailurePolicy::Fail, failure_policy),
             log_encoding: value(raw.log_encoding),
         }
     }
@@ -134,6 +135,14 @@ fn results(word: ResultsWord) -> Results {
         ResultsWord::Exception => Results::Exception,
         ResultsWord::Retry => Results::Retry,
         ResultsWord::Cancelled => Results::Cancelled,
+    }
+}
+
+fn failure_policy(word: FailureWord) -> FailurePolicy {
+    match word {
+        FailureWord::Fail => FailurePolicy::Fail,
+        FailureWord::Skip => FailurePolicy::Skip,
+        FailureWord::Retry => FailurePolicy::Retry,
     }
 }
 

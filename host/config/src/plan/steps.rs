@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use toolpost_core::step::{BuildSummaryPolicy, StepOptions, When};
+use toolpost_core::step::{BuildSummaryPolicy, FailurePolicy, StepOptions, When};
 
 use super::facts::{FactList, fact, locks_as_json};
 use super::{FieldChange, field_changes};
@@ -90,6 +90,7 @@ fn option_facts(options: &StepOptions) -> FactList {
         description,
         description_done,
         description_suffix,
+        on_failure,
         decode_rc,
         log_encoding,
         workdir,
@@ -123,10 +124,20 @@ fn option_facts(options: &StepOptions) -> FactList {
         fact("description", description.clone()),
         fact("description_done", description_done.clone()),
         fact("description_suffix", description_suffix.clone()),
+        fact("on_failure", failure_word(*on_failure)),
         fact("decode_rc", decode_rc),
         fact("log_encoding", log_encoding.clone()),
         fact("workdir", workdir.clone()),
     ]
+}
+
+/// As it is written; nothing for the default.
+fn failure_word(policy: FailurePolicy) -> Option<&'static str> {
+    match policy {
+        FailurePolicy::Fail => None,
+        FailurePolicy::Skip => Some("skip"),
+        FailurePolicy::Retry => Some("retry"),
+    }
 }
 
 fn when(value: &When, default: &When) -> Value {

@@ -73,6 +73,9 @@ raw_table! {
         description_done ? String,
         /// Put behind both descriptions.
         description_suffix ? String,
+        /// What happens when the step's plugin crashes or goes past a limit. "fail": the step is an exception, which ends the
+        /// build. "skip": the step is skipped. "retry": it is begun again, twice at most. Default: "fail".
+        on_failure ? FailureWord,
         /// What the exit codes of its command mean, such as { 0 = "success", 2 = "warnings" }.
         decode_rc ? Keyed<ResultsWord>,
         /// Encoding of its command's output. Default: the worker's.
@@ -80,6 +83,15 @@ raw_table! {
         /// Directory that it works in, below that of the build. Default: the builder's `workdir`.
         workdir ? String,
         .. parameters
+    }
+}
+
+raw_words! {
+    /// What happens when the plugin of a step fails.
+    FailureWord {
+        "fail" => Fail,
+        "skip" => Skip,
+        "retry" => Retry,
     }
 }
 

@@ -154,6 +154,7 @@ decode_rc = { 0 = "success", 77 = "skipped" }
                     description: None,
                     description_done: None,
                     description_suffix: None,
+                    on_failure: Fail,
                     decode_rc: Some(
                         {
                             0: Success,
@@ -184,7 +185,7 @@ fn a_filter_and_its_short_forms() {
         ));
         match &config.schedulers["s"].kind {
             SchedulerKind::SingleBranch(single) => single.as_ref().clone(),
-            SchedulerKind::Force(_) => panic!("a single-branch scheduler"),
+            other => panic!("a single-branch scheduler, not {other:?}"),
         }
     };
     assert_eq!(

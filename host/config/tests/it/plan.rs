@@ -302,6 +302,11 @@ fn no_setting_is_forgotten() {
         ),
         (
             "command = \"make check\"",
+            "command = \"make check\"\non_failure = \"skip\"",
+            "step 3 (shell) on_failure",
+        ),
+        (
+            "command = \"make check\"",
             "command = \"make check\"\ndecode_rc = { 1 = \"warnings\" }",
             "step 3 (shell) decode_rc",
         ),

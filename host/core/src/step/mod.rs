@@ -13,6 +13,6 @@ mod text;
 
 pub use build::{BuildProgress, Next, PlannedStep, Stop};
 pub use names::StepNames;
-pub use options::{BuildSummaryPolicy, ResultFlags, StepOptions, When};
+pub use options::{BuildSummaryPolicy, FailurePolicy, ResultFlags, StepOptions, When};
 pub use progress::{Interruption, StepAction, StepPhase, StepProgress};
 pub use text::{CutShort, StepTexts};

@@ -121,6 +121,19 @@ impl Default for ResultFlags {
     }
 }
 
+/// What happens when the plugin of a step fails itself: when it crashes or goes past a limit. An error that it returns is
+/// no such failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailurePolicy {
+    /// The step is an exception, which ends the build.
+    #[default]
+    Fail,
+    /// The step is skipped, and the build goes on.
+    Skip,
+    /// The step is begun again a few times; then it is an exception.
+    Retry,
+}
+
 /// The parameters common to all steps, as a person gave them. What is `None` is left to the step type.
 ///
 /// Texts are templates and are rendered for each build.
@@ -154,6 +167,8 @@ pub struct StepOptions {
     pub description_done: Option<String>,
     /// Put behind both of them.
     pub description_suffix: Option<String>,
+    /// What happens when its plugin fails.
+    pub on_failure: FailurePolicy,
     /// What the exit codes of its command mean. By default 0 is success and all others are failure.
     pub decode_rc: Option<BTreeMap<i64, Results>>,
     /// Encoding of its command's output (a label of the WHATWG Encoding Standard); the worker's by default.
@@ -179,6 +194,7 @@ impl Default for StepOptions {
             description: None,
             description_done: None,
             description_suffix: None,
+            on_failure: FailurePolicy::Fail,
             decode_rc: None,
             log_encoding: None,
             workdir: None,

@@ -5,11 +5,18 @@ use std::time::Duration;
 
 use toolpost_config::config::PluginConfig;
 use toolpost_core::Results;
+use toolpost_core::model::LogType;
+use toolpost_core::step::FailurePolicy;
 use toolpost_sandbox::{CallLimits, PluginErrorKind, SandboxError, StepType};
+use toolpost_store::LogStream;
 
 use super::context::StepContext;
+use super::logs::ERROR_LOG;
 use super::outcome::{Fault, StepEnd};
 use super::plugin_host::PluginHost;
+
+/// How often a step begins whose plugin fails and that is to be tried again.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// A step type of one version of a plugin, and what the operator lets it use.
 #[derive(Clone)]
@@ -25,10 +32,9 @@ impl PinnedStep {
     }
 }
 
-/// The limits of one call: those of the contract, unless the operator set others.
-pub(crate) fn limits(config: Option<&PluginConfig>) -> CallLimits {
+/// The limits of one call: those of the contract for what is called, unless the operator set others.
+pub(crate) fn limits(mut limits: CallLimits, config: Option<&PluginConfig>) -> CallLimits {
     const MIB: u64 = 1 << 20;
-    let mut limits = CallLimits::default();
     let Some(config) = config else {
         return limits;
     };
@@ -48,8 +54,41 @@ pub(crate) fn limits(config: Option<&PluginConfig>) -> CallLimits {
     limits
 }
 
-/// Calls the plugin and waits for its outcome.
+/// Runs the step, as often as its use allows when the plugin itself fails.
 pub(crate) async fn run(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<StepEnd, Fault> {
+    let policy = step.config.options.on_failure;
+    let mut attempt = 1;
+    loop {
+        let error = match call(step, pinned).await {
+            Ok(end) => return Ok(end),
+            Err(error) => error,
+        };
+        let again = attempt < ATTEMPTS_MAX && !step.cancel.is_cancelled();
+        match policy {
+            FailurePolicy::Skip if error.is_fault() => {
+                let text = format!("skipped, because {error}");
+                note(step, &error, "the step is skipped").await?;
+                return Ok(StepEnd::new(Results::Skipped, text));
+            }
+            FailurePolicy::Retry if error.is_fault() && again => {
+                attempt += 1;
+                let next = format!("attempt {attempt} of {ATTEMPTS_MAX} begins");
+                note(step, &error, &next).await?;
+            }
+            _ => return Err(fault(&error)),
+        }
+    }
+}
+
+/// Says in the step's log that the plugin failed, and what is done about it.
+async fn note(step: &StepContext, error: &SandboxError, next: &str) -> Result<(), Fault> {
+    let log = step.logs.open(ERROR_LOG, LogType::Text).await?;
+    let text = format!("{error}\n\n{}\n{next}\n\n", error.stack());
+    Ok(log.append(LogStream::Output, text.as_bytes()).await?)
+}
+
+/// Calls the plugin and waits for its outcome.
+async fn call(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<StepEnd, SandboxError> {
     let host = Arc::new(PluginHost::new(Arc::clone(step)));
     let called = pinned
         .step_type
@@ -60,16 +99,13 @@ pub(crate) async fn run(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<
             step.cancel.clone(),
         )
         .await;
-    match called {
-        Ok(outcome) => Ok(StepEnd {
-            results: outcome.results,
-            summary: Some(outcome.summary)
-                .filter(|summary| !summary.is_empty())
-                .or_else(|| host.summary()),
-            cut_short: None,
-        }),
-        Err(error) => Err(fault(&error)),
-    }
+    called.map(|outcome| StepEnd {
+        results: outcome.results,
+        summary: Some(outcome.summary)
+            .filter(|summary| !summary.is_empty())
+            .or_else(|| host.summary()),
+        cut_short: None,
+    })
 }
 
 fn fault(error: &SandboxError) -> Fault {

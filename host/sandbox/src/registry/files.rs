@@ -78,20 +78,14 @@ pub(super) fn list(dir: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     Ok(files)
 }
 
-fn plugin_name(file_name: &OsStr) -> Option<String> {
+/// The name of the plugin whose file may be called so.
+pub(super) fn plugin_name(file_name: &OsStr) -> Option<String> {
     let stem = file_name.to_str()?.strip_suffix(SUFFIX)?;
     (!stem.is_empty() && !stem.starts_with('.')).then(|| stem.to_owned())
 }
 
 pub(super) fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
     fs::metadata(path).map(|metadata| Fingerprint::of(&metadata))
-}
-
-/// Which directory a path leads to now; it may be replaced as a whole.
-pub(super) fn identity(dir: &Path) -> Option<(u64, u64)> {
-    fs::metadata(dir)
-        .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Reads a file of at most so many bytes. Blocks.

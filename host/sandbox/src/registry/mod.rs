@@ -17,6 +17,7 @@ mod reconcile;
 mod slot;
 mod status;
 mod store;
+mod surroundings;
 mod verify;
 mod watch;
 
@@ -184,6 +185,12 @@ impl PluginRegistry {
     ) -> Result<(), RegistryError> {
         let _alone = self.inner.reconciling.lock().await;
         self.inner.rollback(plugin, digest, reason).await
+    }
+
+    /// Where its plugins run.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.inner.sandbox
     }
 
     /// Every plugin, by name.

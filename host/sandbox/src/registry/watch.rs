@@ -1,6 +1,5 @@
 //! Wakes the registry: when the directory changes, when a version fails, and now and then.
 
-use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,20 +8,22 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::registry::Inner;
 use crate::registry::reconcile::Depth;
-use crate::registry::{Inner, files};
+use crate::registry::surroundings::Surroundings;
 
 /// How often the directory is looked at when the system tells nothing about it.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a directory that never gets quiet is looked at nevertheless, in units of the settling time.
 const SETTLES_MAX: u32 = 20;
 
-/// A watch on one directory.
+/// What is watched.
 struct Watch {
     /// Ends with it.
     _watcher: RecommendedWatcher,
-    /// The directory that the path led to.
-    identity: Option<(u64, u64)>,
+    of: Surroundings,
+    /// Whether the plugin directory itself is.
+    complete: bool,
 }
 
 /// Until the registry is closed or gone.
@@ -85,20 +86,14 @@ fn arm(
 ) -> Option<Duration> {
     let registry = registry.upgrade()?;
     let options = &registry.options;
-    let identity = files::identity(&options.dir);
-    if watch
-        .as_ref()
-        .is_none_or(|watch| watch.identity != identity)
-    {
+    let now = Surroundings::of(&options.dir);
+    if watch.as_ref().is_none_or(|watch| watch.of != now) {
         if watch.is_some() {
-            // Replaced as a whole: nobody told about what is in it now.
+            // What came between the look and the new watch was told to nobody.
             changed.notify_one();
         }
-        *watch = match watcher(&options.dir, changed.clone()) {
-            Ok(watcher) => Some(Watch {
-                _watcher: watcher,
-                identity,
-            }),
+        *watch = match start(now, changed.clone()) {
+            Ok(watch) => Some(watch),
             Err(error) => {
                 let dir = options.dir.display();
                 tracing::debug!("{dir} cannot be watched and is polled instead: {error}");
@@ -107,22 +102,38 @@ fn arm(
         };
     }
     Some(match watch {
-        Some(_) => options.rescan_interval,
-        None => options.rescan_interval.min(POLL_INTERVAL),
+        Some(Watch { complete: true, .. }) => options.rescan_interval,
+        _ => options.rescan_interval.min(POLL_INTERVAL),
     })
 }
 
-fn watcher(dir: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+fn start(of: Surroundings, changed: Arc<Notify>) -> notify::Result<Watch> {
+    let matters = of.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading the directory is an event, too, and must not wake the reader.
-        let only_read = event.as_ref().is_ok_and(|event| {
-            let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
-            event.kind.is_access() && event.kind != written
-        });
-        if !only_read {
+        let is_news = match &event {
+            // Reading the directory is an event, too, and must not wake the reader.
+            Ok(event) => !is_only_read(event.kind) && matters.concerns(event),
+            Err(_) => true,
+        };
+        if is_news {
             changed.notify_one();
         }
     })?;
-    watcher.watch(dir, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
+    let mut complete = false;
+    for dir in of.dirs() {
+        match watcher.watch(dir, RecursiveMode::NonRecursive) {
+            Ok(()) => complete |= dir == of.dir(),
+            Err(error) => tracing::debug!("{} cannot be watched: {error}", dir.display()),
+        }
+    }
+    Ok(Watch {
+        _watcher: watcher,
+        of,
+        complete,
+    })
+}
+
+fn is_only_read(kind: EventKind) -> bool {
+    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    kind.is_access() && kind != written
 }

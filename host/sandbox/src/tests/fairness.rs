@@ -77,16 +77,10 @@ async fn loops(sandbox: &Sandbox, count: usize, cancel: &CancellationToken) -> A
 async fn many_loops_of_one_plugin_get_what_one_of_another_gets() {
     const WORK: Duration = Duration::from_millis(300);
     let sandbox = sandbox();
+    let endless = Plugin::new("single", "1").body("(loop $again (br $again))");
+    let single = sandbox.load(endless.build()).await.unwrap();
     let cancel = CancellationToken::new();
     let crowd = loops(&sandbox, 20, &cancel).await;
-    let single = sandbox
-        .load(
-            Plugin::new("single", "1")
-                .body("(loop $again (br $again))")
-                .build(),
-        )
-        .await
-        .unwrap();
     let limits = CallLimits {
         cpu: WORK,
         wall: PATIENCE,

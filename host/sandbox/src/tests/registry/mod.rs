@@ -1,6 +1,7 @@
 //! A plugin directory that changes while its plugins run.
 
 mod breaker;
+mod changes;
 mod directory;
 mod reload;
 mod restart;

@@ -7,8 +7,9 @@ use toolpost_config::config::{
     ChangeSourceConfig, ChangeSourceKind, SchedulerConfig, SchedulerKind,
 };
 use toolpost_config::plan::Action;
-use toolpost_config::{Config, Plan, diff};
-use toolpost_core::{BuilderId, Event, SchedulerId};
+use toolpost_config::{Config, Plan, ReporterConfig, diff};
+use toolpost_core::{BuilderId, Event, ReporterId, SchedulerId};
+use toolpost_sandbox::host::NoServices;
 use toolpost_store::{
     ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, StoreError,
 };
@@ -18,8 +19,9 @@ use crate::actor::Actor;
 use crate::engine::{Engine, Running};
 use crate::error::ApplyError;
 use crate::poller::{PollerActor, PollerHandle};
+use crate::reporter::{PluginDeliver, ReporterActor};
 use crate::scheduler::{self, SingleBranchActor};
-use crate::status::{PollerStatus, SchedulerStatus};
+use crate::status::{PollerStatus, ReporterStatus, SchedulerStatus};
 use crate::stop::Phase;
 use crate::worker::Workers;
 
@@ -28,12 +30,19 @@ use crate::worker::Workers;
 pub(crate) struct Actors {
     schedulers: BTreeMap<String, SchedulerSlot>,
     pollers: BTreeMap<String, PollerSlot>,
+    reporters: BTreeMap<String, ReporterSlot>,
 }
 
 struct SchedulerSlot {
     config: Arc<SchedulerConfig>,
     builders: Vec<BuilderId>,
     status: Arc<Mutex<SchedulerStatus>>,
+    actor: Actor,
+}
+
+struct ReporterSlot {
+    config: Arc<ReporterConfig>,
+    status: Arc<Mutex<ReporterStatus>>,
     actor: Actor,
 }
 
@@ -62,8 +71,10 @@ impl Engine {
                 return Err(error.into());
             }
         };
+        let reporters = self.register_reporters(&config).await?;
         self.connect(&workers, &ids).await?;
         // From here on nothing fails.
+        self.capabilities.configure(&config).await;
         self.locks
             .configure(config.locks.values().map(|lock| lock.as_ref().clone()));
         let replaced = self.workers.replace(workers);
@@ -72,6 +83,8 @@ impl Engine {
         self.disconnect(&replaced, &before, &ids).await;
         self.reconcile_schedulers(&mut actors, &config, &ids).await;
         self.reconcile_pollers(&mut actors, &config).await;
+        self.reconcile_reporters(&mut actors, &config, &reporters)
+            .await;
         self.show(&actors);
         // A master that just starts has nothing that a restart would bring.
         let is_first = before.ids == ConfiguredIds::default();
@@ -251,6 +264,71 @@ impl Engine {
         }
     }
 
+    /// Makes every new reporter a place in the journal before the first thing that it is to tell.
+    async fn register_reporters(
+        &self,
+        config: &Config,
+    ) -> Result<BTreeMap<String, ReporterId>, StoreError> {
+        let names = config.reporters.keys().cloned().collect();
+        self.store.register_reporters(self.master_id, names).await
+    }
+
+    async fn reconcile_reporters(
+        &self,
+        actors: &mut Actors,
+        config: &Config,
+        ids: &BTreeMap<String, ReporterId>,
+    ) {
+        let mut kept = BTreeMap::new();
+        for (name, reporter) in &config.reporters {
+            let Some(id) = ids.get(name) else { continue };
+            let slot = match actors.reporters.remove(name) {
+                Some(slot) if slot.config == *reporter => slot,
+                former => {
+                    if let Some(former) = former {
+                        former.actor.stop().await;
+                    }
+                    self.start_reporter(reporter, *id)
+                }
+            };
+            kept.insert(name.clone(), slot);
+        }
+        for (_, gone) in std::mem::replace(&mut actors.reporters, kept) {
+            gone.actor.stop().await;
+        }
+        let kept = ids.values().copied().collect();
+        if let Err(error) = self.store.retire_reporters(self.master_id, kept).await {
+            warn!("reporters that are gone keep their places in the journal for now: {error}");
+        }
+    }
+
+    fn start_reporter(&self, config: &Arc<ReporterConfig>, id: ReporterId) -> ReporterSlot {
+        let status = Arc::new(Mutex::new(ReporterStatus::new(&config.name)));
+        let deliver = PluginDeliver {
+            store: self.store.clone(),
+            registry: self.registry.clone(),
+            uses: Arc::clone(&self.uses),
+            config: Arc::clone(config),
+            services: Arc::new(|_| Arc::new(NoServices)),
+        };
+        let body = ReporterActor {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            clock: Arc::clone(&self.clock),
+            master: self.master_id,
+            id,
+            config: Arc::clone(config),
+            deliver: Arc::new(deliver),
+            status: Arc::clone(&status),
+        };
+        let name = format!("reporter `{}`", config.name);
+        ReporterSlot {
+            config: Arc::clone(config),
+            status,
+            actor: Actor::spawn(name, move || body.clone().run()),
+        }
+    }
+
     /// Lets the pages see the actors.
     fn show(&self, actors: &Actors) {
         let mut boards = self.boards();
@@ -261,6 +339,11 @@ impl Engine {
             .collect();
         boards.schedulers = actors
             .schedulers
+            .values()
+            .map(|slot| Arc::clone(&slot.status))
+            .collect();
+        boards.reporters = actors
+            .reporters
             .values()
             .map(|slot| Arc::clone(&slot.status))
             .collect();
@@ -281,14 +364,18 @@ impl Engine {
         info!("configuration applied: {} changes", plan.items.len());
     }
 
-    /// Ends every scheduler and poller.
+    /// Ends every scheduler, poller and reporter.
     pub(crate) async fn stop_actors(&self) {
         let mut actors = self.actors.lock().await;
         let Actors {
             schedulers,
             pollers,
+            reporters,
         } = std::mem::take(&mut *actors);
         for (_, slot) in pollers {
+            slot.actor.stop().await;
+        }
+        for (_, slot) in reporters {
             slot.actor.stop().await;
         }
         for (_, slot) in schedulers {

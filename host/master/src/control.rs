@@ -1,10 +1,11 @@
 //! What people ask of builds, requests and workers.
 
 use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Worker};
+use toolpost_core::report::Reporter;
 use toolpost_core::sourcestamp::for_rebuild;
 use toolpost_core::step::Stop;
-use toolpost_core::{BuildId, RequestId, Results, WorkerId};
-use toolpost_store::{Cancel, NewBuildset};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, Results, WorkerId};
+use toolpost_store::{Cancel, NewBuildset, StoreError};
 
 use crate::engine::Engine;
 use crate::error::ControlError;
@@ -109,5 +110,34 @@ fn stop_reason(reason: &str, who: &str) -> String {
         ("", reason) => reason.into(),
         (who, "") => format!("stopped by {who}"),
         (who, reason) => format!("stopped by {who}: {reason}"),
+    }
+}
+
+/// What people ask of reporters.
+impl Engine {
+    pub(crate) async fn resend_delivery(&self, id: DeliveryId) -> Result<(), ControlError> {
+        let sent = self.store.resend_delivery(id, self.clock.now()).await;
+        sent.map_err(|error| unknown_delivery(id, error))
+    }
+
+    pub(crate) async fn resend_dead(&self, id: ReporterId) -> Result<u64, ControlError> {
+        let reporter = self.store.find::<Reporter>(id).await?;
+        reporter.ok_or(ControlError::UnknownReporter(id))?;
+        Ok(self.store.resend_dead(id, self.clock.now()).await?)
+    }
+
+    pub(crate) async fn discard_delivery(&self, id: DeliveryId) -> Result<(), ControlError> {
+        let discarded = self.store.discard_delivery(id, self.clock.now()).await;
+        match discarded.map_err(|error| unknown_delivery(id, error))? {
+            true => Ok(()),
+            false => Err(ControlError::DeliveryDone(id)),
+        }
+    }
+}
+
+fn unknown_delivery(id: DeliveryId, error: StoreError) -> ControlError {
+    match error {
+        StoreError::NotFound { .. } => ControlError::UnknownDelivery(id),
+        error => error.into(),
     }
 }

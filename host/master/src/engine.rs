@@ -24,7 +24,10 @@ use crate::clock::Clock;
 use crate::error::ControlError;
 use crate::locks::LockManager;
 use crate::poller::PollerHandle;
-use crate::status::{ConfigurationStatus, Health, PollerStatus, SchedulerStatus, WaitingBuilder};
+use crate::services::Capabilities;
+use crate::status::{
+    ConfigurationStatus, Health, PollerStatus, ReporterStatus, SchedulerStatus, WaitingBuilder,
+};
 use crate::stop::{Ending, Phase};
 use crate::uses::RunningUses;
 use crate::worker::WorkerPool;
@@ -35,6 +38,8 @@ pub(crate) struct Engine {
     pub(crate) bus: Bus,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: PluginRegistry,
+    /// Secrets, and what plugins may do.
+    pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) uses: Arc<RunningUses>,
     pub(crate) catalog: Arc<dyn TypeCatalog + Send + Sync>,
     pub(crate) config_path: PathBuf,
@@ -74,6 +79,7 @@ pub(crate) struct Running {
 pub(crate) struct Boards {
     pub(crate) pollers: Vec<PollerHandle>,
     pub(crate) schedulers: Vec<Arc<Mutex<SchedulerStatus>>>,
+    pub(crate) reporters: Vec<Arc<Mutex<ReporterStatus>>>,
 }
 
 /// What an engine is made of, beside what it makes itself.
@@ -109,6 +115,7 @@ impl Engine {
         let started_at = parts.clock.now();
         let empty = Running::new(Arc::default(), ConfiguredIds::default());
         Self {
+            capabilities: Arc::new(Capabilities::new(parts.store.clone())),
             store: parts.store,
             bus: parts.bus,
             clock: parts.clock,
@@ -186,6 +193,15 @@ impl Engine {
         let boards = self.boards();
         boards
             .schedulers
+            .iter()
+            .map(|status| lock(status).clone())
+            .collect()
+    }
+
+    pub(crate) fn reporter_status(&self) -> Vec<ReporterStatus> {
+        let boards = self.boards();
+        boards
+            .reporters
             .iter()
             .map(|status| lock(status).clone())
             .collect()

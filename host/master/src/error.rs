@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use toolpost_core::{BuildId, RequestId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
 use toolpost_store::StoreError;
 
 use crate::worker::WorkerError;
@@ -122,6 +122,15 @@ pub enum ControlError {
     /// The request cannot be cancelled any more.
     #[error("build request {0} has ended already")]
     RequestEnded(RequestId),
+    /// There is no such delivery.
+    #[error("there is no delivery {0}; those that are done are deleted after a time")]
+    UnknownDelivery(DeliveryId),
+    /// There is no such reporter.
+    #[error("there is no reporter {0}")]
+    UnknownReporter(ReporterId),
+    /// The delivery was made or discarded already.
+    #[error("delivery {0} is done already")]
+    DeliveryDone(DeliveryId),
     /// The plugins could not do it.
     #[error("{0}")]
     Plugin(String),

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use toolpost_config::{Config, Plan};
-use toolpost_core::{BuildId, MasterId, RequestId, WorkerId};
-use toolpost_sandbox::PluginStatus;
+use toolpost_core::{BuildId, DeliveryId, MasterId, ReporterId, RequestId, WorkerId};
+use toolpost_sandbox::{PluginStatus, Sandbox};
 
 use crate::engine::Engine;
 use crate::error::{ApplyError, ControlError, ForceError};
 use crate::force::ForceForm;
 use crate::status::{
-    ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted, WaitingBuilder,
+    ConfigurationStatus, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    WaitingBuilder,
 };
 
 /// A running master. Cheap to clone; all clones are the same master.
@@ -120,6 +121,12 @@ impl MasterHandle {
         self.engine.registry.status()
     }
 
+    /// What the plugins' calls take, and who waits for room.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        self.engine.registry.sandbox()
+    }
+
     /// Looks at the plugin directory now; returns once everything found was taken or refused.
     pub async fn rescan_plugins(&self) -> Vec<PluginStatus> {
         self.engine.rescan_plugins().await
@@ -151,6 +158,27 @@ impl MasterHandle {
     #[must_use]
     pub fn schedulers(&self) -> Vec<SchedulerStatus> {
         self.engine.scheduler_status()
+    }
+
+    /// How the reporters of this master stand, by name; how far behind they are is in the store.
+    #[must_use]
+    pub fn reporters(&self) -> Vec<ReporterStatus> {
+        self.engine.reporter_status()
+    }
+
+    /// Sends a delivery again, whatever became of it, with the same key.
+    pub async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {
+        self.engine.resend_delivery(delivery).await
+    }
+
+    /// Sends everything again that a reporter has given up. Gives how much that is.
+    pub async fn resend_dead(&self, reporter: ReporterId) -> Result<u64, ControlError> {
+        self.engine.resend_dead(reporter).await
+    }
+
+    /// Says that a delivery need not be made.
+    pub async fn discard_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {
+        self.engine.discard_delivery(delivery).await
     }
 
     /// Why requests wait that could not be given to a worker when that was last tried.

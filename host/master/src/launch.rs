@@ -9,6 +9,7 @@ use toolpost_config::config::BuilderConfig;
 use toolpost_core::locks::Holder;
 use toolpost_core::model::{Build, Buildset};
 use toolpost_core::{BuilderId, BuildsetId, Properties, RequestId, WorkerId};
+use toolpost_sandbox::CallLimits;
 use toolpost_sandbox::registry::Pins;
 use toolpost_store::{StartBuild, StoreError};
 use tracing::warn;
@@ -159,6 +160,7 @@ fn spawn(
             .map(|stamp| stamp.spec)
             .collect(),
         url,
+        capabilities: Arc::clone(&engine.capabilities),
         log_rules: LogRules {
             bytes_max: running.config.master.limits.log_bytes_max,
             encoding: encoding_rs::UTF_8,
@@ -195,7 +197,10 @@ fn plan(engine: &Engine, running: &Running, builder: &BuilderConfig) -> (Vec<Ste
         let pinned = pins.step_type(&step.step_type).map(|step_type| {
             let plugin = step_type.plugin().name().to_owned();
             let limits = by_plugin.entry(plugin).or_insert_with_key(|plugin| {
-                limits(running.config.plugins.get(plugin).map(AsRef::as_ref))
+                limits(
+                    CallLimits::default(),
+                    running.config.plugins.get(plugin).map(AsRef::as_ref),
+                )
             });
             PinnedStep {
                 step_type: Arc::clone(step_type),

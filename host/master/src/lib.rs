@@ -27,6 +27,7 @@ mod locks;
 mod poller;
 mod properties;
 mod reload;
+mod reporter;
 mod scheduler;
 mod start;
 mod status;
@@ -42,7 +43,8 @@ pub use force::{FieldKind, ForceForm, FormField};
 pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
 pub use status::{
-    ConfigurationStatus, Health, PollerStatus, SchedulerStatus, Submitted, WaitingBuilder,
+    ConfigurationStatus, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    WaitingBuilder,
 };
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;

@@ -20,6 +20,7 @@ use crate::engine::{Engine, EngineParts};
 use crate::error::StartError;
 use crate::handle::MasterHandle;
 use crate::reload::Reloader;
+use crate::reporter::keep_house;
 use crate::uses::RunningUses;
 
 /// How often a master says that it lives.
@@ -132,6 +133,7 @@ async fn spawn_loops(engine: &Arc<Engine>, sources: Sources) {
     let distributor = Arc::clone(engine);
     let reloader = Arc::clone(engine);
     let heart = Arc::clone(engine);
+    let (store, clock) = (engine.store.clone(), Arc::clone(&engine.clock));
     let loops = vec![
         Actor::spawn("the distributor".into(), move || {
             Distributor::new(Arc::clone(&distributor)).run()
@@ -140,6 +142,9 @@ async fn spawn_loops(engine: &Arc<Engine>, sources: Sources) {
             Reloader::new(Arc::clone(&reloader), sources.clone()).run()
         }),
         Actor::spawn("the heartbeat".into(), move || beat(Arc::clone(&heart))),
+        Actor::spawn("the housekeeping".into(), move || {
+            keep_house(store.clone(), Arc::clone(&clock))
+        }),
     ];
     engine.loops.lock().await.extend(loops);
 }

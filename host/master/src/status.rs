@@ -53,6 +53,18 @@ impl PollerStatus {
     }
 }
 
+impl ReporterStatus {
+    /// Nothing was looked at yet.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            held: None,
+            error: None,
+            running: 0,
+        }
+    }
+}
+
 impl SchedulerStatus {
     /// Nothing was looked at yet.
     pub(crate) fn new(name: &str) -> Self {
@@ -84,6 +96,19 @@ pub struct PollerStatus {
     pub failures: u32,
     /// Followed branches and their heads, by name.
     pub heads: Vec<(String, String)>,
+}
+
+/// How a reporter stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReporterStatus {
+    /// Name of the reporter.
+    pub name: String,
+    /// Why nothing is told for now; `None` when it is.
+    pub held: Option<String>,
+    /// Why it could not read or write its queue; it tries again.
+    pub error: Option<String>,
+    /// Deliveries that are tried at this moment.
+    pub running: usize,
 }
 
 /// How a scheduler stands.

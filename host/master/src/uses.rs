@@ -1,25 +1,45 @@
 //! Where the running configuration uses types: what a new version of a plugin must not break.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use serde_json::Value;
-use toolpost_config::config::StepUse as ConfiguredUse;
+use toolpost_config::config::{PluginConfig, StepUse as ConfiguredUse};
 use toolpost_config::{Config, ParametersSchema};
 use toolpost_sandbox::registry::TypeUse;
-use toolpost_sandbox::{PluginKind, TypeInfo, UseCheck};
+use toolpost_sandbox::{PluginKind, TypeInfo, UseCheck, Want};
+
+use crate::services::missing;
 
 /// Tells the plugin registry where the running configuration uses step types. Made before the registry,
 /// filled by the master: until then nothing is used.
 #[derive(Default)]
 pub struct RunningUses {
     running: ArcSwapOption<Config>,
+    /// What plugins may do until a configuration runs.
+    first_plugins: BTreeMap<String, Arc<PluginConfig>>,
 }
 
 impl RunningUses {
+    /// With the settings of plugins in the configuration that is about to run, whose other parts can be checked only when
+    /// the plugins are there.
+    #[must_use]
+    pub fn with_plugins(plugins: BTreeMap<String, Arc<PluginConfig>>) -> Self {
+        Self {
+            running: ArcSwapOption::empty(),
+            first_plugins: plugins,
+        }
+    }
+
     /// From now on these are the uses.
     pub(crate) fn set(&self, config: Arc<Config>) {
         self.running.store(Some(config));
+    }
+
+    /// The running configuration, as soon as there is one.
+    pub(crate) fn config(&self) -> Option<Arc<Config>> {
+        self.running.load_full()
     }
 }
 
@@ -36,7 +56,29 @@ impl UseCheck for RunningUses {
                 });
                 uses.collect()
             }
-            PluginKind::Scheduler | PluginKind::Reporter => Vec::new(),
+            PluginKind::Reporter => {
+                let reporters = config.reporters.values();
+                let uses = reporters
+                    .filter(|reporter| reporter.reporter_type == name)
+                    .map(|reporter| TypeUse {
+                        place: format!("reporter `{}`", reporter.name),
+                        parameters: Value::Object(reporter.parameters.clone()),
+                    });
+                uses.collect()
+            }
+            PluginKind::Scheduler => Vec::new(),
+        }
+    }
+
+    fn not_granted(&self, plugin: &str, wants: &[Want]) -> Vec<Want> {
+        let running = self.running.load_full();
+        let plugins = match &running {
+            Some(config) => &config.plugins,
+            None => &self.first_plugins,
+        };
+        match plugins.get(plugin) {
+            Some(plugin) => missing(&plugin.grants, wants),
+            None => wants.to_vec(),
         }
     }
 

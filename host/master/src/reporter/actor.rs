@@ -1,0 +1,255 @@
+//! Moves one reporter through the journal and its deliveries to their end.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use toolpost_bus::{Bus, Wake, Woken};
+use toolpost_config::config::ReporterConfig;
+use toolpost_core::backoff::Backoff;
+use toolpost_core::report::{Delivery, Failure, Next, plan_round};
+use toolpost_core::{DeliveryId, Event, MasterId, ReporterId, Timestamp};
+use toolpost_store::{AfterFailure, Store, StoreError};
+use tracing::{info, warn};
+
+use super::deliver::{Deliver, Told, Untold};
+use super::select::Selector;
+use crate::clock::Clock;
+use crate::engine::lock;
+use crate::status::ReporterStatus;
+
+/// Entries of the journal that are looked at and committed at one time.
+const ENTRIES_PER_BATCH_MAX: u32 = 200;
+
+/// The price of a lost event, and of what other masters do, is this delay.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a first event waits for more of its burst.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// The pause after a try that the master could not make, which is no try of the delivery.
+const NOT_NOW_WAIT: Duration = Duration::from_secs(5);
+
+/// Waits after errors of the store: from the first to the longest.
+const STORE_WAIT_MIN: Duration = Duration::from_secs(1);
+const STORE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Runs one reporter.
+#[derive(Clone)]
+pub(crate) struct ReporterActor {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) master: MasterId,
+    pub(crate) id: ReporterId,
+    pub(crate) config: Arc<ReporterConfig>,
+    pub(crate) deliver: Arc<dyn Deliver>,
+    pub(crate) status: Arc<Mutex<ReporterStatus>>,
+}
+
+/// A try that came to its end.
+type Ended = (Delivery, Result<Told, Untold>);
+
+/// The tries that have not ended.
+#[derive(Default)]
+struct Tries {
+    futures: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// Their streams.
+    streams: BTreeMap<DeliveryId, String>,
+    /// No new ones begin before.
+    paused_until: Option<Timestamp>,
+}
+
+impl ReporterActor {
+    /// Reacts to what happens until it is dropped, and its running tries with it.
+    pub(crate) async fn run(self) {
+        let mut wake =
+            Wake::new(self.bus.subscribe(), LOOK_INTERVAL, is_reason_to_look).gathering(GATHER);
+        let mut backoff = Backoff::new(STORE_WAIT_MIN, STORE_WAIT_MAX);
+        let mut tries = Tries::default();
+        loop {
+            let looked = self.look(&mut tries).await;
+            let next_look = match &looked {
+                Ok(next_look) => {
+                    backoff.succeeded();
+                    *next_look
+                }
+                Err(error) => {
+                    let wait = backoff.next_wait(rand::random());
+                    let name = &self.config.name;
+                    warn!(reporter.name = %name, "reporter `{name}` tries again in {} s: {error}", wait.as_secs());
+                    Some(self.clock.now().after(wait))
+                }
+            };
+            self.tell(looked.as_ref().err(), tries.streams.len());
+            let failed = looked.is_err();
+            tokio::select! {
+                // After an error only time helps, or a burst of events would make a storm of attempts.
+                woken = wake.next(None), if !failed => if woken == Woken::Closed { return },
+                () = sleep_until(self.clock.as_ref(), next_look) => {}
+                Some(ended) = tries.futures.next() => self.record(ended, &mut tries).await,
+            }
+        }
+    }
+
+    /// Takes in what is new, begins the tries that are due, and says when to look again if nothing happens.
+    async fn look(&self, tries: &mut Tries) -> Result<Option<Timestamp>, StoreError> {
+        let more = self.fan_out().await?;
+        let due = self.begin(tries).await?;
+        Ok(if more { Some(self.clock.now()) } else { due })
+    }
+
+    /// Makes deliveries of the next entries of the journal. Says whether there are more.
+    async fn fan_out(&self) -> Result<bool, StoreError> {
+        let from = self.store.reporter_cursor(self.id).await?;
+        let entries = self
+            .store
+            .journal_after(from, ENTRIES_PER_BATCH_MAX)
+            .await?;
+        let Some(last) = entries.last() else {
+            return Ok(false);
+        };
+        let (to, count) = (last.id, entries.len());
+        let wanted = Selector::new(&self.store, &self.config.wants)
+            .select(entries)
+            .await?;
+        let now = self.clock.now();
+        let moved = self
+            .store
+            .fan_out(self.id, self.master, from, to, wanted, now)
+            .await;
+        match moved {
+            Ok(_) => Ok(count >= ENTRIES_PER_BATCH_MAX as usize),
+            // Another master has it now, or had it until a moment ago: it is for the next look to see.
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins the tries that are due and have room. Gives when the next is due.
+    async fn begin(&self, tries: &mut Tries) -> Result<Option<Timestamp>, StoreError> {
+        let held = self.deliver.held();
+        let is_held = held.is_some();
+        lock(&self.status).held = held;
+        let now = self.clock.now();
+        if is_held {
+            return Ok(None);
+        }
+        if let Some(until) = tries.paused_until.filter(|until| *until > now) {
+            return Ok(Some(until));
+        }
+        tries.paused_until = None;
+        let parallel = self.config.parallel as usize;
+        // Those that run are among them, and one more says when to look again.
+        let limit = parallel + tries.streams.len() + 1;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let heads = self.store.delivery_heads(self.id, limit).await?;
+        let round = plan_round(&heads, &tries.streams, parallel, now);
+        for head in heads {
+            if round.start.contains(&head.id) {
+                tries.streams.insert(head.id, head.stream.clone());
+                tries
+                    .futures
+                    .push(attempt(Arc::clone(&self.deliver), head).boxed());
+            }
+        }
+        Ok(round.wake_at)
+    }
+
+    /// Writes down how a try ended. When the store does not take it, the try will be made again.
+    async fn record(&self, (delivery, outcome): Ended, tries: &mut Tries) {
+        tries.streams.remove(&delivery.id);
+        let recorded = match outcome {
+            Ok(told) => {
+                let now = self.clock.now();
+                self.store
+                    .delivery_made(delivery.id, told.made, &told.text, now)
+                    .await
+            }
+            Err(Untold::Failed(failure, reason)) => self.failed(&delivery, failure, &reason).await,
+            Err(Untold::NotNow(reason)) => {
+                tries.paused_until = Some(self.clock.now().after(NOT_NOW_WAIT));
+                let name = &self.config.name;
+                info!(reporter.name = %name, "reporter `{name}` pauses: {reason}");
+                Ok(())
+            }
+        };
+        if let Err(error) = recorded {
+            let name = &self.config.name;
+            warn!(reporter.name = %name, "delivery {} of reporter `{name}` is made again: {error}", delivery.id);
+        }
+    }
+
+    async fn failed(
+        &self,
+        delivery: &Delivery,
+        failure: Failure,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let attempt = delivery.attempts.saturating_add(1);
+        let next = self
+            .config
+            .retry
+            .after(failure, attempt, now, rand::random());
+        let after = match next {
+            Next::RetryAt(at) => AfterFailure::Retry(at),
+            Next::GiveUp => {
+                let (name, id) = (&self.config.name, delivery.id);
+                warn!(
+                    reporter.name = %name,
+                    delivery.id = %id,
+                    "reporter `{name}` gave up delivery {id} after {attempt} tries: {reason}"
+                );
+                AfterFailure::Dead
+            }
+        };
+        self.store
+            .delivery_failed(delivery.id, after, reason, now)
+            .await
+    }
+
+    fn tell(&self, error: Option<&StoreError>, running: usize) {
+        let mut status = lock(&self.status);
+        status.running = running;
+        status.error = error.map(ToString::to_string);
+    }
+}
+
+/// One try. A panic is a failed one, so that the others go on.
+async fn attempt(deliver: Arc<dyn Deliver>, delivery: Delivery) -> Ended {
+    let outcome = AssertUnwindSafe(deliver.deliver(&delivery))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            let reason = "stopped by a defect of this program".to_owned();
+            Err(Untold::Failed(Failure::Retryable, reason))
+        });
+    (delivery, outcome)
+}
+
+fn is_reason_to_look(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RequestAdded(..)
+            | Event::BuildStarted(..)
+            | Event::BuildFinished(..)
+            | Event::BuildsetComplete(_)
+            | Event::Worker(_)
+            | Event::Reporter(_)
+            | Event::Plugin(_)
+            | Event::Configuration
+    )
+}
+
+/// Waits for a time of the clock; without one, for ever.
+async fn sleep_until(clock: &dyn Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

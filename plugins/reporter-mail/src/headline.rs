@@ -1,0 +1,105 @@
+//! What happened, in one line. Pure.
+
+use toolpost_sdk::Results;
+use toolpost_sdk::reporter::Event;
+
+/// What happened, such as `Build 12 of linux failed again`.
+pub(crate) fn headline(event: &Event) -> String {
+    match event {
+        Event::RequestAdded(request) => {
+            format!("Request {} for {}", request.id, request.builder)
+        }
+        Event::BuildStarted(build) => {
+            format!("Build {} of {} has started", build.number, build.builder)
+        }
+        Event::BuildFinished(build) => format!(
+            "Build {} of {} {}",
+            build.number,
+            build.builder,
+            ended(build.results.unwrap_or_default(), build.previous_results)
+        ),
+        Event::BuildsetComplete(buildset) => {
+            format!(
+                "Build set {} {}",
+                buildset.id,
+                ended(buildset.results, None)
+            )
+        }
+        Event::WorkerLost(worker) => format!("Worker {} is lost", worker.name),
+        Event::WorkerFound(worker) => format!("Worker {} is back", worker.name),
+    }
+}
+
+fn ended(results: Results, previous: Option<Results>) -> &'static str {
+    let worked = matches!(previous, Some(Results::Success | Results::Warnings));
+    let failed = previous == Some(Results::Failure);
+    match results {
+        Results::Success if failed => "works again",
+        Results::Success => "succeeded",
+        Results::Warnings if failed => "works again, with warnings",
+        Results::Warnings => "succeeded with warnings",
+        Results::Failure if failed => "failed again",
+        Results::Failure if worked => "failed, and has worked before",
+        Results::Failure => "failed",
+        Results::Skipped => "was skipped",
+        Results::Exception => "could not be run properly",
+        Results::Retry => "is run again",
+        Results::Cancelled => "was cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toolpost_sdk::reporter::{BuildReport, BuildsetReport, RequestReport, WorkerReport};
+
+    #[test]
+    fn a_headline_says_what_is_new() {
+        let check = |results, previous_results, expected| {
+            let build = BuildReport {
+                builder: "linux".to_owned(),
+                number: 12,
+                results: Some(results),
+                previous_results,
+                ..BuildReport::default()
+            };
+            assert_eq!(
+                headline(&Event::BuildFinished(build)),
+                format!("Build 12 of linux {expected}")
+            );
+        };
+        use Results::{Cancelled, Exception, Failure, Success, Warnings};
+        check(Failure, Some(Success), "failed, and has worked before");
+        check(Failure, Some(Failure), "failed again");
+        check(Failure, Some(Exception), "failed");
+        check(Failure, None, "failed");
+        check(Success, Some(Failure), "works again");
+        check(Success, Some(Warnings), "succeeded");
+        check(Warnings, Some(Failure), "works again, with warnings");
+        check(Exception, Some(Success), "could not be run properly");
+        check(Cancelled, Some(Success), "was cancelled");
+    }
+
+    #[test]
+    fn every_event_has_a_headline() {
+        let worker = || WorkerReport {
+            name: "w1".to_owned(),
+            ..WorkerReport::default()
+        };
+        let check = |event, expected| assert_eq!(headline(&event), expected);
+        check(
+            Event::RequestAdded(RequestReport::default()),
+            "Request 0 for ",
+        );
+        check(
+            Event::BuildStarted(BuildReport::default()),
+            "Build 0 of  has started",
+        );
+        check(
+            Event::BuildsetComplete(BuildsetReport::default()),
+            "Build set 0 succeeded",
+        );
+        check(Event::WorkerLost(worker()), "Worker w1 is lost");
+        check(Event::WorkerFound(worker()), "Worker w1 is back");
+    }
+}

@@ -231,12 +231,15 @@ impl Checks {
         }
         let (meter, turns, party) = (self.meter.clone(), self.turns.clone(), self.party.clone());
         let others_first = Box::pin(async move {
+            meter.set_turn(None);
+            let turn = match used > turns::TURN_AFTER {
+                true => Some(turns.take(&party).await),
+                false => None,
+            };
             // Goes to the end of the runtime's queue; the engine's own yield goes to its front and would
             // starve the others.
             tokio::task::yield_now().await;
-            if used > turns::TURN_AFTER {
-                meter.set_turn(Some(turns.take(&party).await));
-            }
+            meter.set_turn(turn);
         });
         Ok(UpdateDeadline::YieldCustom(1, others_first))
     }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from toolpost_sdk import (
+    BuildData,
+    BuildRequest,
     ConfigError,
     Context,
     End,
@@ -20,6 +22,7 @@ from toolpost_sdk import (
     Response,
     Results,
     RetryableError,
+    TestResult,
     plugin,
     step,
 )
@@ -230,3 +233,44 @@ class Surroundings(unittest.TestCase):
             host.context.http("GET", url).raise_for_status()
         with self.assertRaisesRegex(PermanentError, "the server answered 404"):
             Response(404).raise_for_status()
+
+
+class Farm(unittest.TestCase):
+    def test_artifacts_are_kept_and_found(self) -> None:
+        host = MockHost().file("out/a.txt", "a").file("out/sub/b.txt", "b")
+        kept = host.context.artifacts
+        self.assertEqual(
+            [one.name for one in kept.upload_directory("out", "site").files], ["site/a.txt", "site/sub/b.txt"]
+        )
+        self.assertEqual([one.name for one in kept.find("site/s")], ["site/sub/b.txt"])
+        kept.download("site/a.txt", "copy.txt")
+        self.assertEqual(host.context.files.read_text("copy.txt"), "a")
+        with self.assertRaisesRegex(PermanentError, "there is no build 7 of other"):
+            kept.find(build=("other", 7))
+        with self.assertRaisesRegex(PermanentError, "cannot be the name"):
+            kept.upload_file("out/a.txt", "../a")
+
+    def test_results_are_collected(self) -> None:
+        host = MockHost()
+        with host.context.test_results("unit tests", "pass_fail", "boolean") as results:
+            results.extend(TestResult("1", name=f"test {n}") for n in range(2_500))
+        (made,) = host.test_sets
+        self.assertEqual((len(made.results), made.is_complete), (2_500, True))
+        with self.assertRaises(ZeroDivisionError), host.context.test_results("x", "pass_fail", "boolean"):
+            _ = 1 // 0
+        self.assertFalse(host.test_sets[1].is_complete)
+
+    def test_builds_are_triggered(self) -> None:
+        host = MockHost().builds(linux=Results.FAILURE)
+        done = host.context.trigger(BuildRequest(["mac", "linux"], waited_for=True)).wait()
+        self.assertIs(done.results, Results.FAILURE)
+        self.assertEqual([build.builder for build in done.builds], ["linux", "mac"])
+        self.assertTrue(host.triggered[0].waited_for)
+
+    def test_build_data_is_remembered(self) -> None:
+        ctx = MockHost().context
+        ctx.set_build_data("size", "7")
+        self.assertEqual(ctx.build_data("size"), BuildData(b"7", "step"))
+        self.assertIsNone(ctx.build_data("other"))
+        with self.assertRaisesRegex(PermanentError, "cannot be the name"):
+            ctx.set_build_data("7", b"")

@@ -15,18 +15,19 @@ because waiting costs it nothing; only computing counts against its CPU budget.
     PLUGIN = plugin("make-plugin", "0.1.0", "Runs make.", steps=[make])
 
 Where to look: `step`, `scheduler`, `reporter` and `plugin` for what a plugin consists of; `Context`,
-`SchedulerContext` and `ReporterContext` for what it can do; `RetryableError`, `PermanentError` and `ConfigError` for the
-difference between "try again", "give up" and "change the configuration"; `toolpost_sdk.mock` for tests.
+`SchedulerContext` and `ReporterContext` for what it can do; `RetryableError`, `PermanentError` and `ConfigError` for
+the difference between "try again", "give up" and "change the configuration"; `toolpost_sdk.mock` for tests.
 """
 
-from .capability import Capability, Environment, HttpHost, MailServer, Secret, Storage
+from .artifacts import Artifact, Artifacts, UploadedDirectory
+from .capability import Capability, Environment, HttpHost, MailServer, Secret, Storage, Trigger
 from .commands import Command, Line, Output, Running
 from .context import Context, ReporterContext, SchedulerContext
 from .errors import ConfigError, Error, FileError, FileErrorKind, PermanentError, RetryableError
 from .host import CommandLine, End, Exit, FileKind, FileStat, LogStream, OutputSource
 from .http import Response
 from .logs import StepLog
-from .model import Attachment, BuildInfo, Change, Level, Mail, Property, SourceStamp
+from .model import Attachment, BuildData, BuildInfo, Change, Level, Mail, Property, SourceStamp
 from .outcome import Outcome, Results
 from .plugin import Plugin, ReporterType, SchedulerType, StepType, plugin, reporter, scheduler, step
 from .reporting import (
@@ -69,15 +70,21 @@ from .scheduling import (
     Timer,
     WakeAt,
 )
+from .testing import TestResult, TestResults
+from .triggering import BuildRequest, Progress, Sources, Triggered, TriggeredBuild
 
 __all__ = [
     "Action",
     "AddBuildset",
+    "Artifact",
+    "Artifacts",
     "Attachment",
+    "BuildData",
     "BuildEnded",
     "BuildFinished",
     "BuildInfo",
     "BuildReport",
+    "BuildRequest",
     "BuildStarted",
     "BuildsOf",
     "BuildsetComplete",
@@ -121,6 +128,7 @@ __all__ = [
     "OutputSource",
     "PermanentError",
     "Plugin",
+    "Progress",
     "Property",
     "Reaction",
     "ReportEvent",
@@ -139,11 +147,18 @@ __all__ = [
     "Sent",
     "SetStatus",
     "SourceStamp",
+    "Sources",
     "StepLog",
     "StepReport",
     "StepType",
     "Storage",
+    "TestResult",
+    "TestResults",
     "Timer",
+    "Trigger",
+    "Triggered",
+    "TriggeredBuild",
+    "UploadedDirectory",
     "WakeAt",
     "WorkerFound",
     "WorkerLost",

@@ -39,5 +39,12 @@ class MailServer:
     """Mail through the master's server."""
 
 
-Capability = HttpHost | Secret | Environment | Storage | MailServer
+@dataclass(frozen=True)
+class Trigger:
+    """Builds of this builder. `*`: of builders that only the operator knows, because they are parameters."""
+
+    builder: str
+
+
+Capability = HttpHost | Secret | Environment | Storage | MailServer | Trigger
 """Something that only the operator can allow."""

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import http
+from .artifacts import Artifacts
 from .commands import Command
 from .files import Files
 from .host import CommandLine, CommandSpec, LogKind, OperatorHost, ReporterHost, ServiceHost, StepHost
 from .logs import StepLog
-from .model import BuildInfo, Level, Mail, Property
+from .model import BuildData, BuildInfo, Change, Level, Mail, Property
+from .testing import TestResults
+from .triggering import BuildRequest, Triggered
 
 _LOG_LINES = 1_000
 """How many lines of a log a reporter reads at a time."""
@@ -211,6 +214,34 @@ class Context(_Services):
     def build(self) -> BuildInfo:
         """The build that this step belongs to."""
         return self._host.build()
+
+    def changes(self) -> list[Change]:
+        """The changes that the build was made for; none when it was forced. At most 1,000, the newest."""
+        return self._host.changes()
+
+    def build_data(self, name: str) -> BuildData | None:
+        """A named value of the build; `None` when there is none."""
+        return self._host.build_data(name)
+
+    def set_build_data(self, name: str, value: bytes | str, source: str = "") -> None:
+        """Sets a named value of the build, for later steps and programs. At most 1 MiB."""
+        self._host.set_build_data(name, value.encode() if isinstance(value, str) else value, source)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """Files that are kept with a build."""
+        return Artifacts(self._host)
+
+    def test_results(self, description: str, category: str, value_unit: str) -> TestResults:
+        """Makes a set of test results, of one of Buildbot's categories and units (`pass_fail`, `boolean`) or others."""
+        return TestResults(self._host.test_results(description, category, value_unit))
+
+    def trigger(self, request: BuildRequest) -> Triggered:
+        """Asks for builds of other builders. Needs the grant `Trigger` for each.
+
+        Raises `ConfigError` when a builder is not granted or there is none of that name.
+        """
+        return Triggered(self._host.trigger(request))
 
     @property
     def is_cancelled(self) -> bool:

@@ -85,9 +85,20 @@ class Property:
 
 
 @dataclass(frozen=True)
+class BuildData:
+    """A named value of a build, for later steps and programs."""
+
+    value: bytes
+    source: str
+    """Who set it, for people."""
+
+
+@dataclass(frozen=True)
 class BuildInfo:
     """The build that a step belongs to, and its place."""
 
+    id: int
+    """The id of the build, unique on the farm."""
     builder: str
     """The name of the builder."""
     number: int
@@ -104,6 +115,12 @@ class BuildInfo:
     """Why the build was made, for people."""
     source_stamps: list[SourceStamp]
     """The sources, one stamp for each codebase."""
+    buildset: int
+    """The id of the build set."""
+    request: int
+    """The id of the request that it carries out."""
+    scheduler: str | None
+    """The scheduler that asked for it; `None` when it was triggered, repeated or asked for by a program."""
 
 
 @dataclass(frozen=True)

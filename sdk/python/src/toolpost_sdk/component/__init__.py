@@ -1,8 +1,8 @@
 """The contract on the inside of a component: its exports, and the host that its imports lead to.
 
 Most modules here need `wit_world`, the bindings of the contract, which componentize-py makes for each component.
-`toolpost plugin build` writes the module that ties them to a plugin: it calls `bind` and imports the classes of the kinds
-that the plugin has.
+`toolpost plugin build` writes the module that ties them to a plugin: it calls `bind` and imports the classes of the
+kinds that the plugin has.
 """
 
 from __future__ import annotations

@@ -53,3 +53,5 @@ def _want(want: capability.Capability) -> contract.Capability:
             return contract.Capability_Storage()
         case capability.MailServer():
             return contract.Capability_Mail()
+        case capability.Trigger(builder):
+            return contract.Capability_Trigger(builder)

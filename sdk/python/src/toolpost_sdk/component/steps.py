@@ -9,20 +9,27 @@ from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import step as contract
 from wit_world.imports import (
+    artifacts,
+    build_data,
     build_info,
     cancellation,
     commands,
     properties,
     step_logs,
     step_status,
+    test_results,
+    triggers,
     types,
     worker_files,
 )
 
+from ..artifacts import Artifact, UploadedDirectory
 from ..context import Context
 from ..errors import FileError, FileErrorKind, PermanentError, RetryableError
-from ..host import Chunk, CommandSpec, End, Exit, FileKind, FileStat, LogKind, LogStream, OutputSource
-from ..model import BuildInfo, Property
+from ..host import BuildOf, Chunk, CommandSpec, End, Exit, FileKind, FileStat, LogKind, LogStream, OutputSource
+from ..model import BuildData, BuildInfo, Change, Property
+from ..testing import TestResult
+from ..triggering import BuildRequest, Progress, Sources
 from . import bound
 from .convert import case, read, read_record
 from .failures import exported, imported
@@ -103,6 +110,42 @@ class _StepHost(Services):
     def build(self) -> BuildInfo:
         return read(BuildInfo, build_info.get())
 
+    def changes(self) -> list[Change]:
+        with imported():
+            return [read(Change, change) for change in build_info.changes()]
+
+    def build_data(self, name: str) -> BuildData | None:
+        with imported():
+            return read(BuildData, build_data.get(name))
+
+    def set_build_data(self, name: str, value: bytes, source: str) -> None:
+        with imported():
+            build_data.set(name, value, source)
+
+    def upload_file(self, path: str, name: str) -> Artifact:
+        with imported():
+            return read(Artifact, artifacts.upload_file(path, name))
+
+    def upload_directory(self, path: str, name: str) -> UploadedDirectory:
+        with imported():
+            return read(UploadedDirectory, artifacts.upload_directory(path, name))
+
+    def download(self, build: BuildOf | None, name: str, path: str) -> Artifact:
+        with imported():
+            return read(Artifact, artifacts.download(_build_of(build), name, path))
+
+    def find_artifacts(self, build: BuildOf | None, prefix: str) -> list[Artifact]:
+        with imported():
+            return [read(Artifact, one) for one in artifacts.find(_build_of(build), prefix)]
+
+    def test_results(self, description: str, category: str, value_unit: str) -> _TestResults:
+        with imported():
+            return _TestResults(test_results.TestResultSet.create(description, category, value_unit))
+
+    def trigger(self, request: BuildRequest) -> _Triggered:
+        with imported():
+            return _Triggered(triggers.Triggered.request(_build_request(request)))
+
     def is_cancelled(self) -> bool:
         return cancellation.is_cancelled()
 
@@ -118,6 +161,32 @@ class _Log:
     def finish(self) -> None:
         with imported():
             self._log.finish()
+
+
+class _TestResults:
+    def __init__(self, results: test_results.TestResultSet) -> None:
+        self._results = results
+
+    def add(self, results: list[TestResult]) -> None:
+        with imported():
+            self._results.add([test_results.TestResult(**vars(result)) for result in results])
+
+    def complete(self, passed: int | None, failed: int | None) -> None:
+        with imported():
+            self._results.complete(passed, failed)
+
+
+class _Triggered:
+    def __init__(self, triggered: triggers.Triggered) -> None:
+        self._triggered = triggered
+
+    def progress(self) -> Progress:
+        with imported():
+            return read(Progress, self._triggered.progress())
+
+    def wait(self) -> Progress:
+        with imported():
+            return read(Progress, self._triggered.wait())
 
 
 class _Command:
@@ -163,6 +232,27 @@ def _command_spec(spec: CommandSpec) -> commands.CommandSpec:
         total_timeout_ms=spec.total_timeout_ms,
         log=spec.log,
         capture=capture,
+    )
+
+
+def _build_of(build: BuildOf | None) -> artifacts.BuildOf:
+    return artifacts.BuildOf_ThisBuild() if build is None else artifacts.BuildOf_Other(build)
+
+
+def _build_request(request: BuildRequest) -> triggers.BuildRequest:
+    if request.sources is Sources.OF_THIS_BUILD:
+        sources: triggers.Sources = triggers.Sources_OfThisBuild()
+    elif request.sources is Sources.NEWEST:
+        sources = triggers.Sources_Newest()
+    else:
+        sources = triggers.Sources_Given([types.SourceStamp(**vars(stamp)) for stamp in request.sources])
+    return triggers.BuildRequest(
+        builders=list(request.builders),
+        sources=sources,
+        properties=[(name, json.dumps(value)) for name, value in request.properties.items()],
+        reason=request.reason,
+        priority=request.priority,
+        waited_for=request.waited_for,
     )
 
 

@@ -13,23 +13,27 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from ..artifacts import Artifact, UploadedDirectory
 from ..context import Context, ReporterContext, SchedulerContext
 from ..errors import ConfigError, PermanentError
-from ..host import CommandLine, CommandSpec, FileStat, LogKind, LogStream, OutputSource
+from ..host import BuildOf, CommandLine, CommandSpec, FileStat, LogKind, LogStream, OutputSource
 from ..http import Request, Response
-from ..model import BuildInfo, Level, Mail, Property, SourceStamp
-from ..outcome import Outcome
+from ..model import BuildData, BuildInfo, Change, Level, Mail, Property, SourceStamp
+from ..outcome import Outcome, Results
 from ..plugin import ReporterType, SchedulerType, StepType
 from ..reporting import Delivery, ReportOutcome
 from ..scheduling import Event, Reaction
+from ..testing import TestResult
+from ..triggering import BuildRequest, Progress, TriggeredBuild
 from .commands import MockCommand, StartedCommand
 from .files import MockFiles
 
-__all__ = ["MockCommand", "MockHost"]
+__all__ = ["MockCommand", "MockHost", "MockTestSet"]
 
 _PROPERTY_NAME_BYTES_MAX = 256
 _PROPERTY_VALUE_BYTES_MAX = 64 * 1024
@@ -37,6 +41,21 @@ _KEY_BYTES_MAX = 256
 _VALUE_BYTES_MAX = 64 * 1024
 _LOG_NAME_BYTES_MAX = 64
 _LOGS_MAX = 64
+_DATA_NAME_BYTES_MAX = 256
+_DATA_BYTES_MAX = 1024 * 1024
+
+_PAGES = "http://localhost:8010"
+
+_BADNESS = [
+    Results.SKIPPED,
+    Results.SUCCESS,
+    Results.WARNINGS,
+    Results.FAILURE,
+    Results.EXCEPTION,
+    Results.RETRY,
+    Results.CANCELLED,
+]
+"""From good to bad; a build set ends like the worst of its builds."""
 
 
 @dataclass
@@ -68,6 +87,18 @@ class MockHost:
         """The HTTP requests that were made."""
         self.values: dict[str, bytes] = {}
         """The values that outlive the call."""
+        self.data: dict[str, BuildData] = {}
+        """The named values of the build."""
+        self.artifacts: dict[str, bytes] = {}
+        """The files that are kept with the build."""
+        self.other_artifacts: dict[BuildOf, dict[str, bytes]] = {}
+        """The files that are kept with other builds."""
+        self.test_sets: list[MockTestSet] = []
+        """The sets of test results that were made."""
+        self.triggered: list[BuildRequest] = []
+        """The builds that were asked for."""
+        self.build_changes: list[Change] = []
+        """The changes that the build was made for."""
         self.files = MockFiles()
         """The files on the worker."""
         self.source_stamps: list[SourceStamp] = []
@@ -80,6 +111,7 @@ class MockHost:
         self._logs: dict[str, _Log] = {}
         self._secrets: dict[str, bytes] = {}
         self._build_logs: dict[int, list[str]] = {}
+        self._results: list[dict[str, Results]] = []
         self._renderer: Callable[[str, dict[str, Any]], str] | None = None
 
     # What a test says beforehand.
@@ -112,6 +144,11 @@ class MockHost:
     def build_log(self, number: int, lines: Iterable[str]) -> Self:
         """Gives a build that is reported a log."""
         self._build_logs[number] = list(lines)
+        return self
+
+    def builds(self, **results: Results) -> Self:
+        """Lets builds that are asked for end like this, by the names of their builders; otherwise they succeed."""
+        self._results.append(results)
         return self
 
     def renders(self, renderer: Callable[[str, dict[str, Any]], str]) -> Self:
@@ -248,10 +285,76 @@ class MockHost:
         self.urls.append((name, url))
 
     def build(self) -> BuildInfo:
-        page = "http://localhost:8010/builders/1/builds/1"
         return BuildInfo(
-            "builder", 1, page, "worker", "/worker/builder/build", "step", "a test", list(self.source_stamps)
+            id=1,
+            builder="builder",
+            number=1,
+            url=f"{_PAGES}/builders/1/builds/1",
+            worker="worker",
+            workdir="/worker/builder/build",
+            step="step",
+            reason="a test",
+            source_stamps=list(self.source_stamps),
+            buildset=1,
+            request=1,
+            scheduler="test",
         )
+
+    def changes(self) -> list[Change]:
+        return list(self.build_changes)
+
+    def build_data(self, name: str) -> BuildData | None:
+        return self.data.get(name)
+
+    def set_build_data(self, name: str, value: bytes, source: str) -> None:
+        if re.fullmatch(r"[A-Za-z_-][A-Za-z0-9._-]*", name) is None:
+            raise PermanentError(f"`{name}` cannot be the name of build data")
+        _limit("the name of build data", len(name), _DATA_NAME_BYTES_MAX)
+        _limit("build data", len(value), _DATA_BYTES_MAX)
+        self.data[name] = BuildData(value, source or self.build().step)
+
+    def upload_file(self, path: str, name: str) -> Artifact:
+        content = self.files.content(path)
+        if content is None:
+            raise PermanentError(f"there is no file `{path}`")
+        if not all(part not in ("", ".", "..") for part in name.split("/")):
+            raise PermanentError(f"`{name}` cannot be the name of an artifact")
+        self.artifacts[name] = content
+        return _artifact(name, content)
+
+    def upload_directory(self, path: str, name: str) -> UploadedDirectory:
+        below = path.rstrip("/") + "/"
+        start = f"{name}/" if name else ""
+        found = [file for file in self.files.glob(f"{below}**") if self.files.content(file) is not None]
+        return UploadedDirectory([self.upload_file(file, start + file.removeprefix(below)) for file in found], [])
+
+    def download(self, build: BuildOf | None, name: str, path: str) -> Artifact:
+        kept = self._artifacts_of(build)
+        if name not in kept:
+            raise PermanentError(f"there is no artifact `{name}`")
+        self.files.write(path, kept[name], append=False)
+        return _artifact(name, kept[name])
+
+    def find_artifacts(self, build: BuildOf | None, prefix: str) -> list[Artifact]:
+        kept = sorted(self._artifacts_of(build).items())
+        return [_artifact(name, content) for name, content in kept if name.startswith(prefix)]
+
+    def _artifacts_of(self, build: BuildOf | None) -> dict[str, bytes]:
+        if build is None:
+            return self.artifacts
+        if build not in self.other_artifacts:
+            raise PermanentError(f"there is no build {build[1]} of {build[0]}")
+        return self.other_artifacts[build]
+
+    def test_results(self, description: str, category: str, value_unit: str) -> MockTestSet:
+        made = MockTestSet(description, category, value_unit)
+        self.test_sets.append(made)
+        return made
+
+    def trigger(self, request: BuildRequest) -> _MockTriggered:
+        self.triggered.append(request)
+        results = self._results.pop(0) if self._results else {}
+        return _MockTriggered(len(self.triggered), request, results)
 
     def is_cancelled(self) -> bool:
         return self.cancelled
@@ -310,6 +413,50 @@ class MockHost:
         return "\n".join(self._build_logs[log][first : first + count])
 
 
+@dataclass
+class MockTestSet:
+    """A set of test results that was made."""
+
+    description: str
+    category: str
+    value_unit: str
+    results: list[TestResult] = field(default_factory=list)
+    is_complete: bool = False
+    passed: int | None = None
+    failed: int | None = None
+
+    def add(self, results: list[TestResult]) -> None:
+        if self.is_complete:
+            raise PermanentError("the set of test results is complete")
+        if any(result.name is None and result.code_path is None for result in results):
+            raise PermanentError("a test result has neither name nor code path")
+        self.results += results
+
+    def complete(self, passed: int | None, failed: int | None) -> None:
+        self.add([])
+        self.is_complete, self.passed, self.failed = True, passed, failed
+
+
+class _MockTriggered:
+    def __init__(self, number: int, request: BuildRequest, results: dict[str, Results]) -> None:
+        self._number = number
+        self._results = {builder: results.get(builder, Results.SUCCESS) for builder in sorted(request.builders)}
+
+    def progress(self) -> Progress:
+        builds = [
+            TriggeredBuild(builder, number, None, f"{_PAGES}/requests/{number}", None)
+            for number, builder in enumerate(self._results, start=1)
+        ]
+        return Progress(self._number, None, builds)
+
+    def wait(self) -> Progress:
+        builds = [
+            TriggeredBuild(builder, number, 1, f"{_PAGES}/builders/{number}/builds/1", results)
+            for number, (builder, results) in enumerate(self._results.items(), start=1)
+        ]
+        return Progress(self._number, max(self._results.values(), key=_BADNESS.index), builds)
+
+
 class _OpenLog:
     def __init__(self, name: str, log: _Log) -> None:
         self._name = name
@@ -325,6 +472,11 @@ class _OpenLog:
     def finish(self) -> None:
         self.append(LogStream.STDOUT, b"")
         self._log.finished = True
+
+
+def _artifact(name: str, content: bytes) -> Artifact:
+    digest = hashlib.sha256(content).hexdigest()
+    return Artifact(name, len(content), 0o644, digest, f"{_PAGES}/artifacts/{name}")
 
 
 def _same_line(one: CommandLine, other: CommandLine) -> bool:

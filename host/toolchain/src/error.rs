@@ -83,7 +83,35 @@ pub enum ToolchainError {
         /// How cargo ended.
         status: std::process::ExitStatus,
     },
-    /// A new crate would overwrite something.
+    /// A program that the language needs is missing.
+    #[error("plugins in {language} need {what}, which is not on the PATH; {how}")]
+    Needed {
+        /// The language of the plugin.
+        language: crate::Language,
+        /// What is missing.
+        what: &'static str,
+        /// How to get it.
+        how: &'static str,
+    },
+    /// The SDK did not say what the plugin is.
+    #[error("the plugin in {} did not say what it is ({source}); does it use `toolpost-sdk`?", directory.display())]
+    Manifest {
+        /// Where the plugin is.
+        directory: PathBuf,
+        /// What is wrong with what it said.
+        source: serde_json::Error,
+    },
+    /// There is no plugin where one should be.
+    #[error(
+        "{} has no Cargo.toml, plugin.py or plugin.js; say where the plugin is, or make one with \
+         `toolpost plugin new`",
+        directory.display()
+    )]
+    NoPlugin {
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// A new plugin would overwrite something.
     #[error("{} is there already; choose another name or remove it", path.display())]
     Exists {
         /// Where it would be.

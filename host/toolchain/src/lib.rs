@@ -1,6 +1,9 @@
-//! Finds or fetches a Rust compiler for WebAssembly components, and makes and builds plugins.
+//! Makes and builds plugins, with what each of their languages takes.
 //!
-//! Plugins are `wasm32-wasip2` components. The compiler that the person has knows how to make them
+//! [`new_plugin`] makes a plugin of a template, [`build_plugin`] a component of a plugin. For Python and JavaScript, which
+//! run in an engine that is part of the component, a pinned componentize-py or componentize-js is installed into the cache.
+//!
+//! Plugins in Rust are built for `wasm32-wasip2`. The compiler that the person has knows how to make them
 //! as soon as that target's standard library is there, which is looked for in this order:
 //!
 //! 1. the installed toolchain has it already;
@@ -8,21 +11,30 @@
 //! 3. `rustup target add` brings it (with a time limit, because behind some networks it hangs);
 //! 4. on Debian, its ready-built packages are unpacked into the cache, and the system stays as it is.
 //!
-//! [`new_plugin`] makes the crate of a new plugin. Apart from that, nothing outside the cache
-//! directory changes, except for what `rustup target add` does. No code here names a download host:
-//! the Debian archive is the one that the system's own package sources name.
+//! Nothing outside the cache and the plugin's own directory changes, except for what `rustup target add` does. No code here
+//! names a download host: the Debian archive is the one that the system's own package sources name, and `pip` and `npm` are
+//! used as they are configured.
 
 mod build;
+mod cache;
+mod contract;
 mod debian;
 mod error;
+mod guest;
+mod javascript;
+mod language;
 mod locate;
 mod process;
+mod python;
 mod template;
 
 pub use build::{BuildOptions, Component};
 pub use error::ToolchainError;
+pub use javascript::find_node;
+pub use language::{Kind, Language};
 pub use locate::{LocateOptions, default_cache_dir};
-pub use template::{SdkSource, new_plugin};
+pub use python::{ensure_environment, find_python};
+pub use template::{NewPlugin, SdkSource, new_plugin};
 
 use std::ffi::OsString;
 use std::fmt;
@@ -93,5 +105,39 @@ impl Toolchain {
         options: &BuildOptions,
     ) -> Result<Vec<Component>, ToolchainError> {
         build::build(&self.environment, crate_dir, options)
+    }
+}
+
+/// Builds the plugin in `directory`, in whatever language it is, optimised. `progress` gets a line for each thing that
+/// takes long.
+///
+/// # Errors
+///
+/// When there is no plugin, when a tool is missing and cannot be had, and when the tool refuses the plugin.
+pub fn build_plugin(
+    directory: &Path,
+    cache_dir: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<Component>, ToolchainError> {
+    match Language::of(directory)? {
+        Language::Rust => {
+            let options = LocateOptions {
+                cache_dir: cache_dir.to_owned(),
+                ..LocateOptions::new(directory)
+            };
+            let build = BuildOptions {
+                release: true,
+                ..BuildOptions::default()
+            };
+            Toolchain::locate(&options, progress)?.build(directory, &build)
+        }
+        Language::Python => {
+            let build = |workshop: &_| python::build(workshop, cache_dir, progress);
+            Ok(vec![guest::build(directory, build)?])
+        }
+        Language::JavaScript => {
+            let build = |workshop: &_| javascript::build(workshop, cache_dir, progress);
+            Ok(vec![guest::build(directory, build)?])
+        }
     }
 }

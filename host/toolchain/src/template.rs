@@ -1,11 +1,10 @@
-//! Makes the crate of a new plugin from the template in `sdk/rust/template`, which is part of this
-//! program.
+//! Makes a new plugin of the templates in `sdk/*/template`, which are part of this program.
 
-use crate::ToolchainError;
+use crate::{Kind, Language, ToolchainError};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Names of plugins, and so of their steps, are at most this long.
+/// Names of plugins, and so of their types, are at most this long.
 const NAME_BYTES_MAX: usize = 64;
 
 /// Words that cargo or Rust keep for themselves.
@@ -72,102 +71,171 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-const FILES: &[(&str, &str)] = &[
-    (
-        "Cargo.toml",
-        include_str!("../../../sdk/rust/template/Cargo.toml.in"),
-    ),
-    (
-        "README.md",
-        include_str!("../../../sdk/rust/template/README.md.in"),
-    ),
-    (
-        "src/lib.rs",
-        include_str!("../../../sdk/rust/template/lib.rs.in"),
-    ),
-    (
-        ".gitignore",
-        include_str!("../../../sdk/rust/template/gitignore.in"),
-    ),
-];
+/// A file of a template: where it goes, and its text with places to fill in.
+type Template = (&'static str, &'static str);
 
-/// Where the new crate gets the SDK from.
+macro_rules! template {
+    ($language:literal: $($name:literal from $source:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../sdk/", $language, "/template/", $source, ".in")))),+]
+    };
+}
+
+fn common_files(language: Language) -> &'static [Template] {
+    match language {
+        Language::Rust => template!("rust":
+            "Cargo.toml" from "Cargo.toml", "README.md" from "README.md", ".gitignore" from "gitignore"),
+        Language::Python => template!("python":
+            "requirements.txt" from "requirements.txt", "README.md" from "README.md", ".gitignore" from "gitignore"),
+        Language::JavaScript => template!("js":
+            "package.json" from "package.json", "README.md" from "README.md", ".gitignore" from "gitignore"),
+    }
+}
+
+fn kind_files(language: Language, kind: Kind) -> &'static [Template] {
+    match (language, kind) {
+        (Language::Rust, Kind::Step) => template!("rust": "src/lib.rs" from "step.rs"),
+        (Language::Rust, Kind::Scheduler) => template!("rust": "src/lib.rs" from "scheduler.rs"),
+        (Language::Rust, Kind::Reporter) => template!("rust": "src/lib.rs" from "reporter.rs"),
+        (Language::Python, Kind::Step) => {
+            template!("python": "plugin.py" from "step.py", "test_plugin.py" from "step_test.py")
+        }
+        (Language::Python, Kind::Scheduler) => {
+            template!("python": "plugin.py" from "scheduler.py", "test_plugin.py" from "scheduler_test.py")
+        }
+        (Language::Python, Kind::Reporter) => {
+            template!("python": "plugin.py" from "reporter.py", "test_plugin.py" from "reporter_test.py")
+        }
+        (Language::JavaScript, Kind::Step) => {
+            template!("js": "plugin.js" from "step.js", "plugin.test.js" from "step_test.js")
+        }
+        (Language::JavaScript, Kind::Scheduler) => {
+            template!("js": "plugin.js" from "scheduler.js", "plugin.test.js" from "scheduler_test.js")
+        }
+        (Language::JavaScript, Kind::Reporter) => {
+            template!("js": "plugin.js" from "reporter.js", "plugin.test.js" from "reporter_test.js")
+        }
+    }
+}
+
+/// What the plugins of the templates do.
+fn summary(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Step => "Counts the lines of a source tree that contain a word.",
+        Kind::Scheduler => "Builds changes together when no more of them arrive.",
+        Kind::Reporter => "Tells a chat which builds have failed.",
+    }
+}
+
+/// How the configuration uses them.
+fn example(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Step => "[[builder.step]]\nuse = \"@NAME@\"\nword = \"FIXME\"\nat_most = 10",
+        Kind::Scheduler => {
+            "[[scheduler]]\nname = \"together\"\nuse = \"@NAME@\"\nbuilders = [\"linux\"]\nquiet_s = 30"
+        }
+        Kind::Reporter => {
+            "[plugin.@NAME@]\ngrant.http = [\"chat.example.org\"]\n\n\
+             [[reporter]]\nname = \"chat\"\nuse = \"@NAME@\"\non = [\"build-finished\"]\n\
+             url = \"https://chat.example.org/hook\""
+        }
+    }
+}
+
+/// Where the new plugin gets the SDK from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SdkSource {
-    /// A directory on this machine: `sdk/rust` in a clone of Toolpost.
+    /// A directory on this machine: one of `sdk` in a clone of Toolpost.
     Path(PathBuf),
-    /// A git repository.
-    Git {
-        /// Its address.
-        url: String,
-        /// A branch, tag or revision; none is the default branch.
-        revision: Option<String>,
-    },
     /// A released version.
     Version(String),
 }
 
 impl SdkSource {
-    /// As Cargo.toml has it.
-    fn requirement(&self) -> String {
+    /// As the file of the language that names dependencies has it.
+    fn requirement(&self, language: Language) -> String {
         match self {
             Self::Path(path) => {
-                // Cargo takes a relative one from the new crate, not from here.
+                // A relative one would be taken from the new plugin, not from here.
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-                format!("{{ path = {} }}", quote(&path.display().to_string()))
+                let path = path.display().to_string();
+                match language {
+                    Language::Rust => format!("{{ path = {} }}", quote(&path)),
+                    Language::Python => path,
+                    // Inside a string of JSON, which escapes the same as TOML's does.
+                    Language::JavaScript => {
+                        quote(&format!("file:{path}")).trim_matches('"').to_owned()
+                    }
+                }
             }
-            Self::Git {
-                url,
-                revision: None,
-            } => format!("{{ git = {} }}", quote(url)),
-            Self::Git {
-                url,
-                revision: Some(revision),
-            } => {
-                format!("{{ git = {}, rev = {} }}", quote(url), quote(revision))
-            }
-            Self::Version(version) => quote(version),
+            Self::Version(version) => match language {
+                Language::Rust => quote(version),
+                Language::Python => format!("toolpost-sdk=={version}"),
+                Language::JavaScript => version.clone(),
+            },
         }
     }
 }
 
-/// Writes the crate of a new plugin into `directory`, which must not be there yet, and returns the
-/// files.
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct NewPlugin<'a> {
+    /// The name of the plugin, and of its only type.
+    pub name: &'a str,
+    /// What it is written in.
+    pub language: Language,
+    /// What it brings.
+    pub kind: Kind,
+    /// Where it gets the SDK from.
+    pub sdk: SdkSource,
+}
+
+/// Writes the files of a new plugin into `directory`, which must not be there yet, and returns them.
 ///
 /// # Errors
 ///
 /// When the name is none that a plugin can have, and when the files cannot be written.
 pub fn new_plugin(
-    name: &str,
-    sdk: &SdkSource,
+    plugin: &NewPlugin<'_>,
     directory: &Path,
 ) -> Result<Vec<PathBuf>, ToolchainError> {
-    check_name(name)?;
-    let type_name = type_name(name);
-    let values = [
-        ("@NAME@", name),
-        ("@TYPE@", &type_name),
-        ("@SDK@", &sdk.requirement()),
-    ];
+    check_name(plugin.name)?;
     if directory.exists() {
         return Err(ToolchainError::Exists {
             path: directory.to_owned(),
         });
     }
+    let files = common_files(plugin.language)
+        .iter()
+        .chain(kind_files(plugin.language, plugin.kind));
     let mut written = Vec::new();
-    for (file_name, template) in FILES {
+    for (file_name, template) in files {
         let path = directory.join(file_name);
         let parent = path.parent().unwrap_or(directory);
         fs::create_dir_all(parent).map_err(ToolchainError::file("create", parent))?;
-        let text = values
-            .iter()
-            .fold((*template).to_owned(), |text, (placeholder, value)| {
-                text.replace(placeholder, value)
-            });
-        fs::write(&path, text).map_err(ToolchainError::file("write", &path))?;
+        fs::write(&path, fill_in(template, plugin))
+            .map_err(ToolchainError::file("write", &path))?;
         written.push(path);
     }
     Ok(written)
+}
+
+fn fill_in(template: &str, plugin: &NewPlugin<'_>) -> String {
+    let summary = summary(plugin.kind);
+    let values = [
+        // The example has a name to fill in, so it comes first.
+        ("@EXAMPLE@", example(plugin.kind)),
+        ("@SUMMARY@", summary),
+        ("@DESCRIPTION@", summary.trim_end_matches('.')),
+        ("@KIND@", &plugin.kind.to_string()),
+        ("@TYPE@", &type_name(plugin.name)),
+        ("@SDK@", &plugin.sdk.requirement(plugin.language)),
+        ("@NAME@", plugin.name),
+    ];
+    values
+        .iter()
+        .fold(template.to_owned(), |text, (placeholder, value)| {
+            text.replace(placeholder, value)
+        })
 }
 
 /// Lower-case words joined by hyphens; the first one starts with a letter, so that it names a crate.
@@ -234,43 +302,44 @@ mod tests {
 
     #[test]
     fn the_sdk_can_come_from_anywhere() {
-        let check = |source: SdkSource, expected| assert_eq!(source.requirement(), expected);
-        check(SdkSource::Version("0.1".to_owned()), r#""0.1""#);
-        check(
-            SdkSource::Path(r#"/a "b"\c"#.into()),
-            r#"{ path = "/a \"b\"\\c" }"#,
-        );
-        let url = "https://example.org/t.git".to_owned();
-        let git = SdkSource::Git {
-            url: url.clone(),
-            revision: None,
+        let check = |language, source: SdkSource, expected| {
+            assert_eq!(source.requirement(language), expected, "{language}");
         };
-        check(git, r#"{ git = "https://example.org/t.git" }"#);
-        let pinned = SdkSource::Git {
-            url,
-            revision: Some("v1".to_owned()),
-        };
-        check(
-            pinned,
-            r#"{ git = "https://example.org/t.git", rev = "v1" }"#,
-        );
+        let version = || SdkSource::Version("0.1".to_owned());
+        check(Language::Rust, version(), r#""0.1""#);
+        check(Language::Python, version(), "toolpost-sdk==0.1");
+        check(Language::JavaScript, version(), "0.1");
+        let path = || SdkSource::Path(r#"/a "b"\c"#.into());
+        check(Language::Rust, path(), r#"{ path = "/a \"b\"\\c" }"#);
+        check(Language::Python, path(), r#"/a "b"\c"#);
+        check(Language::JavaScript, path(), r#"file:/a \"b\"\\c"#);
     }
 
     #[test]
-    fn what_is_there_is_not_overwritten() {
+    fn every_template_is_filled_in_and_nothing_is_overwritten() {
         let directory = tempfile::tempdir().expect("temporary directory");
-        let sdk = SdkSource::Version("0.1".to_owned());
-        let error = new_plugin("a", &sdk, directory.path()).expect_err("it is there");
-        assert!(matches!(error, ToolchainError::Exists { .. }), "{error}");
-        let files = new_plugin("a", &sdk, &directory.path().join("a")).expect("it is new");
-        assert_eq!(files.len(), FILES.len());
-        for file in files {
-            let text = fs::read_to_string(&file).expect("it was written");
-            assert!(
-                !text.contains("@NAME@") && !text.contains("@TYPE@"),
-                "{}",
-                file.display()
-            );
+        for language in Language::ALL {
+            for kind in Kind::ALL {
+                let plugin = NewPlugin {
+                    name: "a-b",
+                    language,
+                    kind,
+                    sdk: SdkSource::Version("0.1".to_owned()),
+                };
+                let target = directory.path().join(format!("{language}-{kind}"));
+                for file in new_plugin(&plugin, &target).expect("it is new") {
+                    let text = fs::read_to_string(&file).expect("it was written");
+                    assert!(!has_placeholder(&text), "{}: {text}", file.display());
+                }
+                assert_eq!(Language::of(&target).expect("a plugin"), language);
+                let error = new_plugin(&plugin, &target).expect_err("it is there");
+                assert!(matches!(error, ToolchainError::Exists { .. }), "{error}");
+            }
         }
+    }
+
+    fn has_placeholder(text: &str) -> bool {
+        text.split('@')
+            .any(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase()))
     }
 }

@@ -58,4 +58,14 @@ ids! {
     ReporterId,
     /// A delivery: one thing that one reporter is to tell.
     DeliveryId,
+    /// A form that was sent to a scheduler of a plugin.
+    ForcedId,
+    /// A file that is kept with a build.
+    ArtifactId,
+    /// A named value of a build.
+    BuildDataId,
+    /// A set of test results.
+    TestResultSetId,
+    /// A test result.
+    TestResultId,
 }

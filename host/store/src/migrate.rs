@@ -10,6 +10,9 @@ use crate::{Result, StoreError};
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_farm.sql")),
     (2, include_str!("../migrations/0002_journal.sql")),
+    (3, include_str!("../migrations/0003_forced.sql")),
+    (4, include_str!("../migrations/0004_kept.sql")),
+    (5, include_str!("../migrations/0005_recordings.sql")),
 ];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.

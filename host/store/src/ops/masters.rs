@@ -82,6 +82,9 @@ impl Store {
         for log in &recovered.logs {
             self.tidy_closed_log(*log).await;
         }
+        for build in &recovered.builds {
+            self.tidy_artifacts(*build).await;
+        }
         Ok(recovered)
     }
 }

@@ -1,13 +1,17 @@
 //! The writes, and the reads that are not plain lists, one file per kind of record.
 
+pub(crate) mod artifacts;
+pub(crate) mod build_data;
 pub(crate) mod builds;
 pub(crate) mod buildsets;
 pub(crate) mod changes;
 pub(crate) mod configuration;
 pub(crate) mod deliveries;
+pub(crate) mod forced;
 pub(crate) mod journal;
 pub(crate) mod masters;
 pub(crate) mod plugins;
+pub(crate) mod recordings;
 pub(crate) mod reporters;
 pub(crate) mod requests;
 pub(crate) mod schedulers;
@@ -15,6 +19,7 @@ pub(crate) mod sourcestamps;
 pub(crate) mod state;
 pub(crate) mod steps;
 pub(crate) mod storage;
+pub(crate) mod test_results;
 pub(crate) mod workers;
 
 use serde_json::{Map, Value};

@@ -1,12 +1,14 @@
 //! Schedulers: a state with a version, moved in one transaction together with the build sets it gives rise to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use toolpost_core::{Event, MasterId, SchedulerId, Timestamp};
+use toolpost_core::{BuildsetId, ChangeId, Event, ForcedId, MasterId, SchedulerId, Timestamp};
 
 use crate::ops::buildsets::{self, AddedBuildset, NewBuildset};
-use crate::sql::args;
+use crate::ops::forced;
+use crate::sql::{args, json_ids};
 use crate::tx::Tx;
 use crate::{Result, Store, StoreError};
 
@@ -17,6 +19,17 @@ pub struct SchedulerState {
     pub state: Value,
     /// Grows by one with each commit; zero in the beginning.
     pub version: i64,
+}
+
+/// What a scheduler commits.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SchedulerCommit {
+    /// Its state from now on.
+    pub state: Value,
+    /// Build sets to make.
+    pub buildsets: Vec<NewBuildset>,
+    /// Forms that it has handled.
+    pub forced: Vec<ForcedId>,
 }
 
 /// What a commit of a scheduler made.
@@ -47,8 +60,8 @@ impl Store {
         })
     }
 
-    /// Moves the scheduler from `expected_version` to the next one with a new state, and makes build sets, all
-    /// or nothing.
+    /// Moves the scheduler from `expected_version` to the next one with a new state, makes build sets and takes forms out
+    /// of its queue, all or nothing.
     ///
     /// # Errors
     /// [`crate::StoreError::Conflict`] when the version is another by now; otherwise when the database fails.
@@ -57,18 +70,18 @@ impl Store {
         scheduler: SchedulerId,
         master: MasterId,
         expected_version: i64,
-        state: Value,
-        buildsets: Vec<NewBuildset>,
+        commit: SchedulerCommit,
         now: Timestamp,
     ) -> Result<SchedulerCommitted> {
-        let input = Arc::new((state.to_string(), buildsets));
+        let input = Arc::new((commit.state.to_string(), commit));
         self.write("commit_scheduler", move |tx| {
             let input = input.clone();
             Box::pin(async move {
-                let (state, new) = &*input;
+                let (state, commit) = &*input;
                 let version = advance(tx, scheduler, master, expected_version, state).await?;
-                let mut added = Vec::with_capacity(new.len());
-                for new in new {
+                forced::remove(tx, &commit.forced).await?;
+                let mut added = Vec::with_capacity(commit.buildsets.len());
+                for new in &commit.buildsets {
                     added.push(buildsets::add(tx, new, now).await?);
                 }
                 Ok(SchedulerCommitted {
@@ -78,6 +91,35 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Which of these build sets the scheduler made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn buildsets_made_by(
+        &self,
+        scheduler: SchedulerId,
+        buildsets: &[BuildsetId],
+    ) -> Result<BTreeSet<BuildsetId>> {
+        let mut connection = self.read("buildsets_made_by").await?;
+        let list = connection.ids(2);
+        let sql = format!("SELECT id FROM buildsets WHERE scheduler_id = $1 AND id IN {list}");
+        let args = vec![scheduler.into(), json_ids(buildsets.iter().copied())];
+        let rows = connection.fetch_all("buildsets_made_by", sql, args).await?;
+        rows.iter().map(|row| row.first()).collect()
+    }
+
+    /// Which of these changes there are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known_changes(&self, changes: &[ChangeId]) -> Result<BTreeSet<ChangeId>> {
+        let mut connection = self.read("known_changes").await?;
+        let sql = format!("SELECT id FROM changes WHERE id IN {}", connection.ids(1));
+        let args = vec![json_ids(changes.iter().copied())];
+        let rows = connection.fetch_all("known_changes", sql, args).await?;
+        rows.iter().map(|row| row.first()).collect()
     }
 
     /// Switches a scheduler on or off.

@@ -1,6 +1,7 @@
 //! The resources of the REST API: lists by its field names, and single records.
 
 mod farm;
+mod kept;
 mod reports;
 mod select;
 pub(crate) mod table;
@@ -8,6 +9,7 @@ mod work;
 
 use std::future::Future;
 
+use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
     SourceStamp, Step, Worker,
@@ -50,7 +52,9 @@ macro_rules! resources {
     )+};
 }
 resources!(
+    Artifact,
     Build,
+    BuildData,
     BuildRequest,
     Builder,
     Buildset,
@@ -63,6 +67,8 @@ resources!(
     Scheduler,
     SourceStamp,
     Step,
+    TestResult,
+    TestResultSet,
     Worker,
 );
 

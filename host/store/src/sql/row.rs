@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId, JournalId, LogId,
-    MasterId, Properties, Property, ReporterId, RequestId, Results, SchedulerId, SourceStampId,
-    StepId, Timestamp, WorkerId,
+    ArtifactId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId,
+    ForcedId, JournalId, LogId, MasterId, Properties, Property, ReporterId, RequestId, Results,
+    SchedulerId, SourceStampId, StepId, TestResultId, TestResultSetId, Timestamp, WorkerId,
 };
 
 use crate::{Result, StoreError};
@@ -145,12 +145,15 @@ trait FromNumber {
 }
 
 numbered!(
+    ArtifactId,
+    BuildDataId,
     BuildId,
     BuilderId,
     BuildsetId,
     ChangeId,
     ChangeSourceId,
     DeliveryId,
+    ForcedId,
     JournalId,
     LogId,
     MasterId,
@@ -159,6 +162,8 @@ numbered!(
     SchedulerId,
     SourceStampId,
     StepId,
+    TestResultId,
+    TestResultSetId,
     Timestamp,
     WorkerId,
 );

@@ -7,9 +7,9 @@ use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId, JournalId, LogId,
-    MasterId, ReporterId, RequestId, Results, SchedulerId, SourceStampId, StepId, Timestamp,
-    WorkerId,
+    ArtifactId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId,
+    ForcedId, JournalId, LogId, MasterId, ReporterId, RequestId, Results, SchedulerId,
+    SourceStampId, StepId, TestResultId, TestResultSetId, Timestamp, WorkerId,
 };
 
 /// One argument. The kind decides the type that PostgreSQL is told, also for NULL.
@@ -29,6 +29,12 @@ pub(crate) use args;
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
     }
 }
 
@@ -138,12 +144,15 @@ macro_rules! ids {
     )+};
 }
 ids!(
+    ArtifactId,
+    BuildDataId,
     BuildId,
     BuilderId,
     BuildsetId,
     ChangeId,
     ChangeSourceId,
     DeliveryId,
+    ForcedId,
     JournalId,
     LogId,
     MasterId,
@@ -152,6 +161,8 @@ ids!(
     SchedulerId,
     SourceStampId,
     StepId,
+    TestResultId,
+    TestResultSetId,
     WorkerId,
 );
 

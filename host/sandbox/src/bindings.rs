@@ -9,5 +9,7 @@ wasmtime::component::bindgen!({
     with: {
         "toolpost:plugin/step-logs.step-log": crate::imports::LogHandle,
         "toolpost:plugin/commands.running-command": crate::imports::CommandHandle,
+        "toolpost:plugin/test-results.test-result-set": crate::imports::TestSetHandle,
+        "toolpost:plugin/triggers.triggered": crate::imports::TriggerHandle,
     },
 });

@@ -45,6 +45,30 @@ pub struct CallLimits {
     pub url_bytes_max: usize,
     /// Matches of one `glob`.
     pub glob_matches_max: usize,
+    /// Files that are uploaded.
+    pub artifacts_max: u32,
+    /// One such file.
+    pub artifact_bytes_max: u64,
+    /// All such files together.
+    pub artifacts_bytes_max: u64,
+    /// Requests for builds of other builders.
+    pub triggers_max: u32,
+    /// Builders of one such request.
+    pub trigger_builders_max: usize,
+    /// Values of the build that are set.
+    pub build_data_max: u32,
+    /// One such value.
+    pub build_data_value_bytes_max: usize,
+    /// All such values together.
+    pub build_data_bytes_max: u64,
+    /// Sets of test results.
+    pub test_sets_max: u32,
+    /// Test results of all sets.
+    pub test_results_max: u64,
+    /// Test results that are added at one time.
+    pub test_result_batch_max: usize,
+    /// Value of a test result; the rest is cut.
+    pub test_value_bytes_max: usize,
     /// Key of a value that outlives the call.
     pub key_bytes_max: usize,
     /// One such value.
@@ -113,6 +137,18 @@ impl Default for CallLimits {
             urls_max: 100,
             url_bytes_max: 2 << 10,
             glob_matches_max: 10_000,
+            artifacts_max: 1_000,
+            artifact_bytes_max: 1 << 30,
+            artifacts_bytes_max: 4 << 30,
+            triggers_max: 100,
+            trigger_builders_max: 100,
+            build_data_max: 1_000,
+            build_data_value_bytes_max: 1 << 20,
+            build_data_bytes_max: 16 << 20,
+            test_sets_max: 64,
+            test_results_max: 200_000,
+            test_result_batch_max: 10_000,
+            test_value_bytes_max: 4 << 10,
             key_bytes_max: 256,
             value_bytes_max: 64 << 10,
             log_read_bytes_max: 1 << 20,

@@ -3,11 +3,15 @@
 //! The master implements [`StepHost`] once per running step. Nothing here knows WebAssembly, so an
 //! implementation can be tested, and a step run, without a component.
 
+mod artifacts;
 mod commands;
 mod errors;
+mod farm;
 mod files;
 mod reporter;
 mod services;
+mod test_results;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -17,18 +21,26 @@ use serde_json::Value;
 use toolpost_core::model::{LogType, SourceStampSpec};
 use toolpost_core::{Properties, Property};
 
+pub use artifacts::{Artifact, BuildOf, UploadRoom, UploadedDirectory};
 pub use commands::{
     CommandControl, CommandExit, CommandLine, CommandSpec, ExitStatus, OutputChunk, OutputSource,
     StartedCommand,
 };
 pub use errors::{FileError, HostError};
+pub use farm::{BuildData, NoFarm, StepFarm};
 pub use files::{FileKind, FileStat, WriteMode};
 pub use reporter::ReporterHost;
-pub use services::{Attachment, Message, NoServices, PluginServices};
+pub use services::{Attachment, HttpGrants, Message, NoServices, PluginServices};
+pub use test_results::{NewTestSet, TestResult, TestSet};
+pub use triggers::{
+    TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuild, TriggeredBuilds,
+};
 
 /// Facts about the build that a step belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BuildInfo {
+    /// Id of the build.
+    pub id: u64,
     /// Name of the builder.
     pub builder: String,
     /// Number of the build, per builder from 1.
@@ -45,6 +57,12 @@ pub struct BuildInfo {
     pub reason: String,
     /// One per codebase.
     pub source_stamps: Vec<SourceStampSpec>,
+    /// Id of the build set.
+    pub buildset: u64,
+    /// Id of the request.
+    pub request: u64,
+    /// Name of the scheduler that asked for it, if one did.
+    pub scheduler: Option<String>,
 }
 
 /// How much a line of a plugin's log matters.
@@ -127,6 +145,11 @@ pub trait StepHost: Send + Sync + 'static {
 
     /// A link on the step.
     async fn add_url(&self, name: &str, url: &str) -> Result<(), HostError>;
+
+    /// The build and the farm around it.
+    fn farm(&self) -> Arc<dyn StepFarm> {
+        Arc::new(NoFarm)
+    }
 
     /// What it may ask for beside.
     fn services(&self) -> Arc<dyn PluginServices> {

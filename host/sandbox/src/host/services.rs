@@ -3,10 +3,20 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
+use toolpost_core::hosts::HostPattern;
 
 use super::HostError;
 
 pub use crate::bindings::toolpost::plugin::mail::{Attachment, Message};
+
+/// Hosts that a plugin may call over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HttpGrants {
+    /// Those that must have public addresses, unless they are addresses themselves.
+    pub public: Vec<HostPattern>,
+    /// Those that may have private addresses.
+    pub private: Vec<HostPattern>,
+}
 
 /// The services of the master, as one plugin may use them: an implementation knows whose they are, and what
 /// was granted. Payloads are within the limits of the contract already.
@@ -40,6 +50,26 @@ pub trait PluginServices: Send + Sync + 'static {
 
     /// Hands a message to the mail server.
     async fn send_mail(&self, message: Message, key: &str) -> Result<(), HostError>;
+
+    /// Hosts that it may call over HTTP, as of now.
+    fn http_grants(&self) -> HttpGrants {
+        HttpGrants::default()
+    }
+
+    /// Bytes that leave for a granted host, with the secrets in them that the plugin may use.
+    async fn fill_in(&self, bytes: Bytes) -> Result<Bytes, HostError> {
+        Ok(bytes)
+    }
+
+    /// Bytes that come back to the plugin, without secrets.
+    fn mask(&self, bytes: Bytes) -> Bytes {
+        bytes
+    }
+
+    /// Variables of the master's environment that it may read, with their values.
+    fn environment(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 /// No services: each is refused with a text that says so.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use toolpost_core::model::{LogType, SourceStampSpec};
+use toolpost_core::model::{Change, LogType, SourceStampSpec};
 
 use crate::bindings::toolpost::plugin::{
     build_info, commands, log, step_logs, types, worker_files,
@@ -131,6 +131,7 @@ impl From<worker_files::WriteMode> for WriteMode {
 impl From<BuildInfo> for build_info::Build {
     fn from(info: BuildInfo) -> Self {
         Self {
+            id: info.id,
             builder: info.builder,
             number: info.number,
             url: info.url,
@@ -139,6 +140,9 @@ impl From<BuildInfo> for build_info::Build {
             step: info.step,
             reason: info.reason,
             source_stamps: info.source_stamps.into_iter().map(Into::into).collect(),
+            buildset: info.buildset,
+            request: info.request,
+            scheduler: info.scheduler,
         }
     }
 }
@@ -152,6 +156,41 @@ impl From<SourceStampSpec> for types::SourceStamp {
             branch: stamp.branch,
             revision: stamp.revision,
         }
+    }
+}
+
+/// A source stamp that a plugin names.
+pub(super) fn source_stamp(stamp: types::SourceStamp) -> SourceStampSpec {
+    SourceStampSpec {
+        codebase: stamp.codebase,
+        repository: stamp.repository,
+        branch: stamp.branch,
+        revision: stamp.revision,
+        project: stamp.project,
+    }
+}
+
+/// A change as plugins see it.
+pub(super) fn change(change: Change) -> types::Change {
+    let properties: serde_json::Map<String, serde_json::Value> = change
+        .properties
+        .iter()
+        .map(|(name, property)| (name.to_owned(), property.value.clone()))
+        .collect();
+    types::Change {
+        id: u64::try_from(change.id.0).unwrap_or(0),
+        author: change.author,
+        comments: change.comments,
+        files: change.files,
+        branch: change.branch,
+        revision: change.revision,
+        category: change.category,
+        repository: change.repository,
+        project: change.project,
+        codebase: change.codebase,
+        revlink: change.revlink,
+        when_ms: u64::try_from(change.when.0).unwrap_or(0),
+        properties: serde_json::Value::Object(properties).to_string(),
     }
 }
 

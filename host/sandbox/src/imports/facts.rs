@@ -1,15 +1,22 @@
 //! `types`, `log`, `properties`, `build-info`, `cancellation`.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use crate::StepHost;
 use crate::bindings::toolpost::plugin::{build_info, cancellation, log, properties, types};
 use crate::call::CallState;
-use crate::imports::{Answer, answer, certain, refuse};
+use crate::imports::{Answer, answer, certain, convert, refuse};
+
+/// Changes of one answer.
+const CHANGES_MAX: u32 = 1_000;
 
 impl types::Host for CallState {}
 
 impl log::Host for CallState {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        self.host_calls.count("log.write");
         Ok(self.log.write(level.into(), &message)?)
     }
 }
@@ -49,9 +56,7 @@ impl properties::Host for CallState {
                 ));
             }
         };
-        let set = async move |host: std::sync::Arc<dyn crate::StepHost>| {
-            host.set_property(&name, value).await
-        };
+        let set = async move |host: Arc<dyn StepHost>| host.set_property(&name, value).await;
         answer(self.ask("properties.set", set).await?)
     }
 
@@ -76,13 +81,23 @@ fn to_guest(property: &toolpost_core::Property) -> properties::Property {
 
 impl build_info::Host for CallState {
     async fn get(&mut self) -> wasmtime::Result<build_info::Build> {
-        Ok(self.step("build-info.get")?.build_info().into())
+        const WHAT: &str = "build-info.get";
+        self.host_calls.count(WHAT);
+        Ok(self.step(WHAT)?.build_info().into())
+    }
+
+    async fn changes(&mut self) -> Answer<Vec<types::Change>> {
+        let changes = async |host: Arc<dyn StepHost>| host.farm().changes(CHANGES_MAX).await;
+        let found = self.ask("build-info.changes", changes).await?;
+        Ok(answer(found)?.map(|found| found.into_iter().map(convert::change).collect()))
     }
 }
 
 impl cancellation::Host for CallState {
     async fn is_cancelled(&mut self) -> wasmtime::Result<bool> {
-        self.step("cancellation.is-cancelled")?;
+        const WHAT: &str = "cancellation.is-cancelled";
+        self.host_calls.count(WHAT);
+        self.step(WHAT)?;
         Ok(self.cancel.is_cancelled())
     }
 }

@@ -9,7 +9,7 @@ use crate::host;
 use crate::imports::convert;
 
 /// Bytes of a path or pattern.
-const PATH_BYTES_MAX: usize = 4 << 10;
+pub(super) const PATH_BYTES_MAX: usize = 4 << 10;
 
 type FileAnswer<T> = wasmtime::Result<Result<T, FileError>>;
 

@@ -1,12 +1,16 @@
 //! The host functions of the contract: each checks the limits, translates, and asks the step's host.
 
+mod artifacts;
 mod commands;
 pub(crate) mod convert;
+mod data;
 mod facts;
 mod files;
 mod logs;
 mod services;
 mod status;
+mod test_results;
+mod triggers;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -15,7 +19,9 @@ use crate::call::{CallState, Stop};
 use crate::host::HostError;
 
 #[expect(unreachable_pub, reason = "the generated bindings re-export them")]
-pub use self::{commands::CommandHandle, logs::LogHandle};
+pub use self::{
+    commands::CommandHandle, logs::LogHandle, test_results::TestSetHandle, triggers::TriggerHandle,
+};
 
 use crate::bindings::toolpost::plugin::types;
 

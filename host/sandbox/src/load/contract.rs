@@ -11,7 +11,7 @@ const MINOR: u64 = 0;
 /// What every plugin exports, beside the interface of at least one kind.
 const PLUGIN: &str = "plugin";
 /// Interfaces of the contract that can be imported.
-const IMPORTS: [&str; 14] = [
+const IMPORTS: [&str; 18] = [
     "types",
     "log",
     "properties",
@@ -20,6 +20,10 @@ const IMPORTS: [&str; 14] = [
     "worker-files",
     "step-status",
     "build-info",
+    "build-data",
+    "test-results",
+    "artifacts",
+    "triggers",
     "cancellation",
     "reports",
     "secrets",
@@ -38,11 +42,20 @@ const WASI_PACKAGES: [&str; 6] = [
 ];
 const WASI_VERSION: &str = "0.2.";
 
+/// The contracts that this host can talk to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Major {
+    /// 1.x
+    V1,
+}
+
 /// What a component was built for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Built {
     /// The version of the contract.
     pub(super) version: String,
+    /// The same, as far as it matters for how to talk to it.
+    pub(super) major: Major,
     /// The kinds whose interfaces it exports.
     pub(super) kinds: Vec<PluginKind>,
 }
@@ -78,6 +91,7 @@ pub(super) fn check(imports: &[&str], exports: &[&str]) -> Result<Built, LoadErr
         check_import(import)?;
     }
     Ok(Built {
+        major: Major::V1,
         version: versions.first().copied().unwrap_or_default().to_owned(),
         kinds,
     })

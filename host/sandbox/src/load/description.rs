@@ -222,6 +222,7 @@ fn want(capability: Capability) -> Result<Want, LoadError> {
         Capability::Environment(name) => Want::Environment(named(name)?),
         Capability::Storage => Want::Storage,
         Capability::Mail => Want::Mail,
+        Capability::Trigger(builder) => Want::Trigger(named(builder)?),
     })
 }
 

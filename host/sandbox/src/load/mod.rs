@@ -13,6 +13,7 @@ use wasmtime::component::Component;
 
 use crate::call::{self, CallContext};
 use crate::compile::Compiled;
+use crate::fair::Party;
 use crate::host::LogLevel;
 use crate::plugin::{Linked, PluginKind, PluginVersion};
 use crate::sandbox::Shared;
@@ -22,6 +23,8 @@ pub(crate) use description::Description;
 pub use error::LoadError;
 
 use contract::Built;
+
+pub(crate) use contract::Major;
 
 /// The first bytes of all WebAssembly, then a version and a layer: module or component.
 const MAGIC: &[u8] = b"\0asm";
@@ -50,7 +53,7 @@ pub(crate) async fn load(
     let linked = shared
         .linker
         .instantiate_pre(&component)
-        .and_then(|pre| Linked::new(pre, |kind| contract.kinds.contains(&kind)))
+        .and_then(|pre| Linked::new(pre, contract.major, |kind| contract.kinds.contains(&kind)))
         .map_err(|error| LoadError::Interface(format!("{error:#}")))?;
     let linked = Arc::new(linked);
     let start_bytes = start_bytes(&component);
@@ -146,6 +149,8 @@ async fn describe(
     start_bytes: usize,
 ) -> Result<Description, LoadError> {
     let context = CallContext {
+        // Nobody knows its name yet.
+        party: Party::new("(describe)", ""),
         limits: Arc::new(CallLimits::describe()),
         home: None,
         // What a plugin is must not depend on the time or on chance: it is asked again at each start.
@@ -163,18 +168,19 @@ async fn describe(
                 if let Err(mismatch) = plugin.check_types(store) {
                     return Ok(Err(LoadError::Interface(format!("{mismatch:#}"))));
                 }
-                Ok(Ok(plugin.plugin(store)?.call_describe(store).await?))
+                Ok(Ok(plugin.describe(store).await?))
             })
         },
     );
     let told = shared
         .on_plugin_threads(call)
         .await
+        .and_then(|ended| ended.result)
         .map_err(|error| match error {
             SandboxError::Start(mismatch) => LoadError::Interface(mismatch),
             error => LoadError::Describe(error),
         })?;
-    description::check(told.0?)
+    description::check(told?)
 }
 
 fn log_description(level: LogLevel, line: &str) {

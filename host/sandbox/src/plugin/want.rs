@@ -15,6 +15,8 @@ pub enum Want {
     Storage,
     /// Mail through the master's server.
     Mail,
+    /// Builds of this builder; `*`: of builders that the operator names.
+    Trigger(String),
 }
 
 impl fmt::Display for Want {
@@ -27,6 +29,10 @@ impl fmt::Display for Want {
             Self::Environment(name) => write!(f, "the environment variable `{name}`"),
             Self::Storage => f.write_str("storage"),
             Self::Mail => f.write_str("mail"),
+            Self::Trigger(builder) if builder == "*" => {
+                f.write_str("builds of builders that you name")
+            }
+            Self::Trigger(builder) => write!(f, "builds of the builder `{builder}`"),
         }
     }
 }

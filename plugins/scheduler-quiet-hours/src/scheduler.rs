@@ -4,6 +4,7 @@ use crate::calendar::Calendar;
 use crate::parameters::Parameters;
 use crate::waiting::Waiting;
 use jiff::Timestamp;
+use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,8 +79,7 @@ fn wait(
 ) -> Reaction<State> {
     let next = calendar.next_change(now);
     let until = next.map_or(String::new(), |next| {
-        let next = next.to_zoned_datetime(zone.clone());
-        format!(" until {}", next.strftime("%a %Y-%m-%d %H:%M %Z"))
+        format!(" until {}", shown(next, zone))
     });
     let status = match (calendar.is_open(now), reaction.state.waiting.count()) {
         (true, _) => format!("open{until}"),
@@ -93,6 +93,30 @@ fn wait(
         Some(next_ms) => reaction.wake_at_ms(next_ms),
         None => reaction.no_wake(),
     }
+}
+
+/// A time for people, such as `Mon 2026-06-01 20:00 CEST`. By hand, as in `parameters`.
+fn shown(at: Timestamp, zone: &TimeZone) -> String {
+    let day = match zone.to_datetime(at).weekday() {
+        Weekday::Monday => "Mon",
+        Weekday::Tuesday => "Tue",
+        Weekday::Wednesday => "Wed",
+        Weekday::Thursday => "Thu",
+        Weekday::Friday => "Fri",
+        Weekday::Saturday => "Sat",
+        Weekday::Sunday => "Sun",
+    };
+    let local = zone.to_datetime(at);
+    let info = zone.to_offset_info(at);
+    format!(
+        "{day} {}-{:02}-{:02} {:02}:{:02} {}",
+        local.year(),
+        local.month(),
+        local.day(),
+        local.hour(),
+        local.minute(),
+        info.abbreviation()
+    )
 }
 
 fn refuse_closed_forever(calendar: &Calendar, now: Timestamp) -> Result<(), Error> {

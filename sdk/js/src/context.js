@@ -1,8 +1,10 @@
 // What steps, schedulers and reporters get to do their work with. The documentation is in index.d.ts.
 
+import { Artifacts } from "./artifacts.js";
 import { Command } from "./commands.js";
 import { Files, toBytes } from "./files.js";
 import { StepLog } from "./logs.js";
+import { TestResults } from "./testing.js";
 
 /** How many lines of a log a reporter reads at a time. */
 const LOG_LINES = 1_000;
@@ -98,6 +100,7 @@ export class Context extends Services {
     super(host);
     this.#host = host;
     this.files = new Files(host);
+    this.artifacts = new Artifacts(host);
   }
 
   argv(words, surroundings) {
@@ -151,6 +154,26 @@ export class Context extends Services {
 
   get build() {
     return this.#host.build();
+  }
+
+  changes() {
+    return this.#host.changes();
+  }
+
+  buildData(name) {
+    return this.#host.buildData(name);
+  }
+
+  setBuildData(name, value, source = "") {
+    this.#host.setBuildData(name, toBytes(value), source);
+  }
+
+  testResults(description, category, valueUnit) {
+    return new TestResults(this.#host.testResults(description, category, valueUnit));
+  }
+
+  trigger(request) {
+    return this.#host.trigger({ sources: "of-this-build", properties: {}, waitedFor: false, ...request });
   }
 
   get isCancelled() {

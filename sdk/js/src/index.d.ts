@@ -49,6 +49,8 @@ export type Capability =
   | { secret: string }
   /** This variable of the master's environment. */
   | { environment: string }
+  /** Builds of this builder. `*`: of builders that only the operator knows. */
+  | { trigger: string }
   /** Values that outlive a call. */
   | "storage"
   /** Mail through the master's server. */
@@ -253,6 +255,18 @@ export interface Context extends Services {
   addUrl(name: string, url: string): void;
   /** The build that this step belongs to. */
   readonly build: BuildInfo;
+  /** The changes that the build was made for; none when it was forced. At most 1,000, the newest. */
+  changes(): Change[];
+  /** A named value of the build. */
+  buildData(name: string): { value: Uint8Array; source: string } | undefined;
+  /** Sets a named value of the build, for later steps and programs. At most 1 MiB. */
+  setBuildData(name: string, value: Uint8Array | string, source?: string): void;
+  /** Files that are kept with a build. */
+  readonly artifacts: Artifacts;
+  /** Makes a set of test results, of one of Buildbot's categories and units (`pass_fail`, `boolean`) or others. */
+  testResults(description: string, category: string, valueUnit: string): TestResults;
+  /** Asks for builds of other builders. Needs the grant `trigger` for each. Links to them appear on the step. */
+  trigger(request: BuildRequest): Triggered;
   /** Whether the step was cancelled. Ask in loops that do not wait for commands. */
   readonly isCancelled: boolean;
 }
@@ -367,7 +381,84 @@ export interface StepLog {
   finish(): void;
 }
 
+/** A build by the name of its builder and its number. */
+export interface BuildOf {
+  builder: string;
+  number: number;
+}
+
+/** A file that is kept with a build. */
+export interface Artifact {
+  name: string;
+  size: number;
+  mode: number;
+  sha256: string;
+  /** Where people find it. */
+  url: string;
+}
+
+/**
+ * Files that are kept with a build when the worker's directory is gone. They move between worker and master without
+ * passing through the plugin. Without a `build`, it is the one that this step belongs to.
+ */
+export interface Artifacts {
+  /** Keeps a file of the worker under this name, in place of one that has it. At most 1 GiB. */
+  uploadFile(path: string, name: string): Artifact;
+  /** Keeps each file below a directory of the worker, under `name`, a `/` and its path below that directory. */
+  uploadDirectory(path: string, name?: string): { files: Artifact[]; skipped: string[] };
+  /** Writes an artifact to a path on the worker, with its permissions; missing directories are made. */
+  download(name: string, path: string, build?: BuildOf): Artifact;
+  /** The artifacts whose names start with this, in their order. At most 10,000. */
+  find(prefix?: string, build?: BuildOf): Artifact[];
+}
+
+/** One result. Name, code path or both say what it is about. */
+export interface TestResult {
+  name?: string;
+  codePath?: string;
+  line?: number;
+  durationNs?: number;
+  /** The result in the unit of its set: `1` and `0` for `boolean`, a number, a message. */
+  value: string | number;
+}
+
+/** Results of one kind, from one run of a program. */
+export interface TestResults {
+  add(...results: TestResult[]): void;
+  /** Says that all results are there; a set that nobody completes tells readers that results are missing. */
+  complete(counts?: { passed?: number; failed?: number }): void;
+}
+
+/** Builds to ask for. */
+export interface BuildRequest {
+  /** The names of the builders, 1 to 100. Each gets one request. */
+  builders: string[];
+  /** What they are to build: what this build builds unless it is there. */
+  sources?: "of-this-build" | "newest" | Partial<SourceStamp>[];
+  properties?: Record<string, any>;
+  reason?: string;
+  priority?: number;
+  /** Whether the step waits for them: they are stopped when it is cancelled. */
+  waitedFor?: boolean;
+}
+
+/** Builds that were asked for. */
+export interface Triggered {
+  /** How far they are now. */
+  progress(): TriggerProgress;
+  /** Waits until all results are final, or the step is cancelled: then `results` may be missing. */
+  wait(): TriggerProgress;
+}
+
+export interface TriggerProgress {
+  buildset: number;
+  /** The worst of the results, once all are final. */
+  results?: Results;
+  builds: { builder: string; request: number; number?: number; url: string; results?: Results }[];
+}
+
 export interface BuildInfo {
+  id: number;
   builder: string;
   number: number;
   url: string;
@@ -377,6 +468,9 @@ export interface BuildInfo {
   step: string;
   reason: string;
   sourceStamps: SourceStamp[];
+  buildset: number;
+  request: number;
+  scheduler?: string;
 }
 
 /** Which sources a build works on, for one codebase. */

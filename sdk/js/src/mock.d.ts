@@ -3,6 +3,8 @@
 import type {
   Action,
   BuildInfo,
+  BuildRequest,
+  Change,
   Context,
   End,
   Mail,
@@ -11,8 +13,10 @@ import type {
   PluginError,
   ReportEvent,
   ReportOutcome,
+  Results,
   SchedulerEvent,
   SourceStamp,
+  TestResult,
 } from "./index.js";
 
 /** What a command does when a step runs it: it ends by itself with a code, unless `end` says otherwise. */
@@ -96,6 +100,26 @@ export class MockHost {
   readonly mails: { key: string; mail: Mail }[];
   /** The HTTP requests that were made. */
   readonly requests: { method: string; url: string; headers: HeadersInit; body: BodyInit | undefined }[];
+  /** Lets builds that are asked for end like this, by the names of their builders; otherwise they succeed. */
+  builds(results: Record<string, Results>): this;
+  /** The builds that were asked for. */
+  readonly triggered: BuildRequest[];
+  /** The sets of test results that were made. */
+  readonly testSets: {
+    description: string;
+    category: string;
+    valueUnit: string;
+    results: TestResult[];
+    isComplete: boolean;
+    passed?: number;
+    failed?: number;
+  }[];
+  /** The files that are kept with the build. */
+  readonly artifacts: Map<string, Uint8Array>;
+  /** The files that are kept with other builds, by `builder/number`. */
+  readonly otherArtifacts: Map<string, Map<string, Uint8Array>>;
+  /** The changes that the build was made for. */
+  buildChanges: Change[];
   /** The sources of the build. */
   sourceStamps: SourceStamp[];
   /** Whether the step is to stop. */

@@ -4,7 +4,7 @@
 // paths have to stay inside the directory of the build, a log has one kind, and the sizes of names and values are
 // limited. The documentation is in mock.d.ts.
 
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 
 import { join } from "./commands.js";
 import { Context } from "./context.js";
@@ -21,6 +21,13 @@ const KEY_BYTES_MAX = 256;
 const VALUE_BYTES_MAX = 64 * 1024;
 const LOG_NAME_BYTES_MAX = 64;
 const LOGS_MAX = 64;
+const DATA_NAME_BYTES_MAX = 256;
+const DATA_BYTES_MAX = 1024 * 1024;
+
+const PAGES = "http://localhost:8010";
+
+/** From good to bad; a build set ends like the worst of its builds. */
+const BADNESS = ["skipped", "success", "warnings", "failure", "exception", "retry", "cancelled"];
 
 export class MockHost {
   commands = [];
@@ -31,6 +38,11 @@ export class MockHost {
   operatorLog = [];
   mails = [];
   requests = [];
+  testSets = [];
+  triggered = [];
+  buildChanges = [];
+  artifacts = new Map();
+  otherArtifacts = new Map();
   sourceStamps = [];
   cancelled = false;
 
@@ -42,6 +54,8 @@ export class MockHost {
   #secrets = new Map();
   #values = new Map();
   #buildLogs = new Map();
+  #data = new Map();
+  #results = [];
   #renderer;
 
   // What a test says beforehand.
@@ -73,6 +87,11 @@ export class MockHost {
 
   buildLog(number, lines) {
     this.#buildLogs.set(number, [...lines]);
+    return this;
+  }
+
+  builds(results) {
+    this.#results.push(results);
     return this;
   }
 
@@ -213,15 +232,81 @@ export class MockHost {
 
   build() {
     return {
+      id: 1,
       builder: "builder",
       number: 1,
-      url: "http://localhost:8010/builders/1/builds/1",
+      url: `${PAGES}/builders/1/builds/1`,
       worker: "worker",
       workdir: "/worker/builder/build",
       step: "step",
       reason: "a test",
       sourceStamps: this.sourceStamps,
+      buildset: 1,
+      request: 1,
+      scheduler: "test",
     };
+  }
+
+  changes() {
+    return this.buildChanges;
+  }
+
+  buildData(name) {
+    return this.#data.get(name);
+  }
+
+  setBuildData(name, value, source) {
+    if (!/^[A-Za-z_-][\w.-]*$/.test(name)) throw new PermanentError(`\`${name}\` cannot be the name of build data`);
+    limit("the name of build data", name.length, DATA_NAME_BYTES_MAX);
+    limit("build data", value.length, DATA_BYTES_MAX);
+    this.#data.set(name, { value, source: source || this.build().step });
+  }
+
+  uploadFile(path, name) {
+    const content = this.#files.content(path);
+    if (!content) throw new PermanentError(`there is no file \`${path}\``);
+    if (name.split("/").some((part) => ["", ".", ".."].includes(part))) {
+      throw new PermanentError(`\`${name}\` cannot be the name of an artifact`);
+    }
+    this.artifacts.set(name, content);
+    return artifact(name, content);
+  }
+
+  uploadDirectory(path, name) {
+    const below = `${path.replace(/\/+$/, "")}/`;
+    const start = name ? `${name}/` : "";
+    const found = this.#files.glob(`${below}**`).filter((file) => this.#files.content(file));
+    return { files: found.map((file) => this.uploadFile(file, start + file.slice(below.length))), skipped: [] };
+  }
+
+  download(build, name, path) {
+    const content = this.#artifactsOf(build).get(name);
+    if (!content) throw new PermanentError(`there is no artifact \`${name}\``);
+    this.#files.write(path, content, false);
+    return artifact(name, content);
+  }
+
+  findArtifacts(build, prefix) {
+    const kept = [...this.#artifactsOf(build)].sort(([one], [other]) => (one < other ? -1 : 1));
+    return kept.filter(([name]) => name.startsWith(prefix)).map(([name, content]) => artifact(name, content));
+  }
+
+  #artifactsOf(build) {
+    if (!build) return this.artifacts;
+    const kept = this.otherArtifacts.get(`${build.builder}/${build.number}`);
+    if (!kept) throw new PermanentError(`there is no build ${build.number} of ${build.builder}`);
+    return kept;
+  }
+
+  testResults(description, category, valueUnit) {
+    const made = new MockTestSet(description, category, valueUnit);
+    this.testSets.push(made);
+    return made;
+  }
+
+  trigger(request) {
+    this.triggered.push(request);
+    return mockTriggered(this.triggered.length, [...request.builders].sort(), this.#results.shift() ?? {});
   }
 
   isCancelled() {
@@ -286,6 +371,47 @@ export class MockHost {
     if (!lines) throw new PermanentError(`there is no log ${log}`);
     return lines.slice(first, first + count).join("\n");
   }
+}
+
+class MockTestSet {
+  results = [];
+  isComplete = false;
+
+  constructor(description, category, valueUnit) {
+    Object.assign(this, { description, category, valueUnit });
+  }
+
+  add(results) {
+    if (this.isComplete) throw new PermanentError("the set of test results is complete");
+    if (results.some(({ name, codePath }) => name === undefined && codePath === undefined)) {
+      throw new PermanentError("a test result has neither name nor code path");
+    }
+    this.results.push(...results);
+  }
+
+  complete(passed, failed) {
+    this.add([]);
+    Object.assign(this, { isComplete: true, passed, failed });
+  }
+}
+
+/** Builds that were asked for, which end as soon as somebody waits for them. */
+function mockTriggered(buildset, builders, ends) {
+  const builds = (facts) => builders.map((builder, index) => ({ builder, request: index + 1, ...facts(builder, index + 1) }));
+  const results = (builder) => ends[builder] ?? "success";
+  return {
+    progress: () => ({ buildset, builds: builds((_, request) => ({ url: `${PAGES}/requests/${request}` })) }),
+    wait: () => ({
+      buildset,
+      results: builders.map(results).reduce((one, other) => (BADNESS.indexOf(one) > BADNESS.indexOf(other) ? one : other)),
+      builds: builds((builder, id) => ({ number: 1, url: `${PAGES}/builders/${id}/builds/1`, results: results(builder) })),
+    }),
+  };
+}
+
+function artifact(name, content) {
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  return { name, size: content.length, mode: 0o644, sha256, url: `${PAGES}/artifacts/${name}` };
 }
 
 class OpenLog {

@@ -224,3 +224,43 @@ describe("the surroundings", () => {
     await assert.rejects(host.context.fetch(url), /no answer for GET/);
   });
 });
+
+describe("the farm", () => {
+  test("artifacts are kept and found", () => {
+    const host = new MockHost().file("out/a.txt", "a").file("out/sub/b.txt", "b");
+    const { artifacts, files } = host.context;
+    const names = (found) => found.map((one) => one.name);
+    assert.deepEqual(names(artifacts.uploadDirectory("out", "site").files), ["site/a.txt", "site/sub/b.txt"]);
+    assert.deepEqual(names(artifacts.find("site/s")), ["site/sub/b.txt"]);
+    artifacts.download("site/a.txt", "copy.txt");
+    assert.equal(files.readText("copy.txt"), "a");
+    assert.throws(() => artifacts.find("", { builder: "other", number: 7 }), /there is no build 7 of other/);
+    assert.throws(() => artifacts.uploadFile("out/a.txt", "../a"), /cannot be the name/);
+  });
+
+  test("results are collected", () => {
+    const host = new MockHost();
+    const results = host.context.testResults("unit tests", "pass_fail", "boolean");
+    for (let n = 0; n < 2_500; n += 1) results.add({ name: `test ${n}`, value: 1 });
+    results.complete({ passed: 2_500 });
+    const [made] = host.testSets;
+    assert.deepEqual([made.results.length, made.isComplete, made.passed], [2_500, true, 2_500]);
+    results.add({ value: 1 });
+    assert.throws(() => results.complete(), /complete/);
+  });
+
+  test("builds are triggered", () => {
+    const host = new MockHost().builds({ linux: "failure" });
+    const done = host.context.trigger({ builders: ["mac", "linux"], waitedFor: true }).wait();
+    assert.deepEqual([done.results, done.builds.map((build) => build.builder)], ["failure", ["linux", "mac"]]);
+    assert.equal(host.triggered[0].sources, "of-this-build");
+  });
+
+  test("build data is remembered", () => {
+    const ctx = new MockHost().context;
+    ctx.setBuildData("size", "7");
+    assert.equal(new TextDecoder().decode(ctx.buildData("size").value), "7");
+    assert.equal(ctx.buildData("other"), undefined);
+    assert.throws(() => ctx.setBuildData("7", ""), /cannot be the name/);
+  });
+});

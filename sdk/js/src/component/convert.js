@@ -1,4 +1,4 @@
-// Makes plain values of the contract's: numbers of big integers, values of JSON texts, nothing of `null`.
+// Makes plain values of the contract's (numbers of big integers, values of JSON texts, nothing of `null`), and back.
 
 /** Fields that are JSON texts in the records of the contract. */
 const JSON_FIELDS = new Set(["properties", "info", "values"]);
@@ -11,4 +11,9 @@ export function plain(value) {
     return [name, JSON_FIELDS.has(name) && typeof field === "string" ? JSON.parse(field) : plain(field)];
   });
   return Object.fromEntries(entries);
+}
+
+/** A source stamp with all that the contract wants. */
+export function wholeStamp(stamp) {
+  return { codebase: "", repository: "", project: "", ...stamp };
 }

@@ -1,6 +1,6 @@
 // The exports of a plugin with schedulers.
 
-import { plain } from "./convert.js";
+import { plain, wholeStamp } from "./convert.js";
 import { exported } from "./failures.js";
 import { Operator } from "./operator.js";
 
@@ -60,12 +60,11 @@ function interest(wanted) {
 }
 
 function newBuildset({ reason, label = "", builders = [], sourceStamps = [], changes = [], properties = {}, priority = 0 }) {
-  const stamps = sourceStamps.map((stamp) => ({ codebase: "", repository: "", project: "", ...stamp }));
   return {
     reason,
     label,
     builders,
-    sourceStamps: stamps,
+    sourceStamps: sourceStamps.map(wholeStamp),
     changes: changes.map(BigInt),
     properties: JSON.stringify(properties),
     priority,

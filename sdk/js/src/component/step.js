@@ -1,17 +1,21 @@
 // The exports and imports of a plugin with steps.
 
-import { get as getBuild } from "toolpost:plugin/build-info@1.0.0";
+import * as artifacts from "toolpost:plugin/artifacts@1.0.0";
+import * as buildData from "toolpost:plugin/build-data@1.0.0";
+import { changes, get as getBuild } from "toolpost:plugin/build-info@1.0.0";
 import { isCancelled } from "toolpost:plugin/cancellation@1.0.0";
 import { RunningCommand } from "toolpost:plugin/commands@1.0.0";
 import { all, get as getProperty, set as setProperty } from "toolpost:plugin/properties@1.0.0";
 import { StepLog } from "toolpost:plugin/step-logs@1.0.0";
 import { addUrl, setProgress, setSummary } from "toolpost:plugin/step-status@1.0.0";
+import { TestResultSet } from "toolpost:plugin/test-results@1.0.0";
+import { Triggered } from "toolpost:plugin/triggers@1.0.0";
 import * as workerFiles from "toolpost:plugin/worker-files@1.0.0";
 
 import { Exit } from "../commands.js";
 import { FileError, PluginError, RetryableError } from "../errors.js";
 import { toBytes } from "../files.js";
-import { plain } from "./convert.js";
+import { plain, wholeStamp } from "./convert.js";
 import { exported, imported } from "./failures.js";
 import { Services } from "./services.js";
 
@@ -104,6 +108,50 @@ class StepHost extends Services {
     return plain(getBuild());
   }
 
+  changes() {
+    return imported(changes).map(plain);
+  }
+
+  buildData(name) {
+    return imported(() => buildData.get(name)) ?? undefined;
+  }
+
+  setBuildData(name, value, source) {
+    imported(() => buildData.set(name, value, source));
+  }
+
+  uploadFile(path, name) {
+    return plain(imported(() => artifacts.uploadFile(path, name)));
+  }
+
+  uploadDirectory(path, name) {
+    return plain(imported(() => artifacts.uploadDirectory(path, name)));
+  }
+
+  download(build, name, path) {
+    return plain(imported(() => artifacts.download(buildOf(build), name, path)));
+  }
+
+  findArtifacts(build, prefix) {
+    return imported(() => artifacts.find(buildOf(build), prefix)).map(plain);
+  }
+
+  testResults(description, category, valueUnit) {
+    const results = imported(() => TestResultSet.create(description, category, valueUnit));
+    return {
+      add: (more) => imported(() => results.add(more.map(testResult))),
+      complete: (passed, failed) => imported(() => results.complete(optionalBigInt(passed), optionalBigInt(failed))),
+    };
+  }
+
+  trigger(request) {
+    const triggered = imported(() => Triggered.request(buildRequest(request)));
+    return {
+      progress: () => plain(imported(() => triggered.progress())),
+      wait: () => plain(imported(() => triggered.wait())),
+    };
+  }
+
   isCancelled() {
     return isCancelled();
   }
@@ -139,14 +187,33 @@ function readProperty({ value, source }) {
   return { value: JSON.parse(value), source };
 }
 
+function buildOf(build) {
+  return build ? { tag: "other", val: [build.builder, BigInt(build.number)] } : { tag: "this-build" };
+}
+
+function testResult({ durationNs, value, ...result }) {
+  return { ...result, value: String(value), durationNs: optionalBigInt(durationNs) };
+}
+
+function buildRequest({ sources, properties, ...request }) {
+  return {
+    ...request,
+    sources: typeof sources === "string" ? { tag: sources } : { tag: "given", val: sources.map(wholeStamp) },
+    properties: Object.entries(properties).map(([name, value]) => [name, JSON.stringify(value)]),
+  };
+}
+
+function optionalBigInt(value) {
+  return value === undefined ? undefined : BigInt(value);
+}
+
 function commandSpec({ line, env, captureBytes, idleTimeoutMs, totalTimeoutMs, ...others }) {
-  const milliseconds = (value) => (value === undefined ? undefined : BigInt(value));
   return {
     ...others,
     command: typeof line === "string" ? { tag: "shell", val: line } : { tag: "argv", val: line },
     env: Object.entries(env).map(([name, value]) => [name, value ?? undefined]),
-    idleTimeoutMs: milliseconds(idleTimeoutMs),
-    totalTimeoutMs: milliseconds(totalTimeoutMs),
+    idleTimeoutMs: optionalBigInt(idleTimeoutMs),
+    totalTimeoutMs: optionalBigInt(totalTimeoutMs),
     capture: capture(captureBytes),
   };
 }

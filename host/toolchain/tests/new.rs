@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 use toolpost_toolchain::{
-    BuildOptions, Kind, Language, LocateOptions, NewPlugin, SdkSource, Toolchain,
+    BuildOptions, Kind, Language, LocateOptions, NewPlugin, SdkSource, Toolchain, build_plugin,
     default_cache_dir, find_node, find_python, new_plugin,
 };
 
@@ -122,4 +122,54 @@ fn a_new_plugin_in_javascript_passes_its_tests() {
         let (said, _) = pass(&mut tests);
         assert!(said.contains(&format!("# pass {count}\n")), "{said}");
     }
+}
+
+/// A component starts with the magic number and, unlike a core module, the layer 1.
+const COMPONENT_HEADER: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
+
+/// Builds a plugin that was just made, with all that this sets up.
+fn build(language: Language, kind: Kind, sdk: &str) -> PathBuf {
+    let (_parent, directory) = new(language, kind, sdk);
+    let built = build_plugin(&directory, &default_cache_dir(), &mut |line| {
+        eprintln!("{line}")
+    });
+    let [component] = built.as_deref().expect("it builds") else {
+        panic!("not one: {built:?}")
+    };
+    assert_eq!(component.package, NAME);
+    let bytes = std::fs::read(&component.path).expect("the component is there");
+    assert_eq!(bytes[..8], COMPONENT_HEADER);
+    component.path.clone()
+}
+
+#[test]
+fn a_new_plugin_in_python_becomes_a_component() {
+    let path = build(Language::Python, Kind::Reporter, "python");
+    assert!(
+        path.ends_with("build/todo-count.wasm"),
+        "{}",
+        path.display()
+    );
+}
+
+#[test]
+fn a_new_plugin_in_javascript_becomes_a_component() {
+    let path = build(Language::JavaScript, Kind::Reporter, "js");
+    assert!(
+        path.ends_with("build/todo-count.wasm"),
+        "{}",
+        path.display()
+    );
+}
+
+#[test]
+fn a_plugin_that_is_wrong_says_why() {
+    let (_parent, directory) = new(Language::JavaScript, Kind::Step, "js");
+    std::fs::write(directory.join("plugin.js"), "export default { name: 'x' };").expect("write");
+    let built = build_plugin(&directory, &default_cache_dir(), &mut |_| {});
+    let error = built.expect_err("it is no plugin").to_string();
+    assert!(
+        error.contains("plugin.js has no `export default definePlugin"),
+        "{error}"
+    );
 }

@@ -24,6 +24,7 @@ from .capability import Capability, Environment, HttpHost, MailServer, Secret, S
 from .commands import Command, Line, Output, Running
 from .context import Context, ReporterContext, SchedulerContext
 from .errors import ConfigError, Error, FileError, FileErrorKind, PermanentError, RetryableError
+from .files import Files
 from .host import CommandLine, End, Exit, FileKind, FileStat, LogStream, OutputSource
 from .http import Response
 from .logs import StepLog
@@ -109,6 +110,7 @@ __all__ = [
     "FileErrorKind",
     "FileKind",
     "FileStat",
+    "Files",
     "FinishedBuild",
     "FinishedBuildset",
     "Forced",

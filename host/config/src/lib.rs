@@ -31,9 +31,9 @@ pub use check::{check, check_master};
 pub use config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, Config, EnvironmentValue,
     FileFilter, ForceCodebase, ForceConfig, ForceField, ForceParameter, GitPollerConfig,
-    LimitsConfig, Link, MasterConfig, ParameterKind, PluginConfig, PropertyValues, ReporterConfig,
-    SchedulerConfig, SchedulerKind, SecretReference, SingleBranchConfig, StepConfig, StepUse,
-    WorkerConfig, WorkerKind,
+    LimitsConfig, Link, MasterConfig, ParameterKind, PluginConfig, PluginSchedulerConfig,
+    PropertyValues, ReporterConfig, SchedulerConfig, SchedulerKind, SchedulerUse, SecretReference,
+    SingleBranchConfig, StepConfig, StepUse, WorkerConfig, WorkerKind,
 };
 pub use parameters::{ParameterProblem, ParametersSchema, SchemaError};
 pub use plan::{Plan, diff};

@@ -139,7 +139,15 @@ impl<'s> Report<'s> {
             report: self,
             span,
             problem,
+            is_hidden: false,
         }
+    }
+
+    /// As [`Self::at`], for a place where a secret may be written: it is not shown.
+    pub(crate) fn at_hidden(&mut self, span: Span, message: impl Into<String>) -> Note<'_, 's> {
+        let mut note = self.at(span, message);
+        note.is_hidden = true;
+        note
     }
 
     fn is_full(&self) -> bool {
@@ -170,6 +178,22 @@ pub(crate) struct Note<'r, 's> {
     report: &'r mut Report<'s>,
     span: Span,
     problem: Problem,
+    is_hidden: bool,
+}
+
+/// What is shown where nothing is to be seen.
+const HIDDEN: &str = "***";
+
+impl Place {
+    /// The same place without what is written from there on.
+    fn hidden(self) -> Self {
+        let before = self.text.chars().take(self.column as usize - 1);
+        Self {
+            text: before.chain(HIDDEN.chars()).collect(),
+            width: HIDDEN.len() as u32,
+            ..self
+        }
+    }
 }
 
 impl Note<'_, '_> {
@@ -200,7 +224,11 @@ impl Drop for Note<'_, '_> {
             return;
         }
         let mut problem = std::mem::replace(&mut self.problem, Problem::nowhere(""));
-        problem.place = Some(self.report.sources.place(self.span));
+        let place = self.report.sources.place(self.span);
+        problem.place = Some(match self.is_hidden {
+            true => place.hidden(),
+            false => place,
+        });
         self.report.found.push((self.span, problem));
     }
 }

@@ -73,7 +73,7 @@ impl Checker<'_, '_> {
             let checked = match variable.value {
                 RawEnvironmentValue::Unset => EnvironmentValue::Unset,
                 RawEnvironmentValue::Set(text) => {
-                    self.template(&text, variable.span);
+                    self.template_with_secrets(&text, variable.span);
                     EnvironmentValue::Set(text)
                 }
             };

@@ -44,6 +44,7 @@ impl Checker<'_, '_> {
             database_url: self.database_url(raw.database_url),
             object_dir: self.path_or(raw.object_dir.as_ref(), MasterConfig::OBJECT_DIR_DEFAULT),
             plugin_dir: self.path_or(raw.plugin_dir.as_ref(), MasterConfig::PLUGIN_DIR_DEFAULT),
+            secrets_dir: raw.secrets_dir.map(|dir| self.path(&dir.value)),
             drain_timeout: value(raw.drain_timeout)
                 .map_or(MasterConfig::DRAIN_TIMEOUT_DEFAULT, |duration| duration.0),
             limits: self.limits(&value(raw.limits).unwrap_or_default()),
@@ -168,34 +169,14 @@ impl Checker<'_, '_> {
             self.report
                 .at(name.span, format!("the name of a plugin {fault}"));
         }
-        let hosts = list(value(raw.grant).and_then(|grant| grant.http));
-        self.no_repetition(&hosts);
-        for host in &hosts {
-            if !is_host(&host.value) {
-                self.report
-                    .at(host.span, format!("`{}` is not a host", host.value))
-                    .help("write \"host\" or \"host:port\", without http:// and path");
-            }
-        }
+        let grants = self.grants(value(raw.grant).unwrap_or_default());
         PluginConfig {
             name: name.value,
-            http_hosts: hosts.into_iter().map(|host| host.value).collect(),
+            grants,
             memory_mib: self.at_least_one(raw.memory_mib),
             cpu_ms: self.at_least_one(raw.cpu_ms),
             wall_s: self.at_least_one(raw.wall_s),
             log_mib: self.at_least_one(raw.log_mib),
         }
     }
-}
-
-/// `host` or `host:port`: a grant is for one host, never for a pattern.
-fn is_host(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
-    let name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    !host.is_empty()
-        && host.chars().all(name)
-        && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }

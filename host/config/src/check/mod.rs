@@ -10,6 +10,7 @@ mod master;
 mod names;
 mod reporter;
 mod scheduler;
+mod secrets;
 mod step;
 mod text;
 mod types;
@@ -24,6 +25,7 @@ use toolpost_core::locks::LockSpec;
 use toolpost_core::template::Templates;
 
 use self::names::Names;
+use self::secrets::SecretNames;
 use self::types::Types;
 use crate::catalog::TypeCatalog;
 use crate::config::{Config, MasterConfig};
@@ -108,6 +110,7 @@ struct Checker<'c, 's> {
     /// Directories of builders, each with its builder and its place.
     build_dirs: BTreeMap<String, (String, Span)>,
     templates: Templates,
+    secrets: SecretNames,
 }
 
 impl<'c, 's> Checker<'c, 's> {
@@ -118,6 +121,17 @@ impl<'c, 's> Checker<'c, 's> {
             types: Types::new(catalog),
             build_dirs: BTreeMap::new(),
             templates: Templates::default(),
+            secrets: SecretNames {
+                configured: raw
+                    .secret
+                    .iter()
+                    .flat_map(|secrets| secrets.value.0.keys().cloned())
+                    .collect(),
+                has_dir: raw
+                    .master
+                    .as_ref()
+                    .is_some_and(|master| master.value.secrets_dir.is_some()),
+            },
             report,
         }
     }
@@ -136,6 +150,13 @@ impl<'c, 's> Checker<'c, 's> {
         let builders = self.each(raw.builder, Self::builder, |builder| &builder.name);
         let schedulers = self.each(raw.scheduler, Self::scheduler, |scheduler| &scheduler.name);
         let reporters = self.each(raw.reporter, Self::reporter, |reporter| &reporter.name);
+        let secrets = value(raw.secret).unwrap_or_default().0;
+        let secrets = secrets
+            .into_iter()
+            .filter_map(|(name, (span, raw))| self.secret(At { value: name, span }, raw.value))
+            .map(|secret| (secret.name.clone(), Arc::new(secret)))
+            .collect();
+        let mail = value(raw.mail).and_then(|raw| self.mail(raw)).map(Arc::new);
         let plugins = value(raw.plugin).unwrap_or_default().0;
         let plugins = plugins
             .into_iter()
@@ -153,6 +174,8 @@ impl<'c, 's> Checker<'c, 's> {
             builders,
             locks: self.locks,
             plugins,
+            secrets,
+            mail,
         }
     }
 

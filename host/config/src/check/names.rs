@@ -71,6 +71,7 @@ impl Names {
             items(raw.scheduler.as_ref()).filter_map(|scheduler| match &scheduler.value {
                 RawScheduler::SingleBranch(scheduler) => scheduler.name.as_ref(),
                 RawScheduler::Force(scheduler) => scheduler.name.as_ref(),
+                RawScheduler::Plugin(scheduler) => scheduler.name.as_ref(),
             });
         let sources = items(raw.changes.as_ref()).filter_map(|source| match &source.value {
             RawChangeSource::GitPoller(poller) => {

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use toolpost_core::PluginKind;
 use toolpost_core::filter::{ChangeFilter, Conditions, Pattern};
 use toolpost_core::model::SourceStampSpec;
 
 use super::names::Thing;
 use super::{Checker, list, texts, value};
-use crate::config::{FileFilter, SchedulerConfig, SchedulerKind, SingleBranchConfig};
+use crate::config::{
+    FileFilter, PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,
+};
 use crate::decode::{Keyed, OneOrMany};
-use crate::raw::{RawCodebase, RawFilter, RawMatcher, RawScheduler, RawSingleBranch};
+use crate::raw::{
+    RawCodebase, RawFilter, RawMatcher, RawPluginScheduler, RawScheduler, RawSingleBranch,
+};
 use crate::tree::At;
 
 /// What Buildbot calls an absent branch or category; a written one is never empty.
@@ -20,7 +25,31 @@ impl Checker<'_, '_> {
         match raw.value {
             RawScheduler::SingleBranch(scheduler) => self.single_branch(*scheduler),
             RawScheduler::Force(scheduler) => self.force(*scheduler),
+            RawScheduler::Plugin(scheduler) => self.plugin_scheduler(*scheduler),
         }
+    }
+
+    fn plugin_scheduler(&mut self, raw: RawPluginScheduler) -> Option<SchedulerConfig> {
+        let properties = self.properties(raw.properties);
+        let priority = self.priority(raw.priority);
+        let builders = self.references(Thing::Builder, raw.builders);
+        let scheduler_type = raw.r#use?;
+        let parameters = self.type_parameters(
+            PluginKind::Scheduler,
+            &scheduler_type,
+            raw.parameters,
+            RawPluginScheduler::KEYS,
+        );
+        Some(SchedulerConfig {
+            name: value(raw.name)?,
+            builders: builders?,
+            properties,
+            kind: SchedulerKind::Plugin(Box::new(PluginSchedulerConfig {
+                scheduler_type: scheduler_type.value,
+                priority,
+                parameters,
+            })),
+        })
     }
 
     fn single_branch(&mut self, mut raw: RawSingleBranch) -> Option<SchedulerConfig> {

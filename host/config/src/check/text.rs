@@ -20,6 +20,35 @@ impl Checker<'_, '_> {
         true
     }
 
+    /// As [`Self::template`], for a text that may name secrets.
+    pub(super) fn template_with_secrets(&mut self, text: &str, span: Span) {
+        let secrets = &self.secrets;
+        let checked = self
+            .templates
+            .check_with_secrets(text, |name| secrets.may_have(name));
+        if let Err(error) = checked {
+            self.template_error(text, span, &error);
+        }
+    }
+
+    /// Checks every text in a value that may name secrets.
+    pub(super) fn templates_with_secrets_in(&mut self, node: &Node) {
+        match &node.kind {
+            Kind::String(text) => self.template_with_secrets(text, node.span),
+            Kind::Array(items) => {
+                for item in items {
+                    self.templates_with_secrets_in(item);
+                }
+            }
+            Kind::Table(table) => {
+                for entry in table.0.values() {
+                    self.templates_with_secrets_in(&entry.node);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Checks an expression that is evaluated for each build.
     pub(super) fn expression(&mut self, text: &str, span: Span) {
         if Templates::is_template(text) {

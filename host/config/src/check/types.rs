@@ -9,6 +9,7 @@ use toolpost_core::PluginKind;
 use super::Checker;
 use crate::catalog::TypeCatalog;
 use crate::parameters::{Fault, ParameterProblem, ParametersSchema, SchemaError};
+use crate::raw::NATIVE_SCHEDULERS;
 use crate::sources::Span;
 use crate::suggest;
 use crate::tree::{At, Kind, Node, Table};
@@ -66,7 +67,7 @@ impl Checker<'_, '_> {
             span: name.span,
         };
         if kind == PluginKind::Step {
-            self.templates_in(&node);
+            self.templates_with_secrets_in(&node);
         }
         if let Some(schema) = schema {
             let used = Used {
@@ -100,7 +101,14 @@ impl Checker<'_, '_> {
                     )
                     .help_with(|| {
                         let names = catalog.names(kind);
-                        let names = names.iter().map(String::as_str);
+                        let natives = match kind {
+                            PluginKind::Scheduler => &NATIVE_SCHEDULERS[..],
+                            PluginKind::Step | PluginKind::Reporter => &[],
+                        };
+                        let names = names
+                            .iter()
+                            .map(String::as_str)
+                            .chain(natives.iter().copied());
                         suggest::help(&name.value, &format!("{kind} types"), names)
                     });
                 None

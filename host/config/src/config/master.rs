@@ -1,9 +1,10 @@
 //! The master process and the plugins that it loads.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use super::Grants;
 
 /// `[master]`: addresses, places and limits of the process.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,8 @@ pub struct MasterConfig {
     pub object_dir: PathBuf,
     /// Where `.wasm` files are picked up. A change needs a restart.
     pub plugin_dir: PathBuf,
+    /// Where there is a file for each secret, named like it.
+    pub secrets_dir: Option<PathBuf>,
     /// How long running builds may go on after a stop was asked for.
     pub drain_timeout: Duration,
     /// Limits that keep one user from taking the farm from the others.
@@ -88,6 +91,7 @@ impl Default for MasterConfig {
             database_url: Self::DATABASE_URL_DEFAULT.into(),
             object_dir: Self::OBJECT_DIR_DEFAULT.into(),
             plugin_dir: Self::PLUGIN_DIR_DEFAULT.into(),
+            secrets_dir: None,
             drain_timeout: Self::DRAIN_TIMEOUT_DEFAULT,
             limits: LimitsConfig::default(),
         }
@@ -99,8 +103,8 @@ impl Default for MasterConfig {
 pub struct PluginConfig {
     /// Its name, as `describe` says it.
     pub name: String,
-    /// Hosts (`host` or `host:port`) that it may call over HTTP.
-    pub http_hosts: BTreeSet<String>,
+    /// What it may do beyond computing.
+    pub grants: Grants,
     /// Memory of one call, MiB; `None` for the default of the sandbox. So for the other limits.
     pub memory_mib: Option<u32>,
     /// Computing time of one call, milliseconds; waiting is not counted.

@@ -10,6 +10,7 @@ mod force;
 mod master;
 mod reporter;
 mod scheduler;
+mod secrets;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,10 @@ pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPoll
 pub use force::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
 pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig};
 pub use reporter::ReporterConfig;
-pub use scheduler::{FileFilter, SchedulerConfig, SchedulerKind, SingleBranchConfig};
+pub use scheduler::{
+    FileFilter, PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,
+};
+pub use secrets::{Grants, MailConfig, MailLogin, MailTls, SecretConfig};
 pub use worker::{SecretReference, WorkerConfig, WorkerKind};
 
 use serde_json::Value;
@@ -49,6 +53,10 @@ pub struct Config {
     pub locks: BTreeMap<String, Arc<LockSpec>>,
     /// Grants and limits of plugins by the plugin's name; a plugin that is not here has the defaults.
     pub plugins: BTreeMap<String, Arc<PluginConfig>>,
+    /// Secrets by name, beside those of [`MasterConfig::secrets_dir`].
+    pub secrets: BTreeMap<String, Arc<SecretConfig>>,
+    /// The mail server; `None` when no mail can be sent.
+    pub mail: Option<Arc<MailConfig>>,
 }
 
 /// One place where a step type is used.
@@ -60,6 +68,15 @@ pub struct StepUse<'a> {
     pub index: usize,
     /// The step.
     pub step: &'a StepConfig,
+}
+
+/// One scheduler that uses a type of a plugin.
+#[derive(Debug, Clone, Copy)]
+pub struct SchedulerUse<'a> {
+    /// The scheduler.
+    pub scheduler: &'a SchedulerConfig,
+    /// What of it is the plugin's.
+    pub plugin: &'a PluginSchedulerConfig,
 }
 
 impl Config {
@@ -82,5 +99,24 @@ impl Config {
     pub fn uses_of(&self, step_type: &str) -> impl Iterator<Item = StepUse<'_>> {
         self.steps()
             .filter(move |place| place.step.step_type == step_type)
+    }
+
+    /// The schedulers that use a type of a plugin, in the order of their names.
+    pub fn plugin_schedulers(&self) -> impl Iterator<Item = SchedulerUse<'_>> {
+        self.schedulers
+            .values()
+            .filter_map(|scheduler| match &scheduler.kind {
+                SchedulerKind::Plugin(plugin) => Some(SchedulerUse { scheduler, plugin }),
+                SchedulerKind::SingleBranch(_) | SchedulerKind::Force(_) => None,
+            })
+    }
+
+    /// Where a scheduler type is used.
+    pub fn scheduler_uses_of(
+        &self,
+        scheduler_type: &str,
+    ) -> impl Iterator<Item = SchedulerUse<'_>> {
+        self.plugin_schedulers()
+            .filter(move |place| place.plugin.scheduler_type == scheduler_type)
     }
 }

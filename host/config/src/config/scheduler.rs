@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use globset::GlobSet;
+use serde_json::{Map, Value};
 use toolpost_core::filter::ChangeFilter;
 use toolpost_core::model::SourceStampSpec;
 
@@ -29,6 +30,19 @@ pub enum SchedulerKind {
     SingleBranch(Box<SingleBranchConfig>),
     /// `use = "force"`.
     Force(Box<ForceConfig>),
+    /// When a plugin says so.
+    Plugin(Box<PluginSchedulerConfig>),
+}
+
+/// A scheduler of a plugin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginSchedulerConfig {
+    /// The scheduler type: what `use` names.
+    pub scheduler_type: String,
+    /// Added to the priority that the plugin asks for.
+    pub priority: i32,
+    /// Parameters of the scheduler type. Templates in them are the plugin's matter.
+    pub parameters: Map<String, Value>,
 }
 
 /// Builds when changes came in and then none came for a while.

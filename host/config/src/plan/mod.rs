@@ -60,6 +60,10 @@ pub enum ItemKind {
     Master,
     /// Grants and limits of a plugin.
     Plugin,
+    /// Where a secret is found.
+    Secret,
+    /// The mail server.
+    Mail,
     /// A lock.
     Lock,
     /// A worker.
@@ -120,6 +124,18 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
         &running.plugins,
         &wanted.plugins,
     );
+    compare(
+        &mut items,
+        ItemKind::Secret,
+        &running.secrets,
+        &wanted.secrets,
+    );
+    compare(
+        &mut items,
+        ItemKind::Mail,
+        &by_no_name(running.mail.as_ref()),
+        &by_no_name(wanted.mail.as_ref()),
+    );
     compare(&mut items, ItemKind::Lock, &running.locks, &wanted.locks);
     compare(
         &mut items,
@@ -152,6 +168,13 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
         &wanted.reporters,
     );
     Plan { items }
+}
+
+/// What there is one of at most, as [`compare`] takes it.
+fn by_no_name<T>(only: Option<&Arc<T>>) -> BTreeMap<String, Arc<T>> {
+    only.map(|only| (String::new(), Arc::clone(only)))
+        .into_iter()
+        .collect()
 }
 
 fn compare<T: Facts + PartialEq>(
@@ -334,6 +357,8 @@ impl fmt::Display for ItemKind {
         f.write_str(match self {
             Self::Master => "master",
             Self::Plugin => "plugin",
+            Self::Secret => "secret",
+            Self::Mail => "mail",
             Self::Lock => "lock",
             Self::Worker => "worker",
             Self::ChangeSource => "change source",

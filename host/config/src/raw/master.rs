@@ -27,6 +27,8 @@ raw_table! {
         object_dir ? String,
         /// Directory where `.wasm` files are picked up. Default: "plugins". A change needs a restart.
         plugin_dir ? String,
+        /// Directory with a file for each secret, named like it. Nobody but the master's user may read them.
+        secrets_dir ? String,
         /// How long running builds may go on after a stop was asked for. Default: "1m".
         drain_timeout ? HumanDuration,
         /// Limits that keep one user from taking the farm from the others.
@@ -143,8 +145,58 @@ raw_table! {
 raw_table! {
     /// What a plugin may do beyond computing. Default: nothing.
     RawGrant("the grants of a plugin") {
-        /// Hosts that it may call over HTTP, as "host" or "host:port".
+        /// Hosts that it may call over HTTP: "host", "host:port" or "*.domain"; without a port that of HTTP or HTTPS. A name
+        /// must lead to a public address; an address that is written here may be any.
         http ? Vec<At<String>>,
+        /// Hosts that it may call although their addresses are private: of this machine, or of its network.
+        http_private ? Vec<At<String>>,
+        /// Secrets that it may use, by name. It never sees them.
+        secrets ? Vec<At<String>>,
+        /// Variables of the master's environment that it may read.
+        environment ? Vec<At<String>>,
+        /// Whether it may keep values that outlive a call.
+        storage ? bool,
+        /// Whether it may send mail through the server of `[mail]`.
+        mail ? bool,
+        /// Builders that its steps may ask for builds: names, or patterns with `*`, `?`, `[abc]` and `{a,b}`.
+        trigger ? Vec<At<String>>,
+    }
+}
+
+raw_table! {
+    /// Where a secret is found. The configuration never holds the secret itself.
+    RawSecret("a secret") {
+        /// File that holds it; nobody but the master's user may read it. It is read at each use.
+        file ? String,
+        /// Environment variable of the master that holds it.
+        environment ? String,
+    }
+}
+
+raw_words! {
+    /// How a mail server is spoken to.
+    RawMailTls {
+        "starttls" => StartTls,
+        "tls" => Tls,
+        "none" => None,
+    }
+}
+
+raw_table! {
+    /// The mail server that plugins send mail through.
+    RawMail("[mail]") {
+        /// Name or address of the server.
+        host ! String,
+        /// Port. Default: 587, with `tls = "tls"` 465, with `tls = "none"` 25.
+        port ? u32,
+        /// "starttls", "tls" from the first byte on, or "none". Default: "starttls".
+        tls ? RawMailTls,
+        /// User name, where the server wants one.
+        user ? String,
+        /// Its password, as "{{ secret.NAME }}".
+        password ? String,
+        /// Who mail is from: "ci@example.org" or "Farm <ci@example.org>".
+        from ! String,
     }
 }
 

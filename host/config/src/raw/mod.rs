@@ -10,8 +10,8 @@ mod reporter;
 mod scheduler;
 
 pub(crate) use builder::{
-    LockMode, RawBuilder, RawEnvironmentValue, RawLockUse, RawStep, RawSummaryPolicy, RawWhen,
-    ResultsWord,
+    FailureWord, LockMode, RawBuilder, RawEnvironmentValue, RawLockUse, RawStep, RawSummaryPolicy,
+    RawWhen, ResultsWord,
 };
 pub(crate) use changes::{RawBranches, RawChangeSource, RawGitPoller};
 pub(crate) use force::{
@@ -19,10 +19,14 @@ pub(crate) use force::{
     RawNestedParameter, RawParameter, RawParameterCommon, RawTextParameter,
 };
 pub(crate) use master::{
-    LockScope, RawLimits, RawLocalWorker, RawLock, RawMaster, RawPlugin, RawRemoteWorker, RawWorker,
+    LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,
+    RawPlugin, RawRemoteWorker, RawSecret, RawWorker,
 };
 pub(crate) use reporter::{RawReporter, RawRetry, ReportedResults, ReporterEvent};
-pub(crate) use scheduler::{RawCodebase, RawFilter, RawMatcher, RawScheduler, RawSingleBranch};
+pub(crate) use scheduler::{
+    NATIVE_SCHEDULERS, RawCodebase, RawFilter, RawMatcher, RawPluginScheduler, RawScheduler,
+    RawSingleBranch,
+};
 
 use crate::decode::{Keyed, ROOT, raw_table};
 use crate::tree::At;
@@ -46,5 +50,9 @@ raw_table! {
         lock ? Vec<At<RawLock>>,
         /// Grants and limits of plugins, by the plugin's name.
         plugin ? Keyed<RawPlugin>,
+        /// Where secrets are found, by name.
+        secret ? Keyed<RawSecret>,
+        /// The mail server that plugins send mail through.
+        mail ? RawMail,
     }
 }

@@ -6,16 +6,89 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::RawForce;
 use crate::decode::{
-    Decode, HumanDuration, JsonObject, Keyed, OneOrMany, expected, raw_choice, raw_table,
+    Decode, HumanDuration, JsonObject, Keyed, OneOrMany, expect_table, expected, raw_table,
 };
 use crate::problem::Report;
+use crate::schema::choice;
 use crate::tree::{At, Kind, Node};
 
-raw_choice! {
-    /// When what is built.
-    RawScheduler("a scheduler") by "use" {
-        "single-branch" => SingleBranch(Box<RawSingleBranch>),
-        "force" => Force(Box<RawForce>),
+/// When what is built.
+#[derive(Debug)]
+pub(crate) enum RawScheduler {
+    SingleBranch(Box<RawSingleBranch>),
+    Force(Box<RawForce>),
+    /// Every type that is not one of those above.
+    Plugin(Box<RawPluginScheduler>),
+}
+
+const SINGLE_BRANCH: &str = "single-branch";
+const FORCE: &str = "force";
+
+/// The types that are no plugin's.
+pub(crate) const NATIVE_SCHEDULERS: [&str; 2] = [SINGLE_BRANCH, FORCE];
+
+/// The key that says the type.
+const USE: &str = "use";
+
+raw_table! {
+    /// Builds when a plugin says so. Keys that are not listed here are parameters of the scheduler type.
+    RawPluginScheduler("a scheduler") {
+        /// Unique name. A scheduler that gets another name or another type is a new one, which hears of what happens
+        /// from then on.
+        name ! String,
+        /// The scheduler type: `single-branch`, `force`, or one that a plugin exports.
+        r#use ! String,
+        /// Builders that it may start.
+        builders ! Vec<At<String>>,
+        /// Properties of its build sets; those that the plugin sets win.
+        properties ? JsonObject,
+        /// Added to the priority that the plugin asks for; higher runs first. Default: 0.
+        priority ? i64,
+        .. parameters
+    }
+}
+
+impl Decode for RawScheduler {
+    fn decode(node: Node, report: &mut Report<'_>) -> Option<Self> {
+        let mut table = expect_table(node, "a scheduler", report)?;
+        let word = table.value.0.get(USE).and_then(|entry| entry.node.as_str());
+        let native = NATIVE_SCHEDULERS
+            .into_iter()
+            .find(|name| word == Some(*name));
+        if native.is_some() {
+            table.value.0.shift_remove(USE);
+        }
+        let node = Node {
+            kind: Kind::Table(table.value),
+            span: table.span,
+        };
+        match native {
+            Some(SINGLE_BRANCH) => Box::decode(node, report).map(Self::SingleBranch),
+            Some(_) => Box::decode(node, report).map(Self::Force),
+            None => Box::decode(node, report).map(Self::Plugin),
+        }
+    }
+}
+
+impl JsonSchema for RawScheduler {
+    fn schema_name() -> Cow<'static, str> {
+        "Scheduler".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let natives = vec![
+            (SINGLE_BRANCH, RawSingleBranch::json_schema(generator)),
+            (FORCE, RawForce::json_schema(generator)),
+        ];
+        let mut schema = choice("When what is built.", USE, natives);
+        let plugins = generator.subschema_for::<RawPluginScheduler>();
+        if let Some(branches) = schema
+            .get_mut("oneOf")
+            .and_then(serde_json::Value::as_array_mut)
+        {
+            branches.push(plugins.to_value());
+        }
+        schema
     }
 }
 

@@ -21,6 +21,12 @@ pub fn json_schema(catalog: &dyn TypeCatalog) -> Value {
     root.insert("title".into(), json!("Toolpost configuration"));
     if let Some(definitions) = root.get_mut("$defs").and_then(Value::as_object_mut) {
         types::put(definitions, catalog, PluginKind::Step, "Step");
+        types::put(
+            definitions,
+            catalog,
+            PluginKind::Scheduler,
+            "PluginScheduler",
+        );
         types::put(definitions, catalog, PluginKind::Reporter, "Reporter");
     }
     root.to_value()

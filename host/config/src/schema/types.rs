@@ -1,4 +1,4 @@
-//! Steps and reporters in the editor schema: the keys that all have, and for each type its parameters.
+//! Steps, schedulers of plugins and reporters in the editor schema: the keys that all have, and for each type its parameters.
 
 use serde_json::{Map, Value, json};
 use toolpost_core::PluginKind;

@@ -326,3 +326,23 @@ fn no_setting_is_forgotten() {
         assert_eq!(fields, [field], "{new}");
     }
 }
+
+#[test]
+fn a_plan_tells_where_secrets_are_and_what_plugins_may() {
+    let old = good("[secret.a]\nfile = \"a\"\n[plugin.p]\ngrant.secrets = [\"a\"]\n");
+    let new = good(
+        "[secret.a]\nenvironment = \"A\"\n[plugin.p]\ngrant.http_private = [\"[::1]:80\"]\n[mail]\nhost = \"h\"\nfrom = \"a@b\"\nuser = \"u\"\npassword = \"{{ secret.a }}\"\n",
+    );
+    assert_snapshot!(diff(&old, &new), @r#"
+    ~ plugin p
+        grant.http_private: [] -> ["[::1]:80"]
+        grant.secrets: ["a"] -> []
+    ~ secret a
+        file: "/farm/a" -> none
+        environment: none -> "A"
+    + mail
+
+    1 to add, 2 to change, 0 to remove
+    "#);
+    assert!(diff(&new, &new).is_empty());
+}

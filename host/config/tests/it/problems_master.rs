@@ -123,14 +123,14 @@ error: `https://chat.example.org/` is not a host
   |
 6 | grant.http = ["https://chat.example.org/", "chat.example.org:99999", "ok.example.org", "ok.example.org"]
   |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^
-  = help: write "host" or "host:port", without http:// and path
+  = help: write "host", "host:port" or "*.domain", without http:// and path
 
 error: `chat.example.org:99999` is not a host
  --> toolpost.toml:6:44
   |
 6 | grant.http = ["https://chat.example.org/", "chat.example.org:99999", "ok.example.org", "ok.example.org"]
   |                                            ^^^^^^^^^^^^^^^^^^^^^^^^
-  = help: write "host" or "host:port", without http:// and path
+  = help: write "host", "host:port" or "*.domain", without http:// and path
 
 error: `ok.example.org` is twice in this list
  --> toolpost.toml:6:88
@@ -143,7 +143,7 @@ error: unknown key `files` in the grants of a plugin
   |
 7 | grant.files = ["/"]
   |       ^^^^^
-  = help: known keys: `http`
+  = help: known keys: `http`, `http_private`, `secrets`, `environment`, `storage`, `mail`, `trigger`
 
 error: unknown key `cpu` in the settings of a plugin
  --> toolpost.toml:8:1
@@ -209,4 +209,104 @@ error: there is no worker `nowhere`
 
     1 problem in the configuration
     "#);
+}
+
+#[test]
+fn secrets_mail_and_grants() {
+    assert_snapshot!(problems(r#"
+[secret.both]
+file = "a"
+environment = "B"
+
+[secret.none]
+
+[secret.chat]
+environment = "CHAT"
+
+[mail]
+host = "mail.example.org"
+user = "ci"
+password = "hunter2!"
+from = "ci"
+
+[plugin.chat]
+grant.secrets = ["chat", "chet"]
+grant.http_private = ["*"]
+
+[[builder]]
+name = "deploy"
+workers = ["w"]
+env = { TOKEN = "{{ secret.chet }}" }
+properties = { token = "{{ secret.chat }}" }
+
+[[builder.step]]
+use = "shell"
+command = "curl -u {{ secret.chat }}:{{ secret.other }}"
+"#), @r#"
+error: the secret is in two places
+ --> toolpost.toml:4:15
+  |
+4 | environment = "B"
+  |               ^^^
+ --> toolpost.toml:3:8
+  |
+3 | file = "a"
+  |        --- the first is here
+  = help: keep one of the two
+
+error: it is not said where the secret is
+ --> toolpost.toml:6:9
+  |
+6 | [secret.none]
+  |         ^^^^
+  = help: add `file = "PATH"` or `environment = "VARIABLE"`
+
+error: a password is not written here
+  --> toolpost.toml:14:12
+   |
+14 | password = ***
+   |            ^^^
+   = help: put it in a [secret.NAME] and write "{{ secret.NAME }}"
+
+error: `ci` is not an address
+  --> toolpost.toml:15:8
+   |
+15 | from = "ci"
+   |        ^^^^
+   = help: write "ci@example.org" or "Farm <ci@example.org>"
+
+error: there is no secret `chet`
+  --> toolpost.toml:18:26
+   |
+18 | grant.secrets = ["chat", "chet"]
+   |                          ^^^^^^
+   = help: did you mean `chat`?
+
+error: `*` is not a host
+  --> toolpost.toml:19:23
+   |
+19 | grant.http_private = ["*"]
+   |                       ^^^
+   = help: write "host", "host:port" or "*.domain", without http:// and path
+
+error: in a template: there is no secret `chet`: add a [secret.chet]
+  --> toolpost.toml:24:28
+   |
+24 | env = { TOKEN = "{{ secret.chet }}" }
+   |                            ^
+
+error: in a template: secrets are for parameters of steps and for `env` only
+  --> toolpost.toml:25:28
+   |
+25 | properties = { token = "{{ secret.chat }}" }
+   |                            ^
+
+error: in a template: there is no secret `other`: add a [secret.other]
+  --> toolpost.toml:29:48
+   |
+29 | command = "curl -u {{ secret.chat }}:{{ secret.other }}"
+   |                                                ^
+
+9 problems in the configuration
+"#);
 }

@@ -422,7 +422,7 @@ fn a_byte_order_mark_and_other_line_ends() {
       |
     1 | titel = 1
       | ^^^^^
-      = help: known keys: `master`, `worker`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`
+      = help: known keys: `master`, `worker`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`, `secret`, `mail`
 
     1 problem in the configuration
     "#);

@@ -10,6 +10,7 @@ use toolpost_core::locks::{LockAccess, LockMode, LockScope, LockSpec};
 
 mod reporter;
 mod scheduler;
+mod secrets;
 
 use super::FieldChange;
 use super::steps;
@@ -48,6 +49,7 @@ impl Facts for MasterConfig {
             database_url,
             object_dir,
             plugin_dir,
+            secrets_dir,
             drain_timeout,
             limits,
         } = self;
@@ -70,6 +72,10 @@ impl Facts for MasterConfig {
             fact("database_url", database_url.as_str()),
             fact("object_dir", object_dir.display().to_string()),
             fact("plugin_dir", plugin_dir.display().to_string()),
+            fact(
+                "secrets_dir",
+                secrets_dir.as_ref().map(|dir| dir.display().to_string()),
+            ),
             fact("drain_timeout", duration(*drain_timeout)),
             fact("limits.builds_max", *builds_max),
             fact("limits.log_line_size_max", *log_line_bytes_max),
@@ -82,19 +88,20 @@ impl Facts for PluginConfig {
     fn facts(&self) -> FactList {
         let Self {
             name: _,
-            http_hosts,
+            grants,
             memory_mib,
             cpu_ms,
             wall_s,
             log_mib,
         } = self;
-        vec![
-            fact("grant.http", json!(http_hosts)),
+        let mut facts = secrets::grants(grants);
+        facts.extend([
             fact("memory_mib", *memory_mib),
             fact("cpu_ms", *cpu_ms),
             fact("wall_s", *wall_s),
             fact("log_mib", *log_mib),
-        ]
+        ]);
+        facts
     }
 }
 

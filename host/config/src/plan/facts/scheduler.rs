@@ -6,8 +6,8 @@ use toolpost_core::model::SourceStampSpec;
 
 use super::{FactList, Facts, duration, fact};
 use crate::config::{
-    ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind, SchedulerConfig,
-    SchedulerKind, SingleBranchConfig,
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind, PluginSchedulerConfig,
+    SchedulerConfig, SchedulerKind, SingleBranchConfig,
 };
 
 impl Facts for SchedulerConfig {
@@ -31,9 +31,28 @@ impl Facts for SchedulerConfig {
                 facts.push(fact("use", "force"));
                 facts.extend(self::force(force));
             }
+            SchedulerKind::Plugin(plugin) => facts.extend(self::plugin(plugin)),
         }
         facts
     }
+}
+
+fn plugin(config: &PluginSchedulerConfig) -> FactList {
+    let PluginSchedulerConfig {
+        scheduler_type,
+        priority,
+        parameters,
+    } = config;
+    let mut facts = vec![
+        fact("use", scheduler_type.as_str()),
+        fact("priority", *priority),
+    ];
+    facts.extend(
+        parameters
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    facts
 }
 
 fn single_branch(config: &SingleBranchConfig) -> FactList {

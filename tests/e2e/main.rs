@@ -15,5 +15,6 @@ mod builds;
 mod cli;
 mod configuration;
 mod crash;
+mod guide;
 mod hostile;
 mod plugins;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use toolpost_toolchain::{Kind, Language};
 
 /// A build master whose steps are sandboxed WebAssembly plugins, swapped while it runs.
 #[derive(Debug, Parser)]
@@ -92,20 +93,11 @@ pub(crate) struct PlanArgs {
 /// What to do with plugins.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// Make a crate for a new plugin in a folder of its name: a step, a test and a README.
-    New {
-        /// Name of the plugin: lower-case letters, digits and hyphens.
-        name: String,
-        /// Folder to make it in.
-        #[arg(long, default_value = ".", value_name = "DIR")]
-        path: PathBuf,
-        /// Take the SDK from this folder instead of a released version.
-        #[arg(long, value_name = "DIR")]
-        sdk: Option<PathBuf>,
-    },
-    /// Build a plugin crate to a component; sets up the compiler for it where it can.
+    /// Make a new plugin in a folder of its name, with a test and a README.
+    New(NewArgs),
+    /// Build a plugin to a component, in whatever language it is; sets up what that takes where it can.
     Build {
-        /// The crate's folder.
+        /// The plugin's folder.
         #[arg(default_value = ".", value_name = "DIR")]
         path: PathBuf,
         /// Put the component here too, for instance into the master's plugin folder.
@@ -122,13 +114,124 @@ pub(crate) enum PluginCommand {
     },
     /// List the plugins of a running master: versions, uses, and what went wrong with the last reload.
     List {
-        /// Address of the master.
-        #[arg(long, default_value = "http://127.0.0.1:8010/", env = "TOOLPOST_URL")]
-        url: String,
+        /// Which master.
+        #[command(flatten)]
+        master: MasterArgs,
         /// Print as JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Show every version of a plugin of a running master that was ever good, and what happened to it.
+    History {
+        /// Name of the plugin.
+        name: String,
+        /// Which master.
+        #[command(flatten)]
+        master: MasterArgs,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a running master look at its plugin directory now, also at files that it refused.
+    Reload {
+        /// Which master.
+        #[command(flatten)]
+        master: MasterArgs,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make an earlier version of a plugin the live one; the file stays, and is taken again when it changes.
+    Rollback {
+        /// Name of the plugin.
+        name: String,
+        /// Digest of the version, or its first letters; `toolpost plugin history` shows them.
+        digest: String,
+        /// Why, for the history.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Which master.
+        #[command(flatten)]
+        master: MasterArgs,
+    },
+}
+
+/// Which running master.
+#[derive(Debug, Args)]
+pub(crate) struct MasterArgs {
+    /// Address of the master.
+    #[arg(long, default_value = "http://127.0.0.1:8010/", env = "TOOLPOST_URL")]
+    pub(crate) url: String,
+}
+
+/// Arguments of `plugin new`.
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// Name of the plugin and its type: lower-case letters, digits and hyphens.
+    pub(crate) name: String,
+    /// What it is written in.
+    #[arg(long, value_enum, default_value_t = PluginLanguage::Rust)]
+    pub(crate) lang: PluginLanguage,
+    /// What it brings.
+    #[arg(long, value_enum, default_value_t = PluginKind::Step)]
+    pub(crate) kind: PluginKind,
+    /// Folder to make it in.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) path: PathBuf,
+    /// Take the SDK from this folder instead of a released version.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sdk: Option<PathBuf>,
+    /// The same for all languages: the folder `sdk` of a checkout of Toolpost.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TOOLPOST_SDKS",
+        conflicts_with = "sdk"
+    )]
+    pub(crate) sdks: Option<PathBuf>,
+}
+
+/// What a plugin is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PluginLanguage {
+    /// Small and fast.
+    Rust,
+    /// With its standard library.
+    Python,
+    /// With the APIs of the web.
+    #[value(alias = "javascript")]
+    Js,
+}
+
+impl From<PluginLanguage> for Language {
+    fn from(language: PluginLanguage) -> Self {
+        match language {
+            PluginLanguage::Rust => Self::Rust,
+            PluginLanguage::Python => Self::Python,
+            PluginLanguage::Js => Self::JavaScript,
+        }
+    }
+}
+
+/// What a plugin brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PluginKind {
+    /// A step of builds.
+    Step,
+    /// What decides when what is built.
+    Scheduler,
+    /// What tells others about builds.
+    Reporter,
+}
+
+impl From<PluginKind> for Kind {
+    fn from(kind: PluginKind) -> Self {
+        match kind {
+            PluginKind::Step => Self::Step,
+            PluginKind::Scheduler => Self::Scheduler,
+            PluginKind::Reporter => Self::Reporter,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,122 +1,64 @@
-//! `toolpost plugin new`: the crate of a new plugin.
+//! `toolpost plugin new`: a new plugin.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use toolpost_toolchain::{Kind, Language, NewPlugin, SdkSource, ToolchainError, new_plugin};
 
 use super::Done;
+use crate::cli::{NewArgs, PluginLanguage};
 use crate::output::{Failure, Printer};
 
-/// The files of the crate, with places to fill in: `@NAME@`, `@TYPE@` and `@SDK@`.
-const TEMPLATE: [(&str, &str); 4] = [
-    (
-        "Cargo.toml",
-        include_str!("../../../../sdk/rust/template/Cargo.toml.in"),
-    ),
-    (
-        "src/lib.rs",
-        include_str!("../../../../sdk/rust/template/lib.rs.in"),
-    ),
-    (
-        "README.md",
-        include_str!("../../../../sdk/rust/template/README.md.in"),
-    ),
-    (
-        ".gitignore",
-        include_str!("../../../../sdk/rust/template/gitignore.in"),
-    ),
-];
-
-/// Longest name, as the contract has it.
-const NAME_BYTES_MAX: usize = 64;
-
-/// Makes the crate in a folder of the plugin's name below `path`.
-pub(crate) fn plugin_new(name: &str, path: &Path, sdk: Option<&Path>, printer: Printer) -> Done {
-    check_name(name)?;
-    let folder = path.join(name);
-    if folder.exists() {
-        return Err(Failure::Usage(format!(
-            "{} exists already; choose another name or --path",
-            folder.display()
-        )));
+/// Makes the plugin in a folder of its name below the path.
+pub(crate) fn plugin_new(args: &NewArgs, printer: Printer) -> Done {
+    let folder = args.path.join(&args.name);
+    let (language, kind) = (Language::from(args.lang), Kind::from(args.kind));
+    let plugin = NewPlugin {
+        name: &args.name,
+        language,
+        kind,
+        sdk: sdk_source(sdk_folder(args).as_deref())?,
+    };
+    new_plugin(&plugin, &folder).map_err(|error| match error {
+        ToolchainError::PluginName { .. } | ToolchainError::Exists { .. } => {
+            Failure::Usage(error.to_string())
+        }
+        error => error.into(),
+    })?;
+    printer.line(format_args!("Made {0}. Next:\n  cd {0}", folder.display()));
+    for command in next_commands(language) {
+        printer.line(format_args!("  {command}"));
     }
-    let sdk = sdk_requirement(sdk)?;
-    for (file, template) in TEMPLATE {
-        let file = folder.join(file);
-        let text = template
-            .replace("@NAME@", name)
-            .replace("@TYPE@", &type_name(name))
-            .replace("@SDK@", &sdk);
-        let parent = file.parent().unwrap_or(&folder);
-        std::fs::create_dir_all(parent)
-            .and_then(|()| std::fs::write(&file, text))
-            .with_context(|| format!("could not write {}", file.display()))?;
-    }
-    printer.line(format_args!(
-        "Made {0}. Next:\n  cd {0}\n  cargo test\n  toolpost plugin build --output PLUGIN_DIRECTORY_OF_THE_MASTER",
-        folder.display()
-    ));
     Ok(())
 }
 
-/// A plugin's name is that of its file, of its crate and of its step type.
-fn check_name(name: &str) -> Result<(), Failure> {
-    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
-    let rest = name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let hyphens = !name.ends_with('-') && !name.contains("--");
-    if starts && rest && hyphens && name.len() <= NAME_BYTES_MAX {
-        return Ok(());
-    }
-    Err(Failure::Usage(format!(
-        "`{name}` is no plugin name: use up to {NAME_BYTES_MAX} lower-case letters, digits and single \
-         hyphens, a letter first"
-    )))
+/// The folder of the SDK, if it is to come from one.
+fn sdk_folder(args: &NewArgs) -> Option<PathBuf> {
+    let of_language = match args.lang {
+        PluginLanguage::Rust => "rust",
+        PluginLanguage::Python => "python",
+        PluginLanguage::Js => "js",
+    };
+    let all = args.sdks.as_ref().map(|sdks| sdks.join(of_language));
+    args.sdk.clone().or(all)
 }
 
-/// `my-plugin` as a Rust type: `MyPlugin`.
-fn type_name(name: &str) -> String {
-    name.split('-')
-        .map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            first.to_ascii_uppercase() + rest
-        })
-        .collect()
-}
-
-/// How the crate asks for the SDK in its `Cargo.toml`.
-fn sdk_requirement(folder: Option<&Path>) -> Result<String, Failure> {
+/// Where the plugin gets the SDK from: the released version of this program, or a folder.
+fn sdk_source(folder: Option<&Path>) -> Result<SdkSource, Failure> {
     let Some(folder) = folder else {
-        return Ok(format!("{:?}", env!("CARGO_PKG_VERSION")));
+        return Ok(SdkSource::Version(env!("CARGO_PKG_VERSION").to_owned()));
     };
     let absolute = std::fs::canonicalize(folder)
         .with_context(|| format!("there is no SDK in {}", folder.display()))?;
-    Ok(format!("{{ path = {:?} }}", absolute.display().to_string()))
+    Ok(SdkSource::Path(absolute))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_become_types() {
-        for (name, expected) in [
-            ("hello", "Hello"),
-            ("count-todo2", "CountTodo2"),
-            ("a-1-b", "A1B"),
-        ] {
-            assert!(check_name(name).is_ok(), "{name}");
-            assert_eq!(type_name(name), expected);
-        }
-    }
-
-    #[test]
-    fn other_names_are_refused() {
-        for name in [
-            "", "Hello", "1st", "-a", "a-", "a--b", "a_b", "ä", "a/b", "..",
-        ] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
+/// What to do with a new plugin: test it, and put it live. Python's test needs what the build sets up.
+fn next_commands(language: Language) -> [&'static str; 2] {
+    const LIVE: &str = "toolpost plugin build --output PLUGIN_DIRECTORY_OF_THE_MASTER";
+    match language {
+        Language::Rust => ["cargo test", LIVE],
+        Language::Python => [LIVE, ".venv/bin/python -m unittest"],
+        Language::JavaScript => [LIVE, "node --test"],
     }
 }

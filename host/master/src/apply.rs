@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use toolpost_config::config::{
-    ChangeSourceConfig, ChangeSourceKind, SchedulerConfig, SchedulerKind,
-};
+use toolpost_config::config::{ChangeSourceConfig, ChangeSourceKind};
 use toolpost_config::plan::Action;
 use toolpost_config::{Config, Plan, ReporterConfig, diff};
-use toolpost_core::{BuilderId, Event, ReporterId, SchedulerId};
-use toolpost_sandbox::host::NoServices;
+use toolpost_core::{Event, ReporterId};
 use toolpost_store::{
     ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, StoreError,
 };
@@ -20,8 +17,8 @@ use crate::engine::{Engine, Running};
 use crate::error::ApplyError;
 use crate::poller::{PollerActor, PollerHandle};
 use crate::reporter::{PluginDeliver, ReporterActor};
-use crate::scheduler::{self, SingleBranchActor};
-use crate::status::{PollerStatus, ReporterStatus, SchedulerStatus};
+use crate::scheduler::SchedulerSlot;
+use crate::status::{PollerStatus, ReporterStatus};
 use crate::stop::Phase;
 use crate::worker::Workers;
 
@@ -31,13 +28,6 @@ pub(crate) struct Actors {
     schedulers: BTreeMap<String, SchedulerSlot>,
     pollers: BTreeMap<String, PollerSlot>,
     reporters: BTreeMap<String, ReporterSlot>,
-}
-
-struct SchedulerSlot {
-    config: Arc<SchedulerConfig>,
-    builders: Vec<BuilderId>,
-    status: Arc<Mutex<SchedulerStatus>>,
-    actor: Actor,
 }
 
 struct ReporterSlot {
@@ -81,7 +71,8 @@ impl Engine {
         self.set_running(Running::new(Arc::clone(&config), ids.clone()));
         self.uses.set(Arc::clone(&config));
         self.disconnect(&replaced, &before, &ids).await;
-        self.reconcile_schedulers(&mut actors, &config, &ids).await;
+        self.reconcile_schedulers(&mut actors.schedulers, &config, &ids)
+            .await;
         self.reconcile_pollers(&mut actors, &config).await;
         self.reconcile_reporters(&mut actors, &config, &reporters)
             .await;
@@ -107,13 +98,7 @@ impl Engine {
             .store
             .sync_configuration(self.master_id, names(config), now)
             .await?;
-        for (name, scheduler) in &config.schedulers {
-            if let (SchedulerKind::SingleBranch(_), Some(id)) =
-                (&scheduler.kind, ids.schedulers.get(name))
-            {
-                scheduler::prepare(&self.store, self.master_id, *id, now).await?;
-            }
-        }
+        self.prepare_schedulers(config, &ids).await?;
         Ok(ids)
     }
 
@@ -159,69 +144,6 @@ impl Engine {
             if let Err(error) = told {
                 warn!(worker.name = %name, "worker `{name}` is gone, which was not stored: {error}");
             }
-        }
-    }
-
-    async fn reconcile_schedulers(
-        &self,
-        actors: &mut Actors,
-        config: &Config,
-        ids: &ConfiguredIds,
-    ) {
-        let mut kept = BTreeMap::new();
-        for (name, scheduler) in &config.schedulers {
-            let (SchedulerKind::SingleBranch(single), Some(id)) =
-                (&scheduler.kind, ids.schedulers.get(name))
-            else {
-                continue;
-            };
-            let builders: Vec<BuilderId> = scheduler
-                .builders
-                .iter()
-                .filter_map(|builder| ids.builders.get(builder).copied())
-                .collect();
-            let former = actors.schedulers.remove(name);
-            let slot = match former {
-                Some(slot) if slot.config == *scheduler && slot.builders == builders => slot,
-                former => {
-                    if let Some(former) = former {
-                        former.actor.stop().await;
-                    }
-                    self.start_scheduler(scheduler, Arc::new((**single).clone()), *id, builders)
-                }
-            };
-            kept.insert(name.clone(), slot);
-        }
-        for (_, gone) in std::mem::replace(&mut actors.schedulers, kept) {
-            gone.actor.stop().await;
-        }
-    }
-
-    fn start_scheduler(
-        &self,
-        scheduler: &Arc<SchedulerConfig>,
-        config: Arc<toolpost_config::config::SingleBranchConfig>,
-        id: SchedulerId,
-        builders: Vec<BuilderId>,
-    ) -> SchedulerSlot {
-        let name = scheduler.name.clone();
-        let status = Arc::new(Mutex::new(SchedulerStatus::new(&name)));
-        let body = SingleBranchActor {
-            store: self.store.clone(),
-            bus: self.bus.clone(),
-            clock: Arc::clone(&self.clock),
-            master: self.master_id,
-            id,
-            scheduler: Arc::clone(scheduler),
-            config,
-            builders: builders.clone(),
-            status: Arc::clone(&status),
-        };
-        SchedulerSlot {
-            config: Arc::clone(scheduler),
-            builders,
-            status,
-            actor: Actor::spawn(format!("scheduler `{name}`"), move || body.clone().run()),
         }
     }
 
@@ -309,7 +231,7 @@ impl Engine {
             registry: self.registry.clone(),
             uses: Arc::clone(&self.uses),
             config: Arc::clone(config),
-            services: Arc::new(|_| Arc::new(NoServices)),
+            capabilities: Arc::clone(&self.capabilities),
         };
         let body = ReporterActor {
             store: self.store.clone(),
@@ -340,7 +262,7 @@ impl Engine {
         boards.schedulers = actors
             .schedulers
             .values()
-            .map(|slot| Arc::clone(&slot.status))
+            .map(|slot| Arc::clone(slot.status()))
             .collect();
         boards.reporters = actors
             .reporters
@@ -379,7 +301,7 @@ impl Engine {
             slot.actor.stop().await;
         }
         for (_, slot) in schedulers {
-            slot.actor.stop().await;
+            slot.stop().await;
         }
     }
 }

@@ -60,8 +60,8 @@ struct Tries {
     futures: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// Their streams.
     streams: BTreeMap<DeliveryId, String>,
-    /// No new ones begin before.
-    paused_until: Option<Timestamp>,
+    /// No new ones begin before, for this reason.
+    paused: Option<(Timestamp, String)>,
 }
 
 impl ReporterActor {
@@ -132,17 +132,19 @@ impl ReporterActor {
 
     /// Begins the tries that are due and have room. Gives when the next is due.
     async fn begin(&self, tries: &mut Tries) -> Result<Option<Timestamp>, StoreError> {
-        let held = self.deliver.held();
-        let is_held = held.is_some();
-        lock(&self.status).held = held;
         let now = self.clock.now();
+        tries.paused.take_if(|(until, _)| *until <= now);
+        let (until, reason) = match (self.deliver.held(), &tries.paused) {
+            // Events say when that ends.
+            (Some(reason), _) => (None, Some(reason)),
+            (None, Some((until, reason))) => (Some(*until), Some(reason.clone())),
+            (None, None) => (None, None),
+        };
+        let is_held = reason.is_some();
+        lock(&self.status).held = reason;
         if is_held {
-            return Ok(None);
+            return Ok(until);
         }
-        if let Some(until) = tries.paused_until.filter(|until| *until > now) {
-            return Ok(Some(until));
-        }
-        tries.paused_until = None;
         let parallel = self.config.parallel as usize;
         // Those that run are among them, and one more says when to look again.
         let limit = parallel + tries.streams.len() + 1;
@@ -172,9 +174,9 @@ impl ReporterActor {
             }
             Err(Untold::Failed(failure, reason)) => self.failed(&delivery, failure, &reason).await,
             Err(Untold::NotNow(reason)) => {
-                tries.paused_until = Some(self.clock.now().after(NOT_NOW_WAIT));
                 let name = &self.config.name;
                 info!(reporter.name = %name, "reporter `{name}` pauses: {reason}");
+                tries.paused = Some((self.clock.now().after(NOT_NOW_WAIT), reason));
                 Ok(())
             }
         };

@@ -7,13 +7,13 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use toolpost_config::config::ReporterConfig;
 use toolpost_core::report::{Delivery, Failure};
-use toolpost_sandbox::host::PluginServices;
 use toolpost_sandbox::{CallLimits, PluginErrorKind, PluginRegistry, SandboxError, reporter};
 use toolpost_store::{Made, Store, StoreError};
 
 use super::host::DeliveryHost;
 use super::report::{ReportError, Reports};
 use crate::build::plugin::limits;
+use crate::services::Capabilities;
 use crate::uses::RunningUses;
 
 /// Makes deliveries of one reporter.
@@ -43,9 +43,6 @@ pub(crate) enum Untold {
     NotNow(String),
 }
 
-/// Gives the services that a plugin may use, by the plugin's name.
-pub(crate) type ServicesOf = Arc<dyn Fn(&str) -> Arc<dyn PluginServices> + Send + Sync>;
-
 /// Makes deliveries with a plugin.
 pub(crate) struct PluginDeliver {
     pub(crate) store: Store,
@@ -53,7 +50,7 @@ pub(crate) struct PluginDeliver {
     /// For the address of the pages and the limits of plugins, as of now.
     pub(crate) uses: Arc<RunningUses>,
     pub(crate) config: Arc<ReporterConfig>,
-    pub(crate) services: ServicesOf,
+    pub(crate) capabilities: Arc<Capabilities>,
 }
 
 #[async_trait]
@@ -88,7 +85,8 @@ impl Deliver for PluginDeliver {
             delivery: delivery.id,
             store: self.store.clone(),
             builds,
-            services: (self.services)(plugin),
+            capabilities: Arc::clone(&self.capabilities),
+            plugin: plugin.to_owned(),
         };
         let told = reporter::Delivery {
             key: delivery.key.clone(),
@@ -107,15 +105,26 @@ impl Deliver for PluginDeliver {
             )
             .await;
         match called {
-            Ok((reporter::Outcome::Sent(text), _)) => Ok(Told {
-                made: Made::Delivered,
-                text,
-            }),
-            Ok((reporter::Outcome::Skipped(text), _)) => Ok(Told {
-                made: Made::Skipped,
-                text,
-            }),
-            Err(error) => Err(error.into()),
+            Ok((reporter::Outcome::Sent(text), _)) => Ok(self.told(Made::Delivered, &text)),
+            Ok((reporter::Outcome::Skipped(text), _)) => Ok(self.told(Made::Skipped, &text)),
+            Err(error) => Err(self.masked(error.into())),
+        }
+    }
+}
+
+/// What a plugin says is kept and shown, so there must be no secrets in it.
+impl PluginDeliver {
+    fn told(&self, made: Made, text: &str) -> Told {
+        Told {
+            made,
+            text: self.capabilities.mask(text),
+        }
+    }
+
+    fn masked(&self, untold: Untold) -> Untold {
+        match untold {
+            Untold::Failed(failure, text) => Untold::Failed(failure, self.capabilities.mask(&text)),
+            Untold::NotNow(text) => Untold::NotNow(self.capabilities.mask(&text)),
         }
     }
 }

@@ -10,6 +10,8 @@ use toolpost_sandbox::host::{HostError, LogLevel, PluginServices, ReporterHost};
 use toolpost_store::{LOG_LINES_PER_READ_MAX, Store, StoreError};
 use tracing::{debug, error, info, warn};
 
+use crate::services::{Capabilities, Services};
+
 /// One delivery of one reporter.
 pub(super) struct DeliveryHost {
     pub(super) reporter: String,
@@ -17,13 +19,16 @@ pub(super) struct DeliveryHost {
     pub(super) store: Store,
     /// The builds that are reported; only their logs can be read.
     pub(super) builds: BTreeSet<BuildId>,
-    pub(super) services: Arc<dyn PluginServices>,
+    pub(super) capabilities: Arc<Capabilities>,
+    /// Name of the plugin that delivers.
+    pub(super) plugin: String,
 }
 
 #[async_trait]
 impl ReporterHost for DeliveryHost {
     fn log(&self, level: LogLevel, message: &str) {
         let (reporter, delivery) = (&self.reporter, self.delivery.0);
+        let message = self.capabilities.mask(message);
         match level {
             LogLevel::Debug => debug!(reporter, delivery, "{message}"),
             LogLevel::Info => info!(reporter, delivery, "{message}"),
@@ -48,7 +53,7 @@ impl ReporterHost for DeliveryHost {
     }
 
     fn services(&self) -> Arc<dyn PluginServices> {
-        Arc::clone(&self.services)
+        Services::of(&self.capabilities, &self.plugin)
     }
 }
 

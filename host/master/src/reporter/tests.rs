@@ -18,7 +18,7 @@ use toolpost_core::{
     BuildId, BuilderId, DeliveryId, Event, MasterId, Properties, ReporterId, Results, Timestamp,
     WorkerId,
 };
-use toolpost_sandbox::host::{HostError, NoServices, ReporterHost};
+use toolpost_sandbox::host::{HostError, ReporterHost};
 use toolpost_sandbox::reporter;
 use toolpost_store::{
     ConfiguredBuilder, ConfiguredNames, ConfiguredWorker, LogStream, Made, NewBuildset, NewChange,
@@ -33,6 +33,7 @@ use super::report::Reports;
 use crate::actor::Actor;
 use crate::clock::{Clock, ManualClock};
 use crate::engine::lock;
+use crate::services::Capabilities;
 use crate::status::ReporterStatus;
 
 /// What takes longer than this will never come.
@@ -296,6 +297,17 @@ impl Desk {
         deliveries
     }
 
+    /// Waits until this is shown as the reason why nothing is told.
+    async fn shows(&self, reason: &str) {
+        let shown = async {
+            while lock(&self.status).held.as_deref() != Some(reason) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, shown).await.is_ok();
+        assert!(in_time, "{:?}", lock(&self.status));
+    }
+
     /// Waits until the reporter has nothing more to look at.
     async fn caught_up(&self) -> Reporter {
         let caught_up = async {
@@ -525,17 +537,13 @@ async fn deliveries_wait_while_there_is_no_plugin() {
     desk.running_build().await;
     let actor = desk.start();
     desk.caught_up().await;
-    let shown = async {
-        while lock(&desk.status).held.as_deref() != Some("its plugin is held") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, shown).await.unwrap();
+    desk.shows("its plugin is held").await;
     assert_eq!(desk.messenger.tries(), []);
     *lock(&desk.messenger.held) = None;
     desk.messenger.script([Outcome::NotNow]);
     desk.bus.publish(&[Event::Plugin("chat".to_owned())]);
     desk.tries(1).await;
+    desk.shows("the master stops").await;
     // Not its fault: it is no try of the delivery, and made again after a pause.
     desk.clock.advance(Duration::from_secs(5));
     let delivered = &desk.statuses(&[Delivered]).await[0];
@@ -633,7 +641,8 @@ async fn only_logs_of_what_is_reported_can_be_read() {
         delivery: DeliveryId(1),
         store: desk.store.clone(),
         builds: [build].into(),
-        services: Arc::new(NoServices),
+        capabilities: Arc::new(Capabilities::new(desk.store.clone())),
+        plugin: "chat".to_owned(),
     };
     let read = |log, first, count, bytes_max| host.read_log(log, first, count, bytes_max);
     assert_eq!(read(logs[0], 0, 10, 99).await.unwrap(), "one\n\ntwo\noops");

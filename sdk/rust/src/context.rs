@@ -1,8 +1,13 @@
 //! Everything that a step can do.
 
+#[cfg(target_family = "wasm")]
+use crate::Master;
 use crate::host::HostRef;
 use crate::services::{ServicesRef, service_methods};
-use crate::{BuildInfo, Command, CommandLine, Error, Files, Host, LogKind, Property, StepLog};
+use crate::{
+    Artifacts, BuildData, BuildInfo, Change, Command, CommandLine, Error, Files, Host, LogKind,
+    Property, StepLog, TestResultSet, Trigger,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -55,6 +60,64 @@ impl Context {
     /// The files on the worker.
     pub fn files(&self) -> Files {
         Files::new(HostRef::clone(&self.host))
+    }
+
+    /// Files that are kept with builds.
+    pub fn artifacts(&self) -> Artifacts {
+        Artifacts::new(HostRef::clone(&self.host))
+    }
+
+    /// Builds of other builders: as [`Trigger`] is run, each of these is asked for one.
+    pub fn trigger<N: Into<String>>(&self, builders: impl IntoIterator<Item = N>) -> Trigger {
+        let builders = builders.into_iter().map(Into::into).collect();
+        Trigger::new(HostRef::clone(&self.host), builders)
+    }
+
+    /// Makes an empty set of test results. `description` says what was run; `category` is one of Buildbot's
+    /// (`pass_fail`, `pass_only`, `fail_only`, `code_issue`, `performance`, `binary_size`, `memory_use`) or another, and so is
+    /// `value_unit` (`boolean`, `message`, `ms`, `B` and so on).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] when the step has too many.
+    pub fn test_results(
+        &self,
+        description: &str,
+        category: &str,
+        value_unit: &str,
+    ) -> Result<TestResultSet, Error> {
+        let set = self
+            .host
+            .create_test_results(description, category, value_unit)?;
+        Ok(TestResultSet::new(set))
+    }
+
+    /// A named value of the build, for programs rather than people.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Retryable`] when the master cannot tell.
+    pub fn build_data(&self, name: &str) -> Result<Option<BuildData>, Error> {
+        self.host.build_data(name)
+    }
+
+    /// Sets a named value of the build, for later steps, reporters and programs that ask the API. Its source is the
+    /// name of the step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Permanent`] unless the name has letters, digits, `.`, `_` and `-` only, and the value at most 1 MiB.
+    pub fn set_build_data(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        self.host.set_build_data(name, value, "")
+    }
+
+    /// The changes that the build was made for, in the order of their ids; none when it was forced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Retryable`] when the master cannot tell.
+    pub fn changes(&self) -> Result<Vec<Change>, Error> {
+        self.host.changes()
     }
 
     /// The value of a property of the build.

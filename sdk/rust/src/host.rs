@@ -3,14 +3,15 @@
 //! Plain data and three traits, one to one with the contract. Steps use [`Context`](crate::Context),
 //! which is built on this.
 
+use crate::master::Master;
 use crate::services::Services;
 use crate::{CommandLine, Error, FileError, Results, SourceStamp};
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// What a host does for a step, beside its [`Services`].
-pub trait Host: Services {
+/// What a host does for a step on its worker, beside what [`Services`] and [`Master`] have.
+pub trait Host: Services + Master {
     /// A property of the build.
     fn property(&self, name: &str) -> Option<Property>;
     /// Sets a property of the build.
@@ -256,6 +257,8 @@ pub enum WriteMode {
 /// The build and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildInfo {
+    /// The id of the build, unique on the farm.
+    pub id: u64,
     /// The name of the builder.
     pub builder: String,
     /// The number of the build, counted per builder from 1.
@@ -272,4 +275,10 @@ pub struct BuildInfo {
     pub reason: String,
     /// The sources, one stamp for each codebase.
     pub source_stamps: Vec<SourceStamp>,
+    /// The id of the build set.
+    pub buildset: u64,
+    /// The id of the request that it carries out.
+    pub request: u64,
+    /// The scheduler that asked for it; `None` when it was triggered, repeated or asked for by a program.
+    pub scheduler: Option<String>,
 }

@@ -64,6 +64,7 @@
 //! * [`ReporterContext`]: what a reporter can use; [`reporter`]: what it is told.
 //! * [`Http`], [`Mail`], [`Storage`]: what needs a grant of the operator, a [`Capability`].
 //! * [`Command`]: running programs, and reading their output line by line.
+//! * [`Artifacts`], [`TestResultSet`], [`Trigger`]: what a step leaves behind, and what it sets going.
 //! * [`Error`]: the difference between "try again", "give up" and "change the configuration".
 //! * [`mock`]: tests without a master and without WebAssembly.
 
@@ -73,6 +74,7 @@ mod error;
 mod files;
 mod host;
 mod logs;
+mod master;
 mod outcome;
 mod plugin;
 pub mod reporter;
@@ -97,6 +99,11 @@ pub use host::{
     HostCommand, HostLog, Level, LogKind, LogStream, OutputSource, Property, WriteMode,
 };
 pub use logs::StepLog;
+pub use master::{
+    Artifact, Artifacts, BuildData, BuildOf, BuildRequest, HostTestResults, HostTriggered, Master,
+    Progress, Sources, TestResult, TestResultSet, Trigger, Triggered, TriggeredBuild,
+    UploadedDirectory,
+};
 pub use outcome::{Outcome, Results};
 pub use plugin::{Capability, Plugin, ReporterType, SchedulerType, StepType};
 pub use reporter::{Delivery, ReportOutcome, Reporter, ReporterContext};

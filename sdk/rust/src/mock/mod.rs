@@ -10,6 +10,7 @@
 mod command;
 mod files;
 mod glob;
+mod master;
 mod reporter;
 mod scheduler;
 mod services;
@@ -69,6 +70,7 @@ struct State {
     urls: RefCell<Vec<(String, String)>>,
     source_stamps: RefCell<Vec<SourceStamp>>,
     cancelled: Cell<bool>,
+    master: master::MockMaster,
     services: MockServices,
 }
 
@@ -334,6 +336,7 @@ impl Host for MockHost {
 
     fn build(&self) -> BuildInfo {
         BuildInfo {
+            id: 1,
             builder: "builder".to_owned(),
             number: 1,
             url: "http://localhost:8010/builders/1/builds/1".to_owned(),
@@ -342,6 +345,9 @@ impl Host for MockHost {
             step: "step".to_owned(),
             reason: "a test".to_owned(),
             source_stamps: self.state.source_stamps.borrow().clone(),
+            buildset: 1,
+            request: 1,
+            scheduler: None,
         }
     }
 

@@ -107,4 +107,6 @@ pub enum Capability {
     Storage,
     /// Mail through the master's server.
     Mail,
+    /// Builds of this builder. `*`: of builders that only the operator knows, because they are parameters.
+    Trigger(String),
 }

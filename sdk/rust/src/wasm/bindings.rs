@@ -19,6 +19,10 @@ pub(super) mod imports {
                 import toolpost:plugin/worker-files@1.0.0;
                 import toolpost:plugin/step-status@1.0.0;
                 import toolpost:plugin/build-info@1.0.0;
+                import toolpost:plugin/build-data@1.0.0;
+                import toolpost:plugin/test-results@1.0.0;
+                import toolpost:plugin/artifacts@1.0.0;
+                import toolpost:plugin/triggers@1.0.0;
                 import toolpost:plugin/cancellation@1.0.0;
                 import toolpost:plugin/secrets@1.0.0;
                 import toolpost:plugin/key-value@1.0.0;

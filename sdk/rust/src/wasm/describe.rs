@@ -49,5 +49,6 @@ fn capability(capability: &Capability) -> wit::Capability {
         Capability::Environment(name) => wit::Capability::Environment(name.clone()),
         Capability::Storage => wit::Capability::Storage,
         Capability::Mail => wit::Capability::Mail,
+        Capability::Trigger(builder) => wit::Capability::Trigger(builder.clone()),
     }
 }

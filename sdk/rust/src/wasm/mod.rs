@@ -5,6 +5,7 @@ mod bindings;
 mod convert;
 mod describe;
 mod http;
+mod master;
 mod reporter;
 mod scheduler;
 mod services;

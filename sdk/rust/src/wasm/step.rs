@@ -115,6 +115,7 @@ impl Host for WasmHost {
     fn build(&self) -> BuildInfo {
         let build = wit::build_info::get();
         BuildInfo {
+            id: build.id,
             builder: build.builder,
             number: build.number,
             url: build.url,
@@ -123,6 +124,9 @@ impl Host for WasmHost {
             step: build.step,
             reason: build.reason,
             source_stamps: source_stamps(build.source_stamps),
+            buildset: build.buildset,
+            request: build.request,
+            scheduler: build.scheduler,
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct BuildTable {
 #[derive(Default)]
 struct Inner {
     builds: HashMap<BuildId, RunningBuild>,
+    /// Builds that wait for others and take no place meanwhile, with how many of their waits do so.
+    lent: HashMap<BuildId, u32>,
     /// When a builder last got a worker.
     served_at: HashMap<BuilderId, Timestamp>,
     /// When a worker's last build ended.
@@ -62,6 +64,7 @@ impl BuildTable {
 
     pub(crate) fn ended(&self, id: BuildId, results: Option<Results>, now: Timestamp) {
         let mut inner = self.inner();
+        inner.lent.remove(&id);
         if let Some(build) = inner.builds.remove(&id) {
             inner.idle_since.insert(build.worker, now);
             if results == Some(Results::Retry) {
@@ -93,6 +96,31 @@ impl BuildTable {
         waiting.filter(|at| *at > now).min()
     }
 
+    /// Lets others have the place of a build that waits for them: neither its worker nor the master counts it.
+    pub(crate) fn lend_place(&self, id: BuildId) {
+        let mut inner = self.inner();
+        if inner.builds.contains_key(&id) {
+            *inner.lent.entry(id).or_default() += 1;
+        }
+    }
+
+    /// Takes the place back.
+    pub(crate) fn take_back_place(&self, id: BuildId) {
+        let mut inner = self.inner();
+        if let Some(count) = inner.lent.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                inner.lent.remove(&id);
+            }
+        }
+    }
+
+    /// How many take a place on their worker.
+    pub(crate) fn count_placed(&self) -> usize {
+        let inner = self.inner();
+        inner.builds.len() - inner.lent.len()
+    }
+
     /// How many run: in all, of a builder, on a worker.
     pub(crate) fn count(&self) -> usize {
         *self.running.borrow()
@@ -106,9 +134,11 @@ impl BuildTable {
             idle_since: inner.idle_since.clone(),
             ..Load::default()
         };
-        for build in inner.builds.values() {
+        for (id, build) in &inner.builds {
             *load.builders.entry(build.builder).or_default() += 1;
-            *load.workers.entry(build.worker).or_default() += 1;
+            if !inner.lent.contains_key(id) {
+                *load.workers.entry(build.worker).or_default() += 1;
+            }
         }
         load
     }
@@ -188,5 +218,39 @@ mod tests {
         }
         assert_eq!(waits, [1, 2, 4, 8]);
         assert_eq!(table.count(), 0);
+    }
+
+    #[test]
+    fn a_build_that_waits_for_others_takes_no_place_on_its_worker() {
+        let table = BuildTable::default();
+        let (stops, _) = mpsc::channel(1);
+        let build = RunningBuild {
+            builder: BuilderId(1),
+            worker: WorkerId(1),
+            request: RequestId(7),
+            stops,
+        };
+        table.started(BuildId(3), build, Timestamp(0));
+        let places = |table: &BuildTable| {
+            let load = table.load();
+            let of_worker = load.workers.get(&WorkerId(1)).copied().unwrap_or(0);
+            (load.builders[&BuilderId(1)], of_worker, table.count_placed())
+        };
+        assert_eq!(places(&table), (1, 1, 1));
+        // Two of its waits overlap.
+        table.lend_place(BuildId(3));
+        table.lend_place(BuildId(3));
+        assert_eq!(places(&table), (1, 0, 0));
+        table.take_back_place(BuildId(3));
+        assert_eq!(places(&table), (1, 0, 0));
+        table.take_back_place(BuildId(3));
+        assert_eq!(places(&table), (1, 1, 1));
+        table.lend_place(BuildId(3));
+        table.ended(BuildId(3), Some(Results::Success), Timestamp(0));
+        table.take_back_place(BuildId(3));
+        assert_eq!(table.count_placed(), 0);
+        // One that ended already has nothing to lend.
+        table.lend_place(BuildId(3));
+        assert_eq!(table.count_placed(), 0);
     }
 }

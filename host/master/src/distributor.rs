@@ -223,7 +223,7 @@ impl Distributor {
         });
         let states: Vec<_> = states.collect();
         let builds_max = running.config.master.limits.builds_max;
-        let count = u32::try_from(self.engine.builds.count()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.engine.builds.count_placed()).unwrap_or(u32::MAX);
         let decided = self.engine.locks.look(|locks| {
             distribute(Snapshot {
                 builders,

@@ -14,6 +14,7 @@ use toolpost_sandbox::registry::Pins;
 use toolpost_store::{StartBuild, StoreError};
 use tracing::warn;
 
+use crate::build::farm::EngineFarm;
 use crate::build::logs::LogRules;
 use crate::build::plugin::{PinnedStep, limits};
 use crate::build::{BuildContext, BuildParts, BuildRunner, StepPlan};
@@ -160,6 +161,8 @@ fn spawn(
             .map(|stamp| stamp.spec)
             .collect(),
         url,
+        buildset: launch.buildset,
+        farm: Arc::new(EngineFarm(Arc::clone(engine))),
         capabilities: Arc::clone(&engine.capabilities),
         log_rules: LogRules {
             bytes_max: running.config.master.limits.log_bytes_max,

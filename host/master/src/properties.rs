@@ -15,6 +15,9 @@ pub(crate) static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::defa
 /// Property with the revision that a source step found: a text, or a text for each codebase.
 pub(crate) const GOT_REVISION: &str = "got_revision";
 
+/// Source of properties that a scheduler sets.
+pub(crate) const SCHEDULER: &str = "Scheduler";
+
 /// Properties of a build set that a scheduler makes.
 ///
 /// # Errors
@@ -25,13 +28,13 @@ pub(crate) fn scheduler_properties(
     sources: &[SourceStampSpec],
 ) -> Result<Properties, String> {
     let mut properties = Properties::new();
-    properties.set("scheduler", scheduler, "Scheduler");
+    properties.set("scheduler", scheduler, SCHEDULER);
     let scope = Scope::new()
         .with_properties(&properties)
         .with_sources(sources.iter().cloned());
     for (name, value) in configured {
         let value = render(name, value, &scope)?;
-        properties.set(name.clone(), value, "Scheduler");
+        properties.set(name.clone(), value, SCHEDULER);
     }
     Ok(properties)
 }

@@ -9,17 +9,20 @@ use tokio_util::sync::CancellationToken;
 use toolpost_config::config::{BuilderConfig, StepConfig};
 use toolpost_core::model::{Build, SourceStampSpec};
 use toolpost_core::template::{BuildScope, Scope, WorkerScope};
-use toolpost_core::{Properties, StepId};
+use toolpost_core::{BuildsetId, Properties, StepId};
 use toolpost_store::{Store, StoreError};
 use toolpost_worker::{CommandSpec, Invocation};
 use tracing::warn;
 
 use super::command::{self, Ended, OutputPlan};
+use super::farm::Farm;
 use super::logs::{LogRules, StepLogs};
 use super::outcome::Fault;
 use super::render::RenderedStep;
+use super::secrets;
 use crate::clock::Clock;
-use crate::properties::{GOT_REVISION, source_scopes};
+use crate::properties::{GOT_REVISION, SCHEDULER, source_scopes};
+use crate::services::Capabilities;
 use crate::worker::{LinkFiles, WorkerLink};
 
 /// One running build.
@@ -34,6 +37,12 @@ pub(crate) struct BuildContext {
     pub(crate) sources: Vec<SourceStampSpec>,
     /// Page of the build.
     pub(crate) url: String,
+    /// The build set of its request.
+    pub(crate) buildset: BuildsetId,
+    /// What is around it.
+    pub(crate) farm: Arc<dyn Farm>,
+    /// Secrets, and what plugins may do.
+    pub(crate) capabilities: Arc<Capabilities>,
     /// How logs are written, unless a step says otherwise.
     pub(crate) log_rules: LogRules,
     properties: Mutex<Properties>,
@@ -50,6 +59,9 @@ pub(crate) struct BuildParts {
     pub(crate) reason: String,
     pub(crate) sources: Vec<SourceStampSpec>,
     pub(crate) url: String,
+    pub(crate) buildset: BuildsetId,
+    pub(crate) farm: Arc<dyn Farm>,
+    pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) log_rules: LogRules,
 }
 
@@ -65,9 +77,20 @@ impl BuildContext {
             reason: parts.reason,
             sources: parts.sources,
             url: parts.url,
+            buildset: parts.buildset,
+            farm: parts.farm,
+            capabilities: parts.capabilities,
             log_rules: parts.log_rules,
             properties: Mutex::new(properties),
         }
+    }
+
+    /// The scheduler that asked for it, if one did.
+    pub(crate) fn scheduler(&self) -> Option<String> {
+        let properties = self.lock_properties();
+        let mut named = properties.iter().filter(|(name, _)| *name == "scheduler");
+        let (_, property) = named.find(|(_, property)| property.source == SCHEDULER)?;
+        property.value.as_str().map(str::to_owned)
     }
 
     /// The properties as they are now.
@@ -75,13 +98,21 @@ impl BuildContext {
         self.lock_properties().clone()
     }
 
-    /// Sets a property, here and in the store.
+    /// A text without secrets.
+    pub(crate) fn mask(&self, text: &str) -> String {
+        self.capabilities.mask(text)
+    }
+
+    /// Sets a property, here and in the store. Secrets in it are hidden.
     pub(crate) async fn set_property(
         &self,
         name: &str,
         value: Value,
         source: &str,
     ) -> Result<(), StoreError> {
+        let masker = self.capabilities.secrets.masker();
+        let name = &*masker.mask_text(name);
+        let value = masker.mask_value(value);
         self.store
             .set_build_property(self.build.id, name, &value, source)
             .await?;
@@ -143,6 +174,8 @@ pub(crate) struct StepContext {
     pub(crate) name: String,
     pub(crate) config: Arc<StepConfig>,
     pub(crate) rendered: RenderedStep,
+    /// The plugin whose step it is.
+    pub(crate) plugin: Option<String>,
     pub(crate) logs: StepLogs,
     /// Cancelled when this step is to stop.
     pub(crate) cancel: CancellationToken,
@@ -179,6 +212,7 @@ impl StepContext {
         spec: CommandSpec,
         plan: OutputPlan<'_>,
     ) -> Result<Ended, Fault> {
+        let spec = secrets::filled(self, spec).await?;
         command::run(self.build.worker.as_ref(), spec, plan, &self.cancel).await
     }
 
@@ -212,7 +246,10 @@ impl StepContext {
     fn text_to_show(&self) -> Option<String> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = std::mem::take(&mut told.is_new);
-        is_new.then(|| self.rendered.texts.running(told.last.as_deref()))
+        is_new.then(|| {
+            let text = self.rendered.texts.running(told.last.as_deref());
+            self.build.mask(&text)
+        })
     }
 
     /// Makes output and texts visible again and again; never returns.

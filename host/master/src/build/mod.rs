@@ -2,14 +2,17 @@
 
 pub(crate) mod command;
 pub(crate) mod context;
+pub(crate) mod farm;
 pub(crate) mod logs;
 pub(crate) mod outcome;
 pub(crate) mod plugin;
 mod plugin_host;
 #[cfg(test)]
 mod plugin_host_tests;
+mod recording;
 mod render;
 mod runner;
+mod secrets;
 pub(crate) mod step;
 
 pub(crate) use context::{BuildContext, BuildParts, StepContext};

@@ -14,6 +14,7 @@ use super::context::StepContext;
 use super::logs::ERROR_LOG;
 use super::outcome::{Fault, StepEnd};
 use super::plugin_host::PluginHost;
+use super::recording;
 
 /// How often a step begins whose plugin fails and that is to be tried again.
 const ATTEMPTS_MAX: u32 = 3;
@@ -26,6 +27,11 @@ pub(crate) struct PinnedStep {
 }
 
 impl PinnedStep {
+    /// Name of the plugin.
+    pub(crate) fn plugin(&self) -> String {
+        self.step_type.plugin().name().to_owned()
+    }
+
     /// Digest of the version.
     pub(crate) fn digest(&self) -> String {
         self.step_type.plugin().digest().to_owned()
@@ -90,15 +96,20 @@ async fn note(step: &StepContext, error: &SandboxError, next: &str) -> Result<()
 /// Calls the plugin and waits for its outcome.
 async fn call(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<StepEnd, SandboxError> {
     let host = Arc::new(PluginHost::new(Arc::clone(step)));
-    let called = pinned
-        .step_type
-        .run(
-            &step.rendered.parameters,
-            Arc::clone(&host) as Arc<dyn toolpost_sandbox::StepHost>,
-            pinned.limits.clone(),
-            step.cancel.clone(),
-        )
-        .await;
+    let recorded = Arc::clone(&host) as Arc<dyn toolpost_sandbox::StepHost>;
+    let running = recording::run_recorded(step, pinned, recorded);
+    let cancelled = async {
+        step.cancel.cancelled().await;
+        host.cancel_triggered().await;
+        std::future::pending::<()>().await;
+    };
+    let called = tokio::select! {
+        called = running => called,
+        () = cancelled => Err(SandboxError::Cancelled),
+    };
+    if called.is_err() || step.cancel.is_cancelled() {
+        host.cancel_triggered().await;
+    }
     called.map(|outcome| StepEnd {
         results: outcome.results,
         summary: Some(outcome.summary)

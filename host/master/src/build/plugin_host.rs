@@ -1,6 +1,7 @@
 //! What a plugin step may ask of the master, over the build's worker, logs and properties.
 //! Calls come on the engine's own threads, so that output flows whatever the plugins do.
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,11 +11,12 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use toolpost_core::model::LogType;
+use toolpost_core::secret::MaskStream;
 use toolpost_core::{Properties, Property};
 use toolpost_sandbox::host::{
     BuildInfo, CommandControl, CommandExit, CommandLine, CommandSpec, ExitStatus, FileError,
-    FileKind, FileStat, HostError, LogLevel, LogStream, OutputChunk, OutputSource, StartedCommand,
-    StepHost, StepLog as PluginLog, WriteMode,
+    FileKind, FileStat, HostError, LogLevel, LogStream, OutputChunk, OutputSource,
+    PluginServices, StartedCommand, StepFarm, StepHost, StepLog as PluginLog, WriteMode,
 };
 use toolpost_store::LogStream as StoreStream;
 use toolpost_worker::{
@@ -25,7 +27,10 @@ use tracing::{debug, error, info, warn};
 
 use super::command::IDLE_TIMEOUT_DEFAULT;
 use super::context::StepContext;
+use super::farm::PluginFarm;
 use super::logs::{LogError, StepLog};
+use super::secrets;
+use crate::services::{Capabilities, Services};
 use crate::worker::{LinkCommand, LinkControl, LinkError};
 
 /// Pieces of output, of at most 64 KiB each, that wait for the plugin to read them: the contract's 1 MiB.
@@ -34,6 +39,7 @@ const OUTPUT_QUEUE_PIECES: usize = 16;
 /// What one plugin step sees of its build.
 pub(crate) struct PluginHost {
     step: Arc<StepContext>,
+    farm: Arc<PluginFarm>,
     /// What the plugin last said of itself.
     told: Mutex<Told>,
 }
@@ -47,9 +53,15 @@ struct Told {
 impl PluginHost {
     pub(crate) fn new(step: Arc<StepContext>) -> Self {
         Self {
+            farm: Arc::new(PluginFarm::new(Arc::clone(&step))),
             step,
             told: Mutex::default(),
         }
+    }
+
+    /// Stops the builds that the step waits for.
+    pub(crate) async fn cancel_triggered(&self) {
+        self.farm.cancel_triggered().await;
     }
 
     /// What the plugin last said of itself, if anything.
@@ -81,6 +93,7 @@ impl StepHost for PluginHost {
             self.step.rendered.workdir.clone(),
         ];
         BuildInfo {
+            id: u64::try_from(build.build.id.0).unwrap_or(0),
             builder: builder.name.clone(),
             number: u64::try_from(build.build.number).unwrap_or(0),
             url: build.url.clone(),
@@ -89,11 +102,15 @@ impl StepHost for PluginHost {
             step: self.step.name.clone(),
             reason: build.reason.clone(),
             source_stamps: build.sources.clone(),
+            buildset: u64::try_from(build.buildset.0).unwrap_or(0),
+            request: u64::try_from(build.build.request_id.0).unwrap_or(0),
+            scheduler: build.scheduler(),
         }
     }
 
     fn log(&self, level: LogLevel, message: &str) {
         let build = &self.step.build;
+        let message = build.mask(message);
         let (builder, number) = (&build.builder.name, build.build.number);
         let (step, step_type) = (&self.step.name, &self.step.config.step_type);
         match level {
@@ -166,7 +183,7 @@ impl StepHost for PluginHost {
             WriteMode::Replace => WorkerWriteMode::Replace,
             WriteMode::Append => WorkerWriteMode::Append,
         };
-        let written = files.write(path, data, mode).await;
+        let written = files.write(path, data, mode, None).await;
         written.map_err(|error| file_error(&error))
     }
 
@@ -245,13 +262,23 @@ impl StepHost for PluginHost {
     }
 
     async fn add_url(&self, name: &str, url: &str) -> Result<(), HostError> {
+        let (name, url) = (self.step.build.mask(name), self.step.build.mask(url));
         let added = self
             .step
             .build
             .store
-            .add_step_url(self.step.id, name, url)
+            .add_step_url(self.step.id, &name, &url)
             .await;
         added.map_err(|error| HostError::Internal(error.to_string()))
+    }
+
+    fn farm(&self) -> Arc<dyn StepFarm> {
+        Arc::clone(&self.farm) as Arc<dyn StepFarm>
+    }
+
+    fn services(&self) -> Arc<dyn PluginServices> {
+        let plugin = self.step.plugin.as_deref().unwrap_or_default();
+        Services::of(&self.step.build.capabilities, plugin)
     }
 }
 
@@ -284,15 +311,18 @@ async fn start(
     log: Option<StepLog>,
     capture: bool,
 ) -> Result<StartedCommand, HostError> {
-    let mut command = match step.build.worker.start(worker_spec(step, spec)).await {
+    let spec = secrets::filled(step, worker_spec(step, spec)).await;
+    let spec = spec.map_err(|fault| HostError::Config(fault.to_string()))?;
+    let mut command = match step.build.worker.start(spec).await {
         Ok(command) => command,
         Err(error) => {
+            let text = step.build.mask(&error.to_string());
             if let Some(log) = &log {
-                log.header(&error.to_string()).await;
+                log.header(&text).await;
             }
             return Err(match error {
-                LinkError::Start(error) => HostError::Permanent(error.to_string()),
-                LinkError::Lost(reason) => HostError::Retryable(reason),
+                LinkError::Start(_) => HostError::Permanent(text),
+                LinkError::Lost(_) => HostError::Retryable(text),
             });
         }
     };
@@ -303,8 +333,9 @@ async fn start(
     // A command that is started to clean up after a cancellation is left alone.
     let interruptible = !cancel.is_cancelled();
     let interrupt = Arc::clone(&control);
+    let capabilities = Arc::clone(&step.build.capabilities);
     tokio::spawn(async move {
-        let output = capture.then_some(output);
+        let output = capture.then(|| Captured::new(output, capabilities));
         {
             let mut moving = pin!(transfer(command.as_mut(), log.as_ref(), output));
             tokio::select! {
@@ -357,7 +388,7 @@ fn worker_spec(step: &StepContext, spec: CommandSpec) -> toolpost_worker::Comman
 async fn transfer(
     command: &mut dyn LinkCommand,
     log: Option<&StepLog>,
-    mut plugin: Option<mpsc::Sender<OutputChunk>>,
+    mut plugin: Option<Captured>,
 ) {
     if let Some(log) = log {
         log.header(command.header().trim_end()).await;
@@ -371,13 +402,51 @@ async fn transfer(
             // The plugin may have finished the log; the command goes on without.
             let _ = log.append_output(letter, &bytes).await;
         }
-        if let Some(sender) = &plugin {
-            let chunk = OutputChunk {
-                source,
-                data: bytes,
-            };
-            if sender.send(chunk).await.is_err() {
-                plugin = None;
+        if let Some(captured) = &mut plugin
+            && !captured.send(source, bytes).await
+        {
+            plugin = None;
+        }
+    }
+    if let Some(captured) = plugin {
+        captured.finish().await;
+    }
+}
+
+/// Output on its way to the plugin, which does not see secrets.
+struct Captured {
+    sender: mpsc::Sender<OutputChunk>,
+    capabilities: Arc<Capabilities>,
+    masks: [MaskStream; 2],
+}
+
+impl Captured {
+    fn new(sender: mpsc::Sender<OutputChunk>, capabilities: Arc<Capabilities>) -> Self {
+        Self {
+            sender,
+            capabilities,
+            masks: Default::default(),
+        }
+    }
+
+    /// Whether the plugin still reads.
+    async fn send(&mut self, source: OutputSource, bytes: Bytes) -> bool {
+        let mask = &mut self.masks[usize::from(source == OutputSource::Stderr)];
+        mask.set_masker(&self.capabilities.secrets.masker());
+        let data = match mask.push(&bytes) {
+            Cow::Borrowed(_) => bytes.clone(),
+            Cow::Owned(masked) => masked.into(),
+        };
+        data.is_empty() || self.sender.send(OutputChunk { source, data }).await.is_ok()
+    }
+
+    /// Gives the plugin what was held back because a secret could begin there.
+    async fn finish(mut self) {
+        for (mask, source) in self.masks.iter_mut().zip([OutputSource::Stdout, OutputSource::Stderr]) {
+            let data = Bytes::from(mask.finish());
+            // The plugin may have ended before.
+            if !data.is_empty() && self.sender.send(OutputChunk { source, data }).await.is_err() {
+                return;
             }
         }
     }

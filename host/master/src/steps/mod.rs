@@ -5,6 +5,8 @@ mod native;
 pub(crate) mod params;
 mod property;
 mod shell;
+mod transfer;
+mod trigger;
 
 pub use native::NativeCatalog;
 pub(crate) use native::NativeStep;

@@ -14,6 +14,8 @@ use toolpost_core::step::ResultFlags;
 use super::git::{self, GitParams};
 use super::property::{self, SetPropertyFromCommandParams, SetPropertyParams};
 use super::shell::{self, ShellParams};
+use super::transfer::{self, DirectoryUploadParams, FileDownloadParams, FileUploadParams};
+use super::trigger::{self, TriggerParams};
 use crate::build::StepContext;
 use crate::build::outcome::{Fault, StepEnd};
 
@@ -24,12 +26,20 @@ pub(crate) enum NativeStep {
     Git(Box<GitParams>),
     SetProperty(SetPropertyParams),
     SetPropertyFromCommand(Box<SetPropertyFromCommandParams>),
+    Trigger(Box<TriggerParams>),
+    FileUpload(FileUploadParams),
+    DirectoryUpload(DirectoryUploadParams),
+    FileDownload(FileDownloadParams),
 }
 
 const SHELL: &str = "shell";
 const GIT: &str = "git";
 const SET_PROPERTY: &str = "set-property";
 const SET_PROPERTY_FROM_COMMAND: &str = "set-property-from-command";
+const TRIGGER: &str = "trigger";
+const FILE_UPLOAD: &str = "file-upload";
+const DIRECTORY_UPLOAD: &str = "directory-upload";
+const FILE_DOWNLOAD: &str = "file-download";
 
 impl NativeStep {
     /// Reads rendered parameters; `None` when no native step has this name.
@@ -45,6 +55,10 @@ impl NativeStep {
             SET_PROPERTY_FROM_COMMAND => read::<SetPropertyFromCommandParams>(parameters)
                 .and_then(SetPropertyFromCommandParams::checked)
                 .map(|params| Self::SetPropertyFromCommand(Box::new(params))),
+            TRIGGER => read(parameters).map(|params| Self::Trigger(Box::new(params))),
+            FILE_UPLOAD => read(parameters).map(Self::FileUpload),
+            DIRECTORY_UPLOAD => read(parameters).map(Self::DirectoryUpload),
+            FILE_DOWNLOAD => read(parameters).map(Self::FileDownload),
             _ => return None,
         })
     }
@@ -67,16 +81,26 @@ impl NativeStep {
             Self::Git(_) => "checking out".into(),
             Self::SetProperty(params) => format!("setting property '{}'", params.property),
             Self::SetPropertyFromCommand(params) => params.command.quoted_summary(),
+            Self::Trigger(params) => params.describe(),
+            Self::FileUpload(FileUploadParams { source, .. })
+            | Self::DirectoryUpload(DirectoryUploadParams { source, .. }) => {
+                format!("uploading {source}")
+            }
+            Self::FileDownload(params) => format!("downloading {}", params.artifact),
         }
     }
 
     /// Does it.
-    pub(crate) async fn run(&self, step: &StepContext) -> Result<StepEnd, Fault> {
+    pub(crate) async fn run(&self, step: &Arc<StepContext>) -> Result<StepEnd, Fault> {
         match self {
             Self::Shell(params) => shell::run(step, params).await,
             Self::Git(params) => git::run(step, params).await,
             Self::SetProperty(params) => property::set(step, params).await,
             Self::SetPropertyFromCommand(params) => property::set_from_command(step, params).await,
+            Self::Trigger(params) => trigger::run(step, params).await,
+            Self::FileUpload(params) => transfer::upload_file(step, params).await,
+            Self::DirectoryUpload(params) => transfer::upload_directory(step, params).await,
+            Self::FileDownload(params) => transfer::download(step, params).await,
         }
     }
 }
@@ -98,6 +122,10 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, Arc<Value>>> = LazyLock::new(|| 
             SET_PROPERTY_FROM_COMMAND,
             schema::<SetPropertyFromCommandParams>(),
         ),
+        (TRIGGER, schema::<TriggerParams>()),
+        (FILE_UPLOAD, schema::<FileUploadParams>()),
+        (DIRECTORY_UPLOAD, schema::<DirectoryUploadParams>()),
+        (FILE_DOWNLOAD, schema::<FileDownloadParams>()),
     ]
     .into()
 });
@@ -192,6 +220,20 @@ mod tests {
                 "set-property-from-command",
                 json!({"command": "x", "extract": "(?P<a>.)"}),
             ),
+            ("trigger", json!({"builders": "docs"})),
+            (
+                "trigger",
+                json!({"builders": ["a", "b"], "wait_for_finish": true, "set_properties": {"n": [1]}}),
+            ),
+            ("file-upload", json!({"source": "a/b"})),
+            (
+                "directory-upload",
+                json!({"source": "a", "artifact": ""}),
+            ),
+            (
+                "file-download",
+                json!({"artifact": "a", "build": {"builder": "b", "number": 3}}),
+            ),
         ];
         for (type_name, parameters) in good {
             assert_eq!(
@@ -211,6 +253,10 @@ mod tests {
             ("git", json!({"shallow": 0})),
             ("set-property", json!({"property": "a"})),
             ("set-property-from-command", json!({"command": "x"})),
+            ("trigger", json!({"builders": []})),
+            ("trigger", json!({"builders": "a", "waitForFinish": true})),
+            ("file-upload", json!({})),
+            ("file-download", json!({"artifact": "a", "build": 3})),
         ];
         for (type_name, parameters) in bad {
             assert_eq!(

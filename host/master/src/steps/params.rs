@@ -7,6 +7,9 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use toolpost_sandbox::host::HostError;
+
+use crate::build::outcome::Fault;
 
 /// Environment variables of a command: a value sets one, `false` takes it away.
 pub(crate) type Environment = BTreeMap<String, EnvironmentEntry>;
@@ -103,6 +106,53 @@ impl JsonSchema for Span {
     }
 }
 
+/// A text, or a list of texts with at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OneOrMore(pub(crate) Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            One(String),
+            More(#[serde(deserialize_with = "not_empty")] Vec<String>),
+        }
+        Ok(Self(match Written::deserialize(deserializer)? {
+            Written::One(text) => vec![text],
+            Written::More(texts) => texts,
+        }))
+    }
+}
+
+impl JsonSchema for OneOrMore {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrMore".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "string" }, "minItems": 1 }
+            ]
+        })
+    }
+}
+
+/// What a step becomes that was refused something of its farm.
+pub(crate) fn host_fault(error: HostError) -> Fault {
+    match error {
+        HostError::Retryable(text) => Fault::WorkerLost(text),
+        HostError::Permanent(text) => Fault::Failed(text),
+        HostError::Config(text) | HostError::Internal(text) => Fault::Exception(text),
+    }
+}
+
 /// A command: one string for the shell, or program and arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -120,7 +170,7 @@ pub(crate) enum Command {
 fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let words = Vec::<String>::deserialize(deserializer)?;
     if words.is_empty() {
-        return Err(D::Error::custom("a command needs a program"));
+        return Err(D::Error::custom("the list must not be empty"));
     }
     Ok(words)
 }

@@ -70,8 +70,15 @@ pub trait LinkControl: Send + Sync {
 pub trait LinkFiles: Send + Sync {
     /// Reads up to `length` bytes from `offset` on.
     async fn read(&self, path: String, offset: u64, length: usize) -> Result<Piece, FileError>;
-    /// Writes a file in a directory that exists.
-    async fn write(&self, path: String, bytes: Bytes, mode: WriteMode) -> Result<(), FileError>;
+    /// Writes a file in a directory that exists, with these permissions (by default those of the file that it
+    /// replaces, or the usual ones).
+    async fn write(
+        &self,
+        path: String,
+        bytes: Bytes,
+        mode: WriteMode,
+        permissions: Option<u32>,
+    ) -> Result<(), FileError>;
     /// What lies at the path, or `None`.
     async fn stat(&self, path: String) -> Result<Option<FileInfo>, FileError>;
     /// Makes a directory and those above it; it may exist.

@@ -88,8 +88,14 @@ impl LinkFiles for Files {
         Self::read(self, path, offset, length).await
     }
 
-    async fn write(&self, path: String, bytes: Bytes, mode: WriteMode) -> Result<(), FileError> {
-        Self::write(self, path, bytes, mode, None).await
+    async fn write(
+        &self,
+        path: String,
+        bytes: Bytes,
+        mode: WriteMode,
+        permissions: Option<u32>,
+    ) -> Result<(), FileError> {
+        Self::write(self, path, bytes, mode, permissions).await
     }
 
     async fn stat(&self, path: String) -> Result<Option<FileInfo>, FileError> {

@@ -1,6 +1,8 @@
 //! Where things are.
 
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
+use toolpost_toolchain::Language;
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -11,6 +13,25 @@ pub(crate) fn root() -> PathBuf {
 /// The workspace of the plugins and their SDK.
 pub(crate) fn guests() -> PathBuf {
     root().join("plugins")
+}
+
+/// The example plugins that are no crates, each in a directory of its own.
+pub(crate) fn example_plugins() -> Result<Vec<PathBuf>> {
+    let directory = root().join("examples/plugins");
+    let entries = std::fs::read_dir(&directory)
+        .with_context(|| format!("could not read {}", directory.display()))?;
+    let mut examples: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            matches!(
+                Language::of(path),
+                Ok(Language::Python | Language::JavaScript)
+            )
+        })
+        .collect();
+    examples.sort();
+    Ok(examples)
 }
 
 /// Where cargo builds the host.

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use toolpost_toolchain::{Language, default_cache_dir, find_node, find_python};
 
 /// Sets up, runs the tests of the host and of the plugins, and stops the services again.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
@@ -16,7 +17,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let plugins = plugins::build()?;
     let services = Services::start(&installed)?;
     let mut failed = Vec::new();
-    for suite in suites(arguments) {
+    for suite in suites(arguments).into_iter().chain(scripts()?) {
         ui::heading(suite.name);
         let mut command = suite.command;
         command.envs(environment(&services, &installed, &plugins));
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// A group of tests that one cargo runs.
+/// A group of tests that one program runs.
 struct Suite {
     name: &'static str,
     command: Command,
@@ -71,6 +72,43 @@ fn suites(arguments: &[OsString]) -> Vec<Suite> {
         command: guests,
     });
     suites
+}
+
+/// The tests of the SDKs for Python and JavaScript and of the examples, which run without WebAssembly.
+fn scripts() -> Result<Vec<Suite>> {
+    let python = find_python()?;
+    let node = find_node(&default_cache_dir(), &mut |line| eprintln!("  · {line}"))?;
+    let sdk = paths::root().join("sdk/python");
+    let mut suites = vec![
+        script(
+            "SDK for Python",
+            &python,
+            &["-m", "unittest", "discover", "-s", "tests", "-t", "."],
+            &sdk,
+        ),
+        script(
+            "SDK for JavaScript",
+            &node,
+            &["--test"],
+            &paths::root().join("sdk/js"),
+        ),
+    ];
+    for example in paths::example_plugins()? {
+        suites.push(match Language::of(&example)? {
+            Language::JavaScript => script("example in JavaScript", &node, &["--test"], &example),
+            _ => script("example in Python", &python, &["-m", "unittest"], &example),
+        });
+    }
+    for suite in &mut suites {
+        suite.command.env("PYTHONPATH", sdk.join("src"));
+    }
+    Ok(suites)
+}
+
+fn script(name: &'static str, program: &Path, arguments: &[&str], directory: &Path) -> Suite {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(directory);
+    Suite { name, command }
 }
 
 fn cargo(directory: &Path) -> Command {

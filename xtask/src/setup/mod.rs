@@ -32,7 +32,7 @@ pub(crate) fn everything() -> Result<Installed> {
             Ok(programs) => programs,
             Err(missing) => install(&missing, task)?,
         };
-        let outcome = "git, PostgreSQL, Redis, Chromium and Python are there";
+        let outcome = "git, PostgreSQL, Redis, Chromium, Python and npm are there";
         Ok((programs, outcome.to_owned()))
     })?;
     let buildbot_worker = worker::ensure(&programs.python)?;

@@ -51,6 +51,8 @@ impl Programs {
             ),
             python: need(python(), "Python with venv", &["python3-venv"]),
         };
+        // Brings a newer Node.js where the system's is too old.
+        need(on_path(&["npm"]), "npm", &["nodejs", "npm"]);
         if missing.is_empty() {
             Ok(programs)
         } else {

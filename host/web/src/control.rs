@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use toolpost_core::{BuildId, RequestId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Health, MasterHandle,
-    PollerStatus, Submitted,
+    PollerStatus, ReporterStatus, Submitted,
 };
 use toolpost_sandbox::PluginStatus;
 
@@ -45,6 +45,8 @@ pub trait Control: Send + Sync + 'static {
     fn uses_of(&self, step_type: &str) -> Vec<StepPlace>;
     /// The change sources that ask repositories.
     fn pollers(&self) -> Vec<PollerStatus>;
+    /// How the reporters stand.
+    fn reporters(&self) -> Vec<ReporterStatus>;
     /// The forms that start builds.
     fn force_forms(&self) -> Vec<ForceForm>;
     /// Checks what was sent for a form and makes the build set.
@@ -67,6 +69,12 @@ pub trait Control: Send + Sync + 'static {
         worker: WorkerId,
         reason: Option<&str>,
     ) -> Result<(), ControlError>;
+    /// Sends a delivery again, whatever became of it.
+    async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError>;
+    /// Sends everything again that a reporter has given up; gives how much that is.
+    async fn resend_dead(&self, reporter: ReporterId) -> Result<u64, ControlError>;
+    /// Says that a delivery need not be made.
+    async fn discard_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError>;
 }
 
 /// A master that is shared.
@@ -119,6 +127,10 @@ impl Control for MasterHandle {
         self.pollers()
     }
 
+    fn reporters(&self) -> Vec<ReporterStatus> {
+        self.reporters()
+    }
+
     fn force_forms(&self) -> Vec<ForceForm> {
         self.force_forms()
     }
@@ -158,5 +170,17 @@ impl Control for MasterHandle {
             Some(reason) => self.pause_worker(worker, reason).await,
             None => self.unpause_worker(worker).await,
         }
+    }
+
+    async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {
+        self.resend_delivery(delivery).await
+    }
+
+    async fn resend_dead(&self, reporter: ReporterId) -> Result<u64, ControlError> {
+        self.resend_dead(reporter).await
+    }
+
+    async fn discard_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {
+        self.discard_delivery(delivery).await
     }
 }

@@ -10,6 +10,7 @@ mod memory;
 pub(crate) mod path;
 mod patterns;
 pub(crate) mod query;
+mod reporters;
 pub(crate) mod resolve;
 pub(crate) mod rows;
 mod rpc;
@@ -28,6 +29,7 @@ use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
     SourceStamp, Step, Worker,
 };
+use toolpost_core::report::Delivery;
 use toolpost_core::{BuildId, BuildsetId};
 use toolpost_store::Query;
 
@@ -262,6 +264,8 @@ async fn unkept(
         }
         Endpoint::Plugins => special::plugins(&*web.master, query),
         Endpoint::Plugin(name) => special::plugin(&*web.master, name, query),
+        Endpoint::Reporters => reporters::list(web, query).await,
+        Endpoint::Reporter(id) => reporters::one(web, *id, query).await,
         _ => return None,
     })
 }
@@ -358,6 +362,7 @@ async fn collection(
         Resource::Build => list::collection::<Build>(store, scopes, query).await,
         Resource::Step => list::collection::<Step>(store, scopes, query).await,
         Resource::Log => list::collection::<Log>(store, scopes, query).await,
+        Resource::Delivery => list::collection::<Delivery>(store, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
     }
 }
@@ -382,6 +387,7 @@ async fn single(
         Resource::BuildRequest => {
             list::single_by_id::<BuildRequest>(store, id, scopes, query).await
         }
+        Resource::Delivery => list::single_by_id::<Delivery>(store, id, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
     }
 }

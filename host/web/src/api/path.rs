@@ -58,6 +58,7 @@ pub(crate) enum Scope {
     /// Builds that a trigger step of this build asked for.
     TriggeredBy(i64),
     Step(StepRef),
+    Reporter(i64),
 }
 
 /// What a path asks for.
@@ -88,6 +89,8 @@ pub(crate) enum Endpoint {
     ForceScheduler(String),
     Plugins,
     Plugin(String),
+    Reporters,
+    Reporter(i64),
 }
 
 /// Finds out what the decoded segments after `/api/v2` ask for; `None` when no such path is served.
@@ -138,6 +141,12 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ["builds", id, rest @ ..] => return build_path(BuildRef::Id(number(id)?), rest),
         ["steps", id, rest @ ..] => return step_path(StepRef::Id(number(id)?), rest),
         ["logs", id, rest @ ..] => return log_path(LogRef::Id(number(id)?), rest),
+        ["reporters"] => E::Reporters,
+        ["reporters", id] => E::Reporter(number(id)?),
+        ["reporters", id, "deliveries"] => {
+            E::Collection(Resource::Delivery, vec![Scope::Reporter(number(id)?)])
+        }
+        ["deliveries", rest @ ..] => return plain(Resource::Delivery, rest),
         ["plugins"] => E::Plugins,
         ["plugins", name] => E::Plugin((*name).to_owned()),
         _ => return None,

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use toolpost_core::model::BuildRequest;
+use toolpost_core::{DeliveryId, ReporterId};
 use toolpost_master::{ControlError, ForceError, ForceRequest, Submitted};
 
 use super::path::{BuildRef, Endpoint, WorkerRef};
@@ -147,6 +148,12 @@ async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiErr
             request_action(web, id, call).await
         }
         Endpoint::Worker(worker, _) => worker_action(web, &worker, call).await,
+        Endpoint::Single(super::schema::Resource::Delivery, id, _) => {
+            delivery_action(web, DeliveryId(id), call).await
+        }
+        Endpoint::Reporter(id) if call.method == "resend" => {
+            Ok(json!(web.master.resend_dead(ReporterId(id)).await?))
+        }
         Endpoint::ForceScheduler(name) if call.method == "force" => force(web, &name, call).await,
         _ => Err(call.unknown_action()),
     }
@@ -181,6 +188,15 @@ async fn request_action(web: &Web, id: i64, call: &Call) -> Result<Value, ApiErr
         }
         _ => Err(call.unknown_action()),
     }
+}
+
+async fn delivery_action(web: &Web, id: DeliveryId, call: &Call) -> Result<Value, ApiError> {
+    match call.method.as_str() {
+        "resend" => web.master.resend_delivery(id).await?,
+        "discard" => web.master.discard_delivery(id).await?,
+        _ => return Err(call.unknown_action()),
+    }
+    Ok(Value::Null)
 }
 
 async fn worker_action(web: &Web, worker: &WorkerRef, call: &Call) -> Result<Value, ApiError> {
@@ -246,7 +262,9 @@ impl From<ControlError> for ApiError {
         match error {
             ControlError::UnknownBuild(_)
             | ControlError::UnknownRequest(_)
-            | ControlError::UnknownWorker(_) => {
+            | ControlError::UnknownWorker(_)
+            | ControlError::UnknownReporter(_)
+            | ControlError::UnknownDelivery(_) => {
                 let message = error.to_string();
                 let what = message.strip_prefix("there is no ").unwrap_or(&message);
                 Self::not_found(what.to_owned())
@@ -254,7 +272,8 @@ impl From<ControlError> for ApiError {
             ControlError::BuildEnded(_)
             | ControlError::BuilderGone(_)
             | ControlError::BuildElsewhere(_)
-            | ControlError::RequestEnded(_) => Self::Conflict(error.to_string()),
+            | ControlError::RequestEnded(_)
+            | ControlError::DeliveryDone(_) => Self::Conflict(error.to_string()),
             ControlError::Store(error) => error.into(),
             error => Self::Internal(error.to_string()),
         }

@@ -21,6 +21,8 @@ pub(crate) enum Resource {
     Properties,
     PropertyList,
     Plugin,
+    Reporter,
+    Delivery,
     RootLink,
     Spec,
 }
@@ -73,7 +75,7 @@ const fn nullable(name: &'static str, kind: Kind) -> Field {
 impl Resource {
     /// Every resource type.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Master,
         Self::Builder,
         Self::Worker,
@@ -91,6 +93,8 @@ impl Resource {
         Self::Properties,
         Self::PropertyList,
         Self::Plugin,
+        Self::Reporter,
+        Self::Delivery,
         Self::RootLink,
         Self::Spec,
     ];
@@ -100,6 +104,7 @@ impl Resource {
         match self {
             Self::Properties => "property",
             Self::PropertyList => "_property",
+            Self::Delivery => "delivery",
             _ => self.plural().strip_suffix('s').unwrap_or(self.plural()),
         }
     }
@@ -124,6 +129,8 @@ impl Resource {
             Self::Properties => "properties",
             Self::PropertyList => "_properties",
             Self::Plugin => "plugins",
+            Self::Reporter => "reporters",
+            Self::Delivery => "deliveries",
             Self::RootLink => "rootlinks",
             Self::Spec => "specs",
         }
@@ -149,6 +156,8 @@ impl Resource {
             Self::Properties => &[],
             Self::PropertyList => PROPERTY_LIST,
             Self::Plugin => PLUGIN,
+            Self::Reporter => REPORTER,
+            Self::Delivery => DELIVERY,
             Self::RootLink => ROOT_LINK,
             Self::Spec => SPEC,
         }
@@ -330,6 +339,37 @@ const PLUGIN: &[Field] = &[
     field("state", Kind::Text),
     field("uses", Kind::Nested),
     field("versions", Kind::Nested),
+];
+
+const REPORTER: &[Field] = &[
+    field("cursor", Kind::Int),
+    field("dead", Kind::Int),
+    field("entries_ahead", Kind::Int),
+    nullable("error", Kind::Text),
+    nullable("held", Kind::Text),
+    nullable("masterid", Kind::Int),
+    field("name", Kind::Text),
+    nullable("oldest_pending_at", Kind::Time),
+    field("pending", Kind::Int),
+    field("reporterid", Kind::Int),
+    field("running", Kind::Int),
+];
+
+const DELIVERY: &[Field] = &[
+    field("at", Kind::Time),
+    field("attempts", Kind::Int),
+    nullable("builderid", Kind::Int),
+    field("deliveryid", Kind::Int),
+    field("event", Kind::Text),
+    field("key", Kind::Text),
+    field("next_at", Kind::Time),
+    field("reporterid", Kind::Int),
+    nullable("results", Kind::Int),
+    nullable("settled_at", Kind::Time),
+    field("status", Kind::Text),
+    field("stream", Kind::Text),
+    field("subjectid", Kind::Int),
+    nullable("text", Kind::Text),
 ];
 
 const ROOT_LINK: &[Field] = &[field("name", Kind::Text)];

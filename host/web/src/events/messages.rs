@@ -67,6 +67,7 @@ impl Reader {
                 })
                 .await
             }
+            Event::Reporter(id) => Ok(named(&format!("reporters/{id}/update"), &id.to_string())),
             Event::ChangeAdded(id) => {
                 one(store, id.0, |change: &Change| {
                     vec![format!("changes/{}/new", change.id)]
@@ -113,6 +114,7 @@ pub(super) fn roots(event: &Event) -> &'static [&'static str] {
         Event::Builder(_) => &["builders"],
         Event::Worker(_) => &["workers"],
         Event::Scheduler(_) => &["schedulers"],
+        Event::Reporter(_) => &["reporters"],
         Event::ChangeAdded(_) => &["changes"],
         Event::BuildsetAdded(_) | Event::BuildsetComplete(_) => &["buildsets"],
         Event::RequestAdded(..)
@@ -137,7 +139,10 @@ pub(super) fn roots(event: &Event) -> &'static [&'static str] {
 pub(super) fn is_repeatable(event: &Event) -> bool {
     matches!(
         event,
-        Event::LogAppended(..) | Event::BuildChanged(..) | Event::StepChanged(..)
+        Event::LogAppended(..)
+            | Event::BuildChanged(..)
+            | Event::StepChanged(..)
+            | Event::Reporter(_)
     )
 }
 

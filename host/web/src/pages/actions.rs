@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Response, header};
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
-use toolpost_core::{BuildId, RequestId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
 
 use super::shell::Ask;
 use crate::error::ApiError;
@@ -93,6 +93,36 @@ pub(super) async fn unpause(
         unpaused.map_err(Into::into),
         "/workers?done=unpause",
     )
+}
+
+pub(super) async fn resend(
+    State(web): State<Web>,
+    Path(delivery): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    let sent = web.master.resend_delivery(DeliveryId(delivery)).await;
+    let to = "/reporters?done=resend";
+    back(&web, &ask, sent.map_err(Into::into), to)
+}
+
+pub(super) async fn resend_dead(
+    State(web): State<Web>,
+    Path(reporter): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    let sent = web.master.resend_dead(ReporterId(reporter)).await;
+    let to = "/reporters?done=resend";
+    back(&web, &ask, sent.map(drop).map_err(Into::into), to)
+}
+
+pub(super) async fn discard(
+    State(web): State<Web>,
+    Path(delivery): Path<i64>,
+    ask: Ask,
+) -> Response<Body> {
+    let discarded = web.master.discard_delivery(DeliveryId(delivery)).await;
+    let to = "/reporters?done=discard";
+    back(&web, &ask, discarded.map_err(Into::into), to)
 }
 
 fn back(web: &Web, ask: &Ask, result: Result<(), ApiError>, to: &str) -> Response<Body> {

@@ -17,6 +17,7 @@ mod parts;
 mod pending;
 mod plot;
 mod plugins;
+mod reporters;
 mod rows;
 mod shell;
 mod workers;
@@ -54,6 +55,10 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/workers/{worker}/unpause", post(actions::unpause))
         .route("/changes", get(changes::page))
         .route("/plugins", get(plugins::page))
+        .route("/reporters", get(reporters::page))
+        .route("/reporters/{reporter}/resend", post(actions::resend_dead))
+        .route("/deliveries/{delivery}/resend", post(actions::resend))
+        .route("/deliveries/{delivery}/discard", post(actions::discard))
         .route("/force/{scheduler}", get(force::show).post(force::submit))
         .route("/theme", post(actions::theme))
         .fallback(unknown_path)

@@ -22,6 +22,7 @@ pub(crate) enum Section {
     Workers,
     Changes,
     Plugins,
+    Reporters,
     /// None of them.
     Other,
 }
@@ -91,6 +92,7 @@ impl Shell {
             (Section::Workers, "Workers", "/workers"),
             (Section::Changes, "Changes", "/changes"),
             (Section::Plugins, "Plugins", "/plugins"),
+            (Section::Reporters, "Reporters", "/reporters"),
         ]
         .into_iter()
         .map(|(section, label, path)| NavItem {
@@ -110,6 +112,8 @@ fn notice(done: &str) -> Option<&'static str> {
         "force" => "The build was asked for.",
         "cancel" => "The request was cancelled.",
         "pause" => "The worker takes no new builds.",
+        "resend" => "It is sent again.",
+        "discard" => "It will not be sent.",
         "unpause" => "The worker takes builds again.",
         _ => return None,
     })

@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use toolpost_config::{Config, Place, Problem, diff};
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, MasterId, PluginKind, RequestId, Timestamp, WorkerId,
+    BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
+    Timestamp, WorkerId,
 };
 use toolpost_master::{
     ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, FormField,
-    Health, PollerStatus, Submitted,
+    Health, PollerStatus, ReporterStatus, Submitted,
 };
 use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
@@ -28,6 +29,7 @@ pub struct Said {
     pub plugins: Vec<PluginStatus>,
     pub uses: BTreeMap<String, Vec<StepPlace>>,
     pub pollers: Vec<PollerStatus>,
+    pub reporters: Vec<ReporterStatus>,
     pub forms: Vec<ForceForm>,
     /// Fields that the next form is refused for.
     pub refused: BTreeMap<String, String>,
@@ -35,6 +37,8 @@ pub struct Said {
     pub running: Vec<BuildId>,
     /// Builds that ended.
     pub ended: Vec<BuildId>,
+    /// Deliveries that are done.
+    pub discarded: Vec<DeliveryId>,
     /// What it was asked to do.
     pub asked: Vec<String>,
 }
@@ -66,10 +70,12 @@ impl Scripted {
             plugins: Vec::new(),
             uses: BTreeMap::new(),
             pollers: Vec::new(),
+            reporters: Vec::new(),
             forms: vec![form()],
             refused: BTreeMap::new(),
             running: Vec::new(),
             ended: Vec::new(),
+            discarded: Vec::new(),
             asked: Vec::new(),
         };
         Self {
@@ -125,6 +131,10 @@ impl Control for Scripted {
 
     fn pollers(&self) -> Vec<PollerStatus> {
         self.said().pollers.clone()
+    }
+
+    fn reporters(&self) -> Vec<ReporterStatus> {
+        self.said().reporters.clone()
     }
 
     fn force_forms(&self) -> Vec<ForceForm> {
@@ -188,6 +198,24 @@ impl Control for Scripted {
         reason: Option<&str>,
     ) -> Result<(), ControlError> {
         self.note(format!("pause {worker} {reason:?}"));
+        Ok(())
+    }
+
+    async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {
+        self.note(format!("resend {delivery}"));
+        Ok(())
+    }
+
+    async fn resend_dead(&self, reporter: ReporterId) -> Result<u64, ControlError> {
+        self.note(format!("resend all of {reporter}"));
+        Ok(3)
+    }
+
+    async fn discard_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {
+        self.note(format!("discard {delivery}"));
+        if self.said().discarded.contains(&delivery) {
+            return Err(ControlError::DeliveryDone(delivery));
+        }
         Ok(())
     }
 }

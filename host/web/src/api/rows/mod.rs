@@ -5,6 +5,7 @@
 
 mod builds;
 mod farm;
+mod reports;
 mod sources;
 
 use std::collections::BTreeMap;

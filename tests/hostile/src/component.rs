@@ -26,12 +26,12 @@ pub(crate) fn build(misdeed: &Misdeed, export: Export) -> Vec<u8> {
     let (resolve, world) = world(misdeed, export);
     let text = module(misdeed, export, &resolve, world);
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
         .expect("metadata can be added");
     ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .unwrap_or_else(|error| panic!("{}: {error:#}", misdeed.plugin_name(export)))
 }
 

@@ -90,6 +90,21 @@ pub fn component(name: &str) -> Vec<u8> {
     }
 }
 
+/// A good plugin that does nothing, under a name of six letters; the version of five letters changes its digest and nothing
+/// else.
+///
+/// # Panics
+/// When name or version have another length.
+#[must_use]
+pub fn empty_plugin(name: &str, version: &str) -> Vec<u8> {
+    let path = root().join("tests/plugins/empty.wat");
+    let text = std::fs::read_to_string(path).expect("the text of the empty plugin");
+    let fits = name.len() == "empty0".len() && version.len() == "0.0.0".len();
+    assert!(fits, "the text has no room for {name} {version}");
+    let text = text.replace("empty0", name).replace("0.0.0", version);
+    wat::parse_str(&text).expect("the empty plugin is a component")
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -32,7 +32,7 @@ pub(crate) use guard::Guard;
 pub(crate) use meter::{Meter, Metered};
 pub use output::LineTarget;
 pub(crate) use output::{LogSink, StdStream, cut};
-pub(crate) use state::{CallState, Caller, Commands, Home};
+pub(crate) use state::{CallState, Caller, Commands, Home, HostCalls};
 pub(crate) use stop::{Scene, Stop};
 pub(crate) use turns::Turns;
 
@@ -113,6 +113,7 @@ pub(crate) async fn run<T>(
         context.limits.clone(),
         log.clone(),
         context.home,
+        shared.http.clone(),
         context.cancel.clone(),
         context.at,
     );

@@ -3,9 +3,11 @@
 mod calls;
 mod component;
 mod fairness;
+mod farm;
 mod hostile;
 mod imports;
 mod loading;
+mod misdeeds;
 mod registry;
 mod scripted_host;
 mod support;

@@ -13,6 +13,7 @@ use crate::admission::Admission;
 use crate::call::{CallState, Computing, Ended, Turns};
 use crate::compile::Compiler;
 use crate::engine::{self, Ticker, lower_thread_priority};
+use crate::http::Client;
 use crate::metrics::{Metrics, TypeMetrics};
 use crate::{LoadError, PluginVersion, PoolWait, SandboxError, SandboxOptions, imports, load};
 
@@ -37,7 +38,7 @@ pub enum SetupError {
 }
 
 /// How full the sandbox is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PoolStatus {
     /// Calls that run.
     pub calls: usize,
@@ -72,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) ticker: Ticker,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) http: Arc<Client>,
     pooling: bool,
     /// Always there until the drop takes it.
     runtime: Option<Runtime>,
@@ -103,6 +105,7 @@ impl Sandbox {
             metrics: Metrics::default(),
             ticker: Ticker::start(&engine, options.tick).map_err(SetupError::Threads)?,
             shutdown: CancellationToken::new(),
+            http: Arc::new(Client::new(options.http.clone())),
             pooling: built.pooled_calls.is_some(),
             runtime: Some(runtime),
             options,

@@ -78,7 +78,7 @@ impl Inner {
                 (version, (self.options.now)())
             }
         };
-        self.verify(|verifier| verifier.check(plugin, &version, Some(&current)))
+        self.verify(|verifier| verifier.check_former(&version, Some(&current)))
             .map_err(|objection| refuse(format!("it {}", objection.reason)))?;
         tracing::warn!(
             "plugin {plugin} goes back from {} to {}: {reason}",
@@ -101,6 +101,7 @@ impl Inner {
         let old = self.with_slot(plugin, |slot| {
             slot.problem = Some(problem);
             slot.previous = None;
+            slot.rollbacks += 1;
             slot.replace(Some(live))
         });
         self.publish();

@@ -39,7 +39,7 @@ pub use live::{LiveTypes, Pins, Snapshot};
 pub use memory::MemoryStore;
 pub use options::{RegistryError, RegistryOptions};
 pub use status::{
-    PluginStatus, Problem, RegistryEvent, RegistryEventKind, TypeStatus, VersionStatus,
+    HeldVersion, PluginStatus, Problem, RegistryEvent, RegistryEventKind, TypeStatus, VersionStatus,
 };
 pub use store::{LastGood, RecordError, RegistryStore, TypeUse, UseCheck, VersionRecord};
 
@@ -196,8 +196,13 @@ impl PluginRegistry {
     /// Every plugin, by name.
     #[must_use]
     pub fn status(&self) -> Vec<PluginStatus> {
-        self.inner
-            .with_slots(|slots| slots.iter().map(|(name, slot)| slot.status(name)).collect())
+        self.inner.with_slots(|slots| {
+            let uses = &*self.inner.uses;
+            slots
+                .iter()
+                .map(|(name, slot)| slot.status(name, uses))
+                .collect()
+        })
     }
 }
 

@@ -44,7 +44,7 @@ impl RegistryOptions {
             native_types: Vec::new(),
             observer: Arc::new(|_| ()),
             now: Arc::new(system_now),
-            settle: Duration::from_millis(50),
+            settle: Duration::from_millis(10),
             rescan_interval: Duration::from_secs(30),
             incomplete_patience: Duration::from_secs(1),
             breaker_faults_max: 3,

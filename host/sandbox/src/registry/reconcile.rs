@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::registry::files::{self, Content, Fingerprint, Reading};
 use crate::registry::slot::{Live, Slot};
 use crate::registry::verify::gone_but_used;
-use crate::registry::{Inner, LastGood, Problem, RegistryEventKind, VersionRecord};
+use crate::registry::{HeldVersion, Inner, LastGood, Problem, RegistryEventKind, VersionRecord};
 use crate::{LoadError, PluginVersion};
 
 /// How often a file that changes while it is read is read again.
@@ -40,6 +40,7 @@ struct Refusal {
     reason: String,
     fingerprint: Option<Fingerprint>,
     may_vanish: bool,
+    held: Option<HeldVersion>,
 }
 
 impl Refusal {
@@ -49,6 +50,7 @@ impl Refusal {
             reason,
             fingerprint: None,
             may_vanish: false,
+            held: None,
         }
     }
 
@@ -58,6 +60,7 @@ impl Refusal {
             reason,
             fingerprint: content.fingerprint,
             may_vanish: false,
+            held: None,
         }
     }
 }
@@ -177,6 +180,7 @@ impl Inner {
         self.verify(|verifier| verifier.check(name, &version, old))
             .map_err(|objection| Refusal {
                 may_vanish: objection.may_vanish,
+                held: objection.held,
                 ..Refusal::of(&content, objection.reason)
             })?;
         self.commit(name, version, &content).await?;
@@ -237,6 +241,7 @@ impl Inner {
         };
         let is_news = self.with_slot(name, |slot| {
             slot.judged = refusal.fingerprint;
+            slot.held = refusal.held;
             slot.set_problem(problem)
         });
         if is_news {
@@ -284,6 +289,7 @@ impl Inner {
         let old = self.with_slot(name, |slot| {
             slot.judged = content.fingerprint;
             slot.problem = None;
+            slot.held = None;
             slot.previous = replaced;
             slot.replace(Some(live))
         });
@@ -343,7 +349,7 @@ impl Inner {
         let name = &good.plugin;
         let restored = match self.load_stored(&good.digest).await {
             Ok(version) => self
-                .verify(|verifier| verifier.check(name, &version, None))
+                .verify(|verifier| verifier.check_former(&version, None))
                 .map(|()| version)
                 .map_err(|objection| objection.reason),
             Err(reason) => Err(reason),
@@ -404,6 +410,7 @@ impl Slot {
         });
         if !same {
             self.problem = Some(problem);
+            self.refusals += 1;
         }
         !same
     }

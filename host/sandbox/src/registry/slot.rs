@@ -8,7 +8,7 @@ use toolpost_core::Timestamp;
 
 use crate::PluginVersion;
 use crate::registry::files::Fingerprint;
-use crate::registry::{PluginStatus, Problem, TypeStatus, VersionStatus};
+use crate::registry::{HeldVersion, PluginStatus, Problem, TypeStatus, UseCheck, VersionStatus};
 
 /// One plugin: its file, its live version, what it replaced.
 pub(super) struct Slot {
@@ -18,9 +18,12 @@ pub(super) struct Slot {
     pub(super) previous: Option<String>,
     pub(super) retired: Vec<Retired>,
     pub(super) problem: Option<Problem>,
+    pub(super) held: Option<HeldVersion>,
     /// The file when it was last judged.
     pub(super) judged: Option<Fingerprint>,
     pub(super) reloads: u64,
+    pub(super) refusals: u64,
+    pub(super) rollbacks: u64,
 }
 
 /// The version that builds get.
@@ -48,8 +51,11 @@ impl Slot {
             previous: None,
             retired: Vec::new(),
             problem: None,
+            held: None,
             judged: None,
             reloads: 0,
+            refusals: 0,
+            rollbacks: 0,
         }
     }
 
@@ -97,7 +103,8 @@ impl Slot {
         drained
     }
 
-    pub(super) fn status(&self, name: &str) -> PluginStatus {
+    pub(super) fn status(&self, name: &str, uses: &dyn UseCheck) -> PluginStatus {
+        let live = self.live.as_ref();
         let draining = self.retired.iter().rev().filter_map(|retired| {
             let version = retired.version.upgrade()?;
             Some(version_status(&version, retired.loaded_at))
@@ -111,8 +118,14 @@ impl Slot {
                 .map(|live| version_status(&live.version, live.loaded_at)),
             draining: draining.collect(),
             problem: self.problem.clone(),
+            held: self.held.clone(),
+            not_granted: live.map_or_else(Vec::new, |live| {
+                uses.not_granted(name, live.version.wants())
+            }),
             live_since: self.live.as_ref().map(|live| live.since),
             reloads: self.reloads,
+            refusals: self.refusals,
+            rollbacks: self.rollbacks,
         }
     }
 }

@@ -105,10 +105,31 @@ pub struct PluginStatus {
     pub draining: Vec<VersionStatus>,
     /// What is wrong with the file now, or why its version is not the live one.
     pub problem: Option<Problem>,
+    /// The version in the file, when all that is wrong with it is that it asks for more than is granted.
+    pub held: Option<HeldVersion>,
+    /// What the live version asks for and has no grant for any more: calls for that are refused.
+    pub not_granted: Vec<Want>,
     /// When a version went live last.
     pub live_since: Option<Timestamp>,
     /// How many times a version went live since the start.
     pub reloads: u64,
+    /// How many times a file was not taken since the start.
+    pub refusals: u64,
+    /// How many times an earlier version was gone back to since the start.
+    pub rollbacks: u64,
+}
+
+/// A version that waits for grants. It goes live as soon as the configuration has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldVersion {
+    /// As the plugin says it.
+    pub version: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
+    /// All that it asks for.
+    pub wants: Vec<Want>,
+    /// What of this is not granted.
+    pub missing: Vec<Want>,
 }
 
 /// A version as people see it.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::registry::{Snapshot, UseCheck};
+use crate::registry::{HeldVersion, Snapshot, UseCheck};
 use crate::{PluginKind, PluginVersion};
 
 /// Everything that a version is measured against, apart from the contract itself.
@@ -18,6 +18,8 @@ pub(super) struct Objection {
     /// Whether it can vanish without a change of the file: another plugin gives way, or the configuration
     /// changes.
     pub(super) may_vanish: bool,
+    /// What the version waits for, when that is all.
+    pub(super) held: Option<HeldVersion>,
 }
 
 impl Verifier<'_> {
@@ -33,30 +35,54 @@ impl Verifier<'_> {
             return Err(Objection {
                 reason: format!("calls itself `{told}`: name the file `{told}.wasm`"),
                 may_vanish: false,
+                held: None,
             });
         }
+        self.fits(new, old)?;
         self.grants(new)
-            .and_then(|()| self.names(new))
+    }
+
+    /// Checks a version that was live before. Grants that it had and has no more do not keep it away: what runs goes on, and
+    /// its calls for that are refused.
+    pub(super) fn check_former(
+        &self,
+        new: &PluginVersion,
+        old: Option<&PluginVersion>,
+    ) -> Result<(), Objection> {
+        self.fits(new, old)
+    }
+
+    fn fits(&self, new: &PluginVersion, old: Option<&PluginVersion>) -> Result<(), Objection> {
+        self.names(new)
             .and_then(|()| self.parameters(new))
             .and_then(|()| self.leftovers(new, old))
             .map_err(|reason| Objection {
                 reason,
                 may_vanish: true,
+                held: None,
             })
     }
 
-    fn grants(&self, new: &PluginVersion) -> Result<(), String> {
+    fn grants(&self, new: &PluginVersion) -> Result<(), Objection> {
         let missing = self.uses.not_granted(new.name(), new.wants());
-        match missing.is_empty() {
-            true => Ok(()),
-            false => {
-                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-                Err(format!(
-                    "asks for {}, which is not granted",
-                    missing.join(", ")
-                ))
-            }
+        if missing.is_empty() {
+            return Ok(());
         }
+        let shown: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        Err(Objection {
+            reason: format!(
+                "asks for {}, which is not granted: it goes live when [plugin.{}] grants it",
+                shown.join(", "),
+                new.name()
+            ),
+            may_vanish: true,
+            held: Some(HeldVersion {
+                version: new.version().to_owned(),
+                digest: new.digest().to_owned(),
+                wants: new.wants().to_vec(),
+                missing,
+            }),
+        })
     }
 
     fn names(&self, new: &PluginVersion) -> Result<(), String> {

@@ -10,5 +10,6 @@ mod events;
 mod logs;
 mod pages;
 mod paging;
+mod reporters;
 mod soundness;
 mod with_master;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
 use toolpost_master::{
-    ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Health, MasterHandle,
-    PollerStatus, ReporterStatus, Submitted,
+    ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
+    MasterHandle, PollerStatus, ReporterStatus, Submitted,
 };
-use toolpost_sandbox::PluginStatus;
+use toolpost_sandbox::metrics::TypeMetrics;
+use toolpost_sandbox::{PluginStatus, PoolStatus, PoolWait};
 
 /// The links and names that people configured for the pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +31,17 @@ pub struct StepPlace {
     pub step: String,
 }
 
+/// What the calls of plugins take and took.
+#[derive(Debug, Clone, Default)]
+pub struct PluginLoad {
+    /// Each type that was called.
+    pub types: Vec<TypeMetrics>,
+    /// How full the sandbox is.
+    pub pool: PoolStatus,
+    /// Calls that wait for room.
+    pub waits: Vec<PoolWait>,
+}
+
 /// A running master, as far as the web needs one.
 #[async_trait]
 pub trait Control: Send + Sync + 'static {
@@ -41,6 +53,19 @@ pub trait Control: Send + Sync + 'static {
     fn configuration(&self) -> ConfigurationStatus;
     /// The plugins and their versions.
     fn plugins(&self) -> Vec<PluginStatus>;
+    /// What the plugins' calls take, and who waits for room.
+    fn plugin_load(&self) -> PluginLoad;
+    /// Plugins that compute at this moment.
+    fn computing(&self) -> Vec<String>;
+    /// Looks at the plugin directory now; returns once everything found was taken or refused.
+    async fn rescan_plugins(&self) -> Vec<PluginStatus>;
+    /// Makes an earlier version of a plugin the running one.
+    async fn rollback_plugin(
+        &self,
+        plugin: &str,
+        digest: &str,
+        reason: &str,
+    ) -> Result<(), ControlError>;
     /// Where the running configuration uses a step type.
     fn uses_of(&self, step_type: &str) -> Vec<StepPlace>;
     /// The change sources that ask repositories.
@@ -49,8 +74,8 @@ pub trait Control: Send + Sync + 'static {
     fn reporters(&self) -> Vec<ReporterStatus>;
     /// The forms that start builds.
     fn force_forms(&self) -> Vec<ForceForm>;
-    /// Checks what was sent for a form and makes the build set.
-    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Submitted, ForceError>;
+    /// Checks what was sent for a form, and makes the build set or keeps the form for a plugin.
+    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Forced, ForceError>;
     /// Stops a running build.
     async fn stop_build(&self, build: BuildId, reason: &str, who: &str)
     -> Result<(), ControlError>;
@@ -108,6 +133,32 @@ impl Control for MasterHandle {
         self.plugins()
     }
 
+    fn plugin_load(&self) -> PluginLoad {
+        let sandbox = self.sandbox();
+        PluginLoad {
+            types: sandbox.metrics(),
+            pool: sandbox.pool(),
+            waits: sandbox.waits(),
+        }
+    }
+
+    fn computing(&self) -> Vec<String> {
+        self.sandbox().computing()
+    }
+
+    async fn rescan_plugins(&self) -> Vec<PluginStatus> {
+        self.rescan_plugins().await
+    }
+
+    async fn rollback_plugin(
+        &self,
+        plugin: &str,
+        digest: &str,
+        reason: &str,
+    ) -> Result<(), ControlError> {
+        self.rollback_plugin(plugin, digest, reason).await
+    }
+
     fn uses_of(&self, step_type: &str) -> Vec<StepPlace> {
         self.config()
             .uses_of(step_type)
@@ -135,7 +186,7 @@ impl Control for MasterHandle {
         self.force_forms()
     }
 
-    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Submitted, ForceError> {
+    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Forced, ForceError> {
         self.force(scheduler, request).await
     }
 

@@ -4,18 +4,21 @@
 //! Reads the store, hears the bus, and asks the master (through [`Control`]) for the few things that are not rows. It
 //! never writes to the store, and it holds no truth: what it keeps is given only while nothing that it is made of has changed.
 //!
-//! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `events` tells who listens
+//! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `artifacts` gives uploaded files; `events` tells who listens
 //! what happened; `pages` renders HTML from `templates/`; `ansi` makes log lines safe to show; `cache` keeps answers
 //! while they are true; `security` holds for everything.
 
 mod ansi;
 mod api;
+mod artifacts;
 mod assets;
 mod cache;
 mod control;
 mod error;
 mod events;
+mod metrics;
 mod pages;
+mod reactor;
 mod security;
 mod state;
 
@@ -31,7 +34,8 @@ use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use control::{Control, Farm, SharedControl, StepPlace};
+pub use control::{Control, Farm, PluginLoad, SharedControl, StepPlace};
+pub use reactor::Reactor;
 pub use state::{Clock, SHARED_AGE_MAX_MS, WebOptions, WebState};
 
 use state::Web;
@@ -45,7 +49,9 @@ pub fn router(state: WebState) -> Router {
     Router::new()
         .merge(pages::routes())
         .merge(api::routes())
+        .merge(metrics::routes())
         .merge(events::routes())
+        .merge(artifacts::routes())
         .merge(assets::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),

@@ -10,6 +10,7 @@ use toolpost_store::Store;
 use crate::cache::{Depends, ResponseCache, Versions};
 use crate::control::SharedControl;
 use crate::events::Broadcaster;
+use crate::reactor::Reactor;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -29,6 +30,8 @@ pub struct WebOptions {
     pub event_clients_max: usize,
     /// Tells the time, for relative times on pages.
     pub clock: Clock,
+    /// The runtimes of the process whose delays are measured.
+    pub reactors: Vec<Arc<Reactor>>,
 }
 
 /// How long an answer is believed while other masters write to the same database, milliseconds.
@@ -43,6 +46,7 @@ impl Default for WebOptions {
             body_bytes_max: 1 << 20,
             event_clients_max: 2_000,
             clock: Arc::new(system_time),
+            reactors: Vec::new(),
         }
     }
 }

@@ -92,6 +92,7 @@ async fn narrow(store: &Store, resource: Resource, scope: &Scope) -> Result<Narr
         (Scope::Change(id), _) => any_of("bsid", buildsets(store, "changeid", *id).await?),
         (Scope::SourceStamp(id), _) => is("ssid", id),
         (Scope::Request(id), _) => is("buildrequestid", id),
+        (Scope::TestResultSet(id), _) => is("test_result_setid", id),
         (Scope::Reporter(id), _) => is("reporterid", id),
         (Scope::TriggeredBy(id), _) => {
             any_of("bsid", buildsets(store, "parent_buildid", *id).await?)

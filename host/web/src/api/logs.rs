@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use toolpost_core::LogId;
 use toolpost_core::model::{Build, Builder, Log, LogType, Step, Worker};
 use toolpost_store::{LogLines, Store};
@@ -13,6 +12,7 @@ use super::json::{self, Object};
 use super::list::Answer;
 use super::query::Spec;
 use super::schema::Resource;
+use crate::artifacts::disposition;
 use crate::error::ApiError;
 
 /// Lines that are read at a time.
@@ -233,51 +233,10 @@ pub(crate) async fn raw(
     } else {
         set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
     }
-    if !inline && let Ok(value) = attachment(&around.file_name(&log)) {
+    if !inline && let Ok(value) = disposition(false, &around.file_name(&log)) {
         response
             .headers_mut()
             .insert(header::CONTENT_DISPOSITION, value);
     }
     Ok(response)
-}
-
-/// The header that makes a browser save a file under this name (RFC 6266, with RFC 8187 for what is not ASCII).
-fn attachment(name: &str) -> Result<HeaderValue, header::InvalidHeaderValue> {
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ');
-    let ascii: String = name
-        .chars()
-        .map(|c| if safe(c) { c } else { '_' })
-        .collect();
-    let header = if name.chars().all(safe) {
-        format!("attachment; filename=\"{ascii}\"")
-    } else {
-        let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
-        format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
-    };
-    HeaderValue::try_from(header)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_names_cannot_leave_their_header() {
-        for (name, expected) in [
-            (
-                "unit_build_3_step_make_log_stdio",
-                "attachment; filename=\"unit_build_3_step_make_log_stdio\"",
-            ),
-            (
-                "a\"b/../c\r\nd",
-                "attachment; filename=\"a_b_.._c__d\"; filename*=UTF-8''a%22b%2F%2E%2E%2Fc%0D%0Ad",
-            ),
-            (
-                "täst",
-                "attachment; filename=\"t_st\"; filename*=UTF-8''t%C3%A4st",
-            ),
-        ] {
-            assert_eq!(attachment(name).expect("a header"), expected);
-        }
-    }
 }

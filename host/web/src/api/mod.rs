@@ -9,7 +9,9 @@ mod logs;
 mod memory;
 pub(crate) mod path;
 mod patterns;
+mod plugins;
 pub(crate) mod query;
+mod recording;
 mod reporters;
 pub(crate) mod resolve;
 pub(crate) mod rows;
@@ -25,6 +27,7 @@ use axum::response::IntoResponse;
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
     SourceStamp, Step, Worker,
@@ -35,8 +38,8 @@ use toolpost_store::Query;
 
 use self::list::Answer;
 use self::path::{BuildRef, Endpoint, Scope, WorkerRef};
+pub(crate) use self::plugins::{plugin_state, wait_word};
 use self::schema::Resource;
-pub(crate) use self::special::plugin_state;
 use crate::cache::{Blob, Depends, Form};
 use crate::error::ApiError;
 use crate::state::Web;
@@ -196,6 +199,16 @@ async fn get(
         let log = resolve::log(&web.store, log).await?;
         return logs::raw(&web.store, log, *inline).await;
     }
+    if let Endpoint::BuildDataValue(build, name) = &endpoint {
+        return special::build_data_value(&web.store, build, name).await;
+    }
+    if let Endpoint::Recording(step) = &endpoint {
+        let step = resolve::step(&web.store, step).await?;
+        return recording::recording(&web.store, step).await;
+    }
+    if let Endpoint::Component(digest) = &endpoint {
+        return recording::component(&web.store, digest).await;
+    }
     if let Some(answer) = unkept(web, &endpoint, uri.query()).await {
         return Ok(blob(form, answer?).respond(headers));
     }
@@ -262,8 +275,11 @@ async fn unkept(
         Endpoint::ForceScheduler(name) => {
             special::force_scheduler(&web.master.force_forms(), name, query)
         }
-        Endpoint::Plugins => special::plugins(&*web.master, query),
-        Endpoint::Plugin(name) => special::plugin(&*web.master, name, query),
+        Endpoint::Plugins => plugins::list(&*web.master, query),
+        Endpoint::Plugin(name) => plugins::one(&*web.master, name, query),
+        Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,
+        Endpoint::PluginEvents(name) => plugins::events(web, name, query).await,
+        Endpoint::PluginMetrics(name) => plugins::metrics(&*web.master, name, query),
         Endpoint::Reporters => reporters::list(web, query).await,
         Endpoint::Reporter(id) => reporters::one(web, *id, query).await,
         _ => return None,
@@ -303,6 +319,12 @@ async fn rows(web: &Web, endpoint: Endpoint, query: Option<&str>) -> Result<Answ
         Endpoint::Log(log) => {
             let log = resolve::log(store, &log).await?;
             Answer::Whole(list::single(store, log, query).await?)
+        }
+        Endpoint::BuildData(build, name) => {
+            let build = list::build(store, &build).await?;
+            let named = Query::new().eq("buildid", build.id).eq("name", name);
+            let data = resolve::first::<BuildData>(store, named).await?;
+            Answer::Whole(list::single(store, data, query).await?)
         }
         Endpoint::Contents(log) => {
             let log = resolve::log(store, &log).await?;
@@ -362,6 +384,10 @@ async fn collection(
         Resource::Build => list::collection::<Build>(store, scopes, query).await,
         Resource::Step => list::collection::<Step>(store, scopes, query).await,
         Resource::Log => list::collection::<Log>(store, scopes, query).await,
+        Resource::Artifact => list::collection::<Artifact>(store, scopes, query).await,
+        Resource::BuildData => list::collection::<BuildData>(store, scopes, query).await,
+        Resource::TestResultSet => list::collection::<TestResultSet>(store, scopes, query).await,
+        Resource::TestResult => list::collection::<TestResult>(store, scopes, query).await,
         Resource::Delivery => list::collection::<Delivery>(store, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
     }
@@ -386,6 +412,9 @@ async fn single(
         Resource::Buildset => list::single_by_id::<Buildset>(store, id, scopes, query).await,
         Resource::BuildRequest => {
             list::single_by_id::<BuildRequest>(store, id, scopes, query).await
+        }
+        Resource::TestResultSet => {
+            list::single_by_id::<TestResultSet>(store, id, scopes, query).await
         }
         Resource::Delivery => list::single_by_id::<Delivery>(store, id, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),

@@ -59,6 +59,7 @@ pub(crate) enum Scope {
     TriggeredBy(i64),
     Step(StepRef),
     Reporter(i64),
+    TestResultSet(i64),
 }
 
 /// What a path asks for.
@@ -80,7 +81,13 @@ pub(crate) enum Endpoint {
         log: LogRef,
         inline: bool,
     },
+    /// What a step of a plugin asked of its master.
+    Recording(StepRef),
+    /// The component with this digest.
+    Component(String),
     BuildProperties(BuildRef),
+    BuildData(BuildRef, String),
+    BuildDataValue(BuildRef, String),
     BuildsetProperties(i64),
     BuildPropertyList(i64),
     BuildsetPropertyList(i64),
@@ -89,6 +96,9 @@ pub(crate) enum Endpoint {
     ForceScheduler(String),
     Plugins,
     Plugin(String),
+    PluginVersions(String),
+    PluginEvents(String),
+    PluginMetrics(String),
     Reporters,
     Reporter(i64),
 }
@@ -146,9 +156,18 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ["reporters", id, "deliveries"] => {
             E::Collection(Resource::Delivery, vec![Scope::Reporter(number(id)?)])
         }
+        ["test_result_sets", id, "results"] => E::Collection(
+            Resource::TestResult,
+            vec![Scope::TestResultSet(number(id)?)],
+        ),
+        ["test_result_sets", rest @ ..] => return plain(Resource::TestResultSet, rest),
         ["deliveries", rest @ ..] => return plain(Resource::Delivery, rest),
+        ["components", digest] => E::Component((*digest).to_owned()),
         ["plugins"] => E::Plugins,
         ["plugins", name] => E::Plugin((*name).to_owned()),
+        ["plugins", name, "versions"] => E::PluginVersions((*name).to_owned()),
+        ["plugins", name, "events"] => E::PluginEvents((*name).to_owned()),
+        ["plugins", name, "metrics"] => E::PluginMetrics((*name).to_owned()),
         _ => return None,
     })
 }
@@ -200,6 +219,7 @@ fn builder_path(builder: BuilderRef, rest: &[&str]) -> Option<Endpoint> {
             return build_path(BuildRef::Numbered(builder, number(build)?), rest);
         }
         ["buildrequests"] => E::Collection(Resource::BuildRequest, scope()),
+        ["test_result_sets"] => E::Collection(Resource::TestResultSet, scope()),
         ["forceschedulers"] => E::ForceSchedulers(Some(builder)),
         ["masters"] => E::Collection(Resource::Master, scope()),
         ["masters", id] => E::Single(Resource::Master, number(id)?, scope()),
@@ -214,7 +234,12 @@ fn build_path(build: BuildRef, rest: &[&str]) -> Option<Endpoint> {
     Some(match rest {
         [] => E::Build(build),
         ["changes"] => E::Collection(Resource::Change, vec![Scope::Build(build)]),
+        ["artifacts"] => E::Collection(Resource::Artifact, vec![Scope::Build(build)]),
+        ["data"] => E::Collection(Resource::BuildData, vec![Scope::Build(build)]),
+        ["data", name] => E::BuildData(build, identifier(name)?),
+        ["data", name, "value"] => E::BuildDataValue(build, identifier(name)?),
         ["properties"] => E::BuildProperties(build),
+        ["test_result_sets"] => E::Collection(Resource::TestResultSet, vec![Scope::Build(build)]),
         ["steps"] => E::Collection(Resource::Step, vec![Scope::Build(build)]),
         ["steps", step, rest @ ..] => {
             let key = match number(step) {
@@ -231,6 +256,10 @@ fn step_path(step: StepRef, rest: &[&str]) -> Option<Endpoint> {
     Some(match rest {
         [] => Endpoint::Step(step),
         ["logs"] => Endpoint::Collection(Resource::Log, vec![Scope::Step(step)]),
+        ["recording"] => Endpoint::Recording(step),
+        ["test_result_sets"] => {
+            Endpoint::Collection(Resource::TestResultSet, vec![Scope::Step(step)])
+        }
         ["logs", slug, rest @ ..] => return log_path(LogRef::Of(step, identifier(slug)?), rest),
         _ => return None,
     })

@@ -25,6 +25,38 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
         Resource::Build,
     ),
     (
+        "/builders/n:builderid/builds/n:build_number/artifacts",
+        Resource::Artifact,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/data",
+        Resource::BuildData,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/data/i:build_data_name",
+        Resource::BuildData,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/data/i:build_data_name/value",
+        Resource::BuildData,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/artifacts",
+        Resource::Artifact,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/data",
+        Resource::BuildData,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/data/i:build_data_name",
+        Resource::BuildData,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/data/i:build_data_name/value",
+        Resource::BuildData,
+    ),
+    (
         "/builders/n:builderid/builds/n:build_number/changes",
         Resource::Change,
     ),
@@ -81,11 +113,33 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
     ("/builders/n:builderid/workers", Resource::Worker),
     ("/builders/n:builderid/workers/n:workerid", Resource::Worker),
     ("/builders/n:builderid/workers/i:name", Resource::Worker),
+    (
+        "/builders/n:builderid/test_result_sets",
+        Resource::TestResultSet,
+    ),
+    (
+        "/builders/s:buildername/test_result_sets",
+        Resource::TestResultSet,
+    ),
     ("/buildrequests", Resource::BuildRequest),
     ("/buildrequests/n:buildrequestid", Resource::BuildRequest),
     ("/buildrequests/n:buildrequestid/builds", Resource::Build),
     ("/builds", Resource::Build),
     ("/builds/n:buildid", Resource::Build),
+    ("/builds/n:buildid/artifacts", Resource::Artifact),
+    ("/builds/n:buildid/data", Resource::BuildData),
+    (
+        "/builds/n:buildid/data/i:build_data_name",
+        Resource::BuildData,
+    ),
+    (
+        "/builds/n:buildid/data/i:build_data_name/value",
+        Resource::BuildData,
+    ),
+    (
+        "/builds/n:buildid/test_result_sets",
+        Resource::TestResultSet,
+    ),
     ("/builds/n:buildid/changes", Resource::Change),
     ("/builds/n:buildid/properties", Resource::Properties),
     ("/builds/n:buildid/property_list", Resource::PropertyList),
@@ -171,6 +225,9 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
     ("/masters/n:masterid/workers/i:name", Resource::Worker),
     ("/plugins", Resource::Plugin),
     ("/plugins/s:name", Resource::Plugin),
+    ("/plugins/s:name/events", Resource::PluginEvent),
+    ("/plugins/s:name/metrics", Resource::PluginMetrics),
+    ("/plugins/s:name/versions", Resource::PluginVersion),
     ("/reporters", Resource::Reporter),
     ("/reporters/n:reporterid", Resource::Reporter),
     ("/reporters/n:reporterid/deliveries", Resource::Delivery),
@@ -190,6 +247,16 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
     (
         "/steps/n:stepid/logs/i:log_slug/raw_inline",
         Resource::LogChunk,
+    ),
+    ("/steps/n:stepid/test_result_sets", Resource::TestResultSet),
+    ("/test_result_sets", Resource::TestResultSet),
+    (
+        "/test_result_sets/n:test_result_setid",
+        Resource::TestResultSet,
+    ),
+    (
+        "/test_result_sets/n:test_result_setid/results",
+        Resource::TestResult,
     ),
     ("/workers", Resource::Worker),
     ("/workers/n:workerid", Resource::Worker),

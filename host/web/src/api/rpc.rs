@@ -7,10 +7,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use toolpost_core::model::BuildRequest;
 use toolpost_core::{DeliveryId, ReporterId};
-use toolpost_master::{ControlError, ForceError, ForceRequest, Submitted};
+use toolpost_master::{ControlError, ForceError, ForceRequest, Forced, Submitted};
 
 use super::path::{BuildRef, Endpoint, WorkerRef};
-use super::{list, resolve};
+use super::{list, plugins, resolve};
 use crate::error::{ApiError, rpc_code};
 use crate::state::Web;
 
@@ -154,6 +154,8 @@ async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiErr
         Endpoint::Reporter(id) if call.method == "resend" => {
             Ok(json!(web.master.resend_dead(ReporterId(id)).await?))
         }
+        Endpoint::Plugins if call.method == "reload" => Ok(plugins::reload(web).await),
+        Endpoint::Plugin(name) => plugin_action(web, &name, call).await,
         Endpoint::ForceScheduler(name) if call.method == "force" => force(web, &name, call).await,
         _ => Err(call.unknown_action()),
     }
@@ -197,6 +199,15 @@ async fn delivery_action(web: &Web, id: DeliveryId, call: &Call) -> Result<Value
         _ => return Err(call.unknown_action()),
     }
     Ok(Value::Null)
+}
+
+async fn plugin_action(web: &Web, name: &str, call: &Call) -> Result<Value, ApiError> {
+    match call.method.as_str() {
+        // All of them; as short to say as `POST /api/v2/plugins/reload`.
+        "reload" if name == "reload" => Ok(plugins::reload(web).await),
+        "rollback" => plugins::rollback(web, name, &call.params).await,
+        _ => Err(call.unknown_action()),
+    }
 }
 
 async fn worker_action(web: &Web, worker: &WorkerRef, call: &Call) -> Result<Value, ApiError> {
@@ -244,7 +255,11 @@ async fn force(web: &Web, scheduler: &str, call: &Call) -> Result<Value, ApiErro
         builders,
         fields,
     };
-    Ok(submitted(&web.master.force(scheduler, request).await?))
+    Ok(match web.master.force(scheduler, request).await? {
+        Forced::Made(made) => submitted(&made),
+        // What is built is decided later, by a plugin.
+        Forced::Queued(_) => json!([null, {}]),
+    })
 }
 
 /// A build set and its requests by builder, as Buildbot gives them.
@@ -273,7 +288,8 @@ impl From<ControlError> for ApiError {
             | ControlError::BuilderGone(_)
             | ControlError::BuildElsewhere(_)
             | ControlError::RequestEnded(_)
-            | ControlError::DeliveryDone(_) => Self::Conflict(error.to_string()),
+            | ControlError::DeliveryDone(_)
+            | ControlError::Plugin(_) => Self::Conflict(error.to_string()),
             ControlError::Store(error) => error.into(),
             error => Self::Internal(error.to_string()),
         }
@@ -287,10 +303,13 @@ impl From<ForceError> for ApiError {
                 Self::not_found(format!("force scheduler `{name}`"))
             }
             ForceError::Fields { fields } => Self::Fields(fields),
-            ForceError::NoBuilders { .. } | ForceError::Properties(_) => Self::Rpc {
-                code: rpc_code::INVALID_PARAMS,
-                message: error.to_string(),
-            },
+            ForceError::NoBuilders { .. } | ForceError::Values(_) | ForceError::Properties(_) => {
+                Self::Rpc {
+                    code: rpc_code::INVALID_PARAMS,
+                    message: error.to_string(),
+                }
+            }
+            ForceError::TooMany(_) => Self::Conflict(error.to_string()),
             ForceError::Store(error) => error.into(),
         }
     }

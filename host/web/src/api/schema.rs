@@ -21,8 +21,15 @@ pub(crate) enum Resource {
     Properties,
     PropertyList,
     Plugin,
+    PluginVersion,
+    PluginEvent,
+    PluginMetrics,
     Reporter,
     Delivery,
+    Artifact,
+    BuildData,
+    TestResultSet,
+    TestResult,
     RootLink,
     Spec,
 }
@@ -75,7 +82,7 @@ const fn nullable(name: &'static str, kind: Kind) -> Field {
 impl Resource {
     /// Every resource type.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Master,
         Self::Builder,
         Self::Worker,
@@ -93,8 +100,15 @@ impl Resource {
         Self::Properties,
         Self::PropertyList,
         Self::Plugin,
+        Self::PluginVersion,
+        Self::PluginEvent,
+        Self::PluginMetrics,
         Self::Reporter,
         Self::Delivery,
+        Self::Artifact,
+        Self::BuildData,
+        Self::TestResultSet,
+        Self::TestResult,
         Self::RootLink,
         Self::Spec,
     ];
@@ -105,6 +119,7 @@ impl Resource {
             Self::Properties => "property",
             Self::PropertyList => "_property",
             Self::Delivery => "delivery",
+            Self::PluginMetrics => "metrics",
             _ => self.plural().strip_suffix('s').unwrap_or(self.plural()),
         }
     }
@@ -129,8 +144,15 @@ impl Resource {
             Self::Properties => "properties",
             Self::PropertyList => "_properties",
             Self::Plugin => "plugins",
+            Self::PluginVersion => "versions",
+            Self::PluginEvent => "events",
+            Self::PluginMetrics => "metrics",
             Self::Reporter => "reporters",
             Self::Delivery => "deliveries",
+            Self::Artifact => "artifacts",
+            Self::BuildData => "build_data",
+            Self::TestResultSet => "test_result_sets",
+            Self::TestResult => "test_results",
             Self::RootLink => "rootlinks",
             Self::Spec => "specs",
         }
@@ -156,8 +178,15 @@ impl Resource {
             Self::Properties => &[],
             Self::PropertyList => PROPERTY_LIST,
             Self::Plugin => PLUGIN,
+            Self::PluginVersion => PLUGIN_VERSION,
+            Self::PluginEvent => PLUGIN_EVENT,
+            Self::PluginMetrics => PLUGIN_METRICS,
             Self::Reporter => REPORTER,
             Self::Delivery => DELIVERY,
+            Self::Artifact => ARTIFACT,
+            Self::BuildData => BUILD_DATA,
+            Self::TestResultSet => TEST_RESULT_SET,
+            Self::TestResult => TEST_RESULT,
             Self::RootLink => ROOT_LINK,
             Self::Spec => SPEC,
         }
@@ -304,6 +333,7 @@ const STEP: &[Field] = &[
     nullable("locks_acquired_at", Kind::Time),
     field("name", Kind::Text),
     field("number", Kind::Int),
+    nullable("plugin_digest", Kind::Text),
     nullable("results", Kind::Int),
     nullable("started_at", Kind::Time),
     field("state_string", Kind::Text),
@@ -334,11 +364,48 @@ const PROPERTY_LIST: &[Field] = &[
 ];
 
 const PLUGIN: &[Field] = &[
+    field("held", Kind::Nested),
     field("last_reload", Kind::Nested),
     field("name", Kind::Text),
+    field("not_granted", Kind::Nested),
+    field("refusals", Kind::Int),
+    field("reloads", Kind::Int),
+    field("rollbacks", Kind::Int),
     field("state", Kind::Text),
     field("uses", Kind::Nested),
     field("versions", Kind::Nested),
+    field("waiting", Kind::Nested),
+];
+
+const PLUGIN_VERSION: &[Field] = &[
+    field("contract", Kind::Text),
+    field("digest", Kind::Text),
+    field("loaded_at", Kind::Time),
+    field("plugin", Kind::Text),
+    field("size_bytes", Kind::Int),
+    field("state", Kind::Text),
+    field("version", Kind::Text),
+];
+
+const PLUGIN_EVENT: &[Field] = &[
+    field("at", Kind::Time),
+    nullable("digest", Kind::Text),
+    field("kind", Kind::Text),
+    field("plugin", Kind::Text),
+    nullable("reason", Kind::Text),
+];
+
+const PLUGIN_METRICS: &[Field] = &[
+    field("calls", Kind::Nested),
+    field("cpu_ms", Kind::Int),
+    field("host_calls", Kind::Nested),
+    field("kind", Kind::Text),
+    field("memory_peak_bytes", Kind::Int),
+    field("plugin", Kind::Text),
+    field("queued_longest_ms", Kind::Int),
+    field("queued_ms", Kind::Int),
+    field("type", Kind::Text),
+    field("wall_ms", Kind::Int),
 ];
 
 const REPORTER: &[Field] = &[
@@ -370,6 +437,49 @@ const DELIVERY: &[Field] = &[
     field("stream", Kind::Text),
     field("subjectid", Kind::Int),
     nullable("text", Kind::Text),
+];
+
+const ARTIFACT: &[Field] = &[
+    field("artifactid", Kind::Int),
+    field("buildid", Kind::Int),
+    field("created_at", Kind::Time),
+    field("mode", Kind::Int),
+    field("name", Kind::Text),
+    field("path", Kind::Nested),
+    field("sha256", Kind::Text),
+    field("size_bytes", Kind::Int),
+    field("stepid", Kind::Int),
+];
+
+const BUILD_DATA: &[Field] = &[
+    field("buildid", Kind::Int),
+    field("length", Kind::Int),
+    field("name", Kind::Text),
+    field("source", Kind::Text),
+];
+
+const TEST_RESULT_SET: &[Field] = &[
+    field("builderid", Kind::Int),
+    field("buildid", Kind::Int),
+    field("category", Kind::Text),
+    field("complete", Kind::Bool),
+    field("description", Kind::Text),
+    field("stepid", Kind::Int),
+    field("test_result_setid", Kind::Int),
+    nullable("tests_failed", Kind::Int),
+    nullable("tests_passed", Kind::Int),
+    field("value_unit", Kind::Text),
+];
+
+const TEST_RESULT: &[Field] = &[
+    field("builderid", Kind::Int),
+    nullable("duration_ns", Kind::Int),
+    nullable("line", Kind::Int),
+    nullable("test_code_path", Kind::Text),
+    nullable("test_name", Kind::Text),
+    field("test_result_setid", Kind::Int),
+    field("test_resultid", Kind::Int),
+    field("value", Kind::Text),
 ];
 
 const ROOT_LINK: &[Field] = &[field("name", Kind::Text)];

@@ -1,20 +1,23 @@
-//! Resources that are not rows of the store: links, specification, properties, force schedulers, plugins.
+//! Resources that are not rows of the store: links, specification, properties, force schedulers.
 
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, header};
 use serde_json::{Map, Value, json};
-use toolpost_core::{PluginKind, Properties};
+use toolpost_core::Properties;
 use toolpost_master::{FieldKind, ForceForm, FormField};
-use toolpost_sandbox::{PluginStatus, VersionStatus};
+use toolpost_store::Store;
 
-use super::memory;
+use super::path::BuildRef;
 use super::patterns::PATTERNS;
 use super::query::Spec;
 use super::rows::write_properties;
 use super::schema::{Field, Kind, Resource};
-use crate::control::Control;
+use super::{list, memory};
+use crate::artifacts::disposition;
 use crate::error::ApiError;
 
 /// The members of an object that is written as a literal.
-fn members(value: Value) -> Map<String, Value> {
+pub(super) fn members(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
         _ => Map::new(),
@@ -80,6 +83,25 @@ pub(crate) fn properties(
     write_properties(&mut out, properties, &["*".to_owned()]);
     out.extend_from_slice(b"],\"meta\":{}}");
     Ok(out)
+}
+
+/// The bytes of a named value of a build, to be kept.
+pub(crate) async fn build_data_value(
+    store: &Store,
+    build: &BuildRef,
+    name: &str,
+) -> Result<Response<Body>, ApiError> {
+    let build = list::build(store, build).await?;
+    let found = store.build_data(build.id, name).await?;
+    let (value, _) = found.ok_or_else(|| ApiError::not_found("build_data"))?;
+    let mut response = Response::new(Body::from(value));
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, octets);
+    let disposition =
+        disposition(false, name).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_DISPOSITION, disposition);
+    Ok(response)
 }
 
 /// Properties as a list, each value as JSON text.
@@ -178,6 +200,15 @@ fn form_field_json(field: &FormField) -> Value {
             spec["min"] = json!(min);
             spec["max"] = json!(max);
         }
+        FieldKind::Number { min, max } => {
+            spec["size"] = json!(TEXT_FIELD_COLUMNS);
+            spec["min"] = json!(min);
+            spec["max"] = json!(max);
+        }
+        FieldKind::Json { columns, rows } => {
+            spec["cols"] = json!(columns);
+            spec["rows"] = json!(rows);
+        }
         FieldKind::Bool => {}
         FieldKind::List {
             choices,
@@ -205,123 +236,3 @@ fn form_field_json(field: &FormField) -> Value {
 
 /// Width of a field for one line of text.
 const TEXT_FIELD_COLUMNS: u32 = 30;
-
-/// The plugins.
-pub(crate) fn plugins(master: &dyn Control, raw_query: Option<&str>) -> Result<Vec<u8>, ApiError> {
-    let plugins = master.plugins();
-    let items = plugins
-        .iter()
-        .map(|plugin| plugin_json(master, plugin))
-        .collect();
-    memory::collection(Resource::Plugin, items, raw_query)
-}
-
-/// One plugin.
-pub(crate) fn plugin(
-    master: &dyn Control,
-    name: &str,
-    raw_query: Option<&str>,
-) -> Result<Vec<u8>, ApiError> {
-    let plugins = master.plugins();
-    let plugin = plugins.iter().find(|plugin| plugin.name == name);
-    memory::single(
-        Resource::Plugin,
-        plugin.map(|plugin| plugin_json(master, plugin)),
-        raw_query,
-    )
-}
-
-/// `live`: its file runs. `held`: its file was refused, an earlier version runs. `unusable`: nothing of it runs.
-pub(crate) fn plugin_state(plugin: &PluginStatus) -> &'static str {
-    match (&plugin.live, &plugin.problem) {
-        (Some(_), None) => "live",
-        (Some(_), Some(_)) => "held",
-        (None, _) => "unusable",
-    }
-}
-
-fn plugin_json(master: &dyn Control, plugin: &PluginStatus) -> Map<String, Value> {
-    let versions: Vec<_> = plugin
-        .live
-        .iter()
-        .map(|version| version_json(version, "live"))
-        .chain(
-            plugin
-                .draining
-                .iter()
-                .map(|version| version_json(version, "draining")),
-        )
-        .collect();
-    let uses: Vec<_> = plugin
-        .live
-        .iter()
-        .flat_map(|version| &version.types)
-        .filter(|told| told.kind == PluginKind::Step)
-        .flat_map(|step| {
-            master.uses_of(&step.name).into_iter().map(|place| {
-                json!({"builder": place.builder, "step": place.step, "step_type": step.name})
-            })
-        })
-        .collect();
-    members(json!({
-        "last_reload": last_reload(plugin),
-        "name": plugin.name,
-        "state": plugin_state(plugin),
-        "uses": uses,
-        "versions": versions,
-    }))
-}
-
-/// The newest of: the file was refused, a version went live.
-fn last_reload(plugin: &PluginStatus) -> Value {
-    if let Some(problem) = &plugin.problem {
-        return json!({
-            "at": problem.at.seconds(),
-            "digest": problem.digest,
-            "outcome": "refused",
-            "reason": problem.reason,
-        });
-    }
-    match (&plugin.live, plugin.live_since) {
-        (Some(live), Some(since)) => json!({
-            "at": since.seconds(),
-            "digest": live.digest,
-            "outcome": "live",
-            "reason": null,
-        }),
-        _ => Value::Null,
-    }
-}
-
-fn version_json(version: &VersionStatus, state: &str) -> Value {
-    let types: Vec<_> = version
-        .types
-        .iter()
-        .map(|told| {
-            json!({
-                "force_schema": told.force_schema,
-                "kind": told.kind.as_str(),
-                "name": told.name,
-                "schema": told.schema,
-                "summary": told.summary,
-            })
-        })
-        .collect();
-    let wants: Vec<_> = version.wants.iter().map(ToString::to_string).collect();
-    json!({
-        "builds": version.pins,
-        "calls_running": version.calls_running,
-        "calls_total": version.calls_total,
-        "contract": version.contract,
-        "description": version.description,
-        "digest": version.digest,
-        "faults_total": version.faults_total,
-        "last_fault": version.last_fault,
-        "loaded_at": version.loaded_at.seconds(),
-        "size_bytes": version.size_bytes,
-        "state": state,
-        "types": types,
-        "version": version.version,
-        "wants": wants,
-    })
-}

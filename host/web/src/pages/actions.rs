@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Response, header};
 use axum::response::{IntoResponse, Redirect};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
 
@@ -123,6 +124,34 @@ pub(super) async fn discard(
     let discarded = web.master.discard_delivery(DeliveryId(delivery)).await;
     let to = "/reporters?done=discard";
     back(&web, &ask, discarded.map_err(Into::into), to)
+}
+
+pub(super) async fn reload_plugins(State(web): State<Web>) -> Response<Body> {
+    web.master.rescan_plugins().await;
+    Redirect::to("/plugins?done=reload").into_response()
+}
+
+/// What the button beside a version sends.
+#[derive(Deserialize)]
+pub(super) struct RollbackForm {
+    digest: String,
+}
+
+pub(super) async fn rollback(
+    State(web): State<Web>,
+    Path(plugin): Path<String>,
+    ask: Ask,
+    Form(form): Form<RollbackForm>,
+) -> Response<Body> {
+    let done = web
+        .master
+        .rollback_plugin(&plugin, &form.digest, "asked for on its page")
+        .await;
+    let page = format!(
+        "/plugins/{}?done=rollback",
+        utf8_percent_encode(&plugin, NON_ALPHANUMERIC)
+    );
+    back(&web, &ask, done.map_err(Into::into), &page)
 }
 
 fn back(web: &Web, ask: &Ask, result: Result<(), ApiError>, to: &str) -> Response<Body> {

@@ -13,6 +13,7 @@ use toolpost_core::model::{
 use toolpost_store::{Query, Store};
 
 use super::filters;
+use super::kept::Kept;
 use super::log::{LineView, tail};
 use super::parts::{Outcome, Took, When, duration, first_line, short};
 use super::rows::any_of;
@@ -46,6 +47,7 @@ struct BuildPage {
     show_hidden: bool,
     changes: Vec<ChangeView>,
     properties: Vec<(String, String, String)>,
+    kept: Kept,
     previous: Option<i64>,
     next: Option<i64>,
 }
@@ -60,6 +62,8 @@ struct StepView {
     urls: Vec<StepUrl>,
     hidden: bool,
     plugin: Option<String>,
+    /// Where what it asked of the master can be had.
+    recording: Option<String>,
     logs: Vec<LogView>,
     open: bool,
 }
@@ -137,6 +141,7 @@ async fn render(web: &Web, ask: &Ask, build: &str) -> Result<String, ApiError> {
             .map(|change| ChangeView::new(change, &shell))
             .collect(),
         properties: properties(store, &build).await?,
+        kept: Kept::of(store, &build).await?,
         previous: neighbour(store, &build, -1).await?,
         next: neighbour(store, &build, 1).await?,
         builder,
@@ -195,11 +200,16 @@ async fn steps(store: &Store, build: &Build, shell: &Shell) -> Result<Vec<StepVi
             logs.entry(log.step_id.0).or_default().push(log);
         }
     }
+    let recorded = store.recorded_steps(build.id).await?;
     let mut views = Vec::with_capacity(steps.len());
     let mut tails = 0;
     for step in steps {
         let logs = logs.remove(&step.id.0).unwrap_or_default();
-        views.push(StepView::new(store, step, logs, &mut tails, shell).await?);
+        let recording = recorded
+            .contains(&step.id)
+            .then(|| format!("/api/v2/steps/{}/recording", step.id));
+        let view = StepView::new(store, step, logs, &mut tails, shell).await?;
+        views.push(StepView { recording, ..view });
     }
     Ok(views)
 }
@@ -263,6 +273,7 @@ impl StepView {
                 .collect(),
             hidden: step.hidden,
             plugin: step.plugin_digest,
+            recording: None,
             logs: views,
             open,
             name: step.name,

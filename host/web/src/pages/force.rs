@@ -61,8 +61,9 @@ enum Input {
     },
     Number {
         value: String,
-        min: Option<i64>,
-        max: Option<i64>,
+        step: &'static str,
+        min: Option<String>,
+        max: Option<String>,
     },
     Tick {
         on: bool,
@@ -119,7 +120,12 @@ pub(super) async fn submit(
             fields,
             general: None,
         },
-        Err(error @ (ForceError::NoBuilders { .. } | ForceError::Properties(_))) => Problems {
+        Err(
+            error @ (ForceError::NoBuilders { .. }
+            | ForceError::Values(_)
+            | ForceError::TooMany(_)
+            | ForceError::Properties(_)),
+        ) => Problems {
             general: Some(error.to_string()),
             fields: BTreeMap::new(),
         },
@@ -293,10 +299,18 @@ impl FieldView {
         };
         let input = match &field.kind {
             FieldKind::TextArea { rows, .. } => Input::Lines { value, rows: *rows },
+            FieldKind::Json { rows, .. } => Input::Lines { value, rows: *rows },
             FieldKind::Int { min, max } => Input::Number {
                 value,
-                min: *min,
-                max: *max,
+                step: "1",
+                min: min.map(|min| min.to_string()),
+                max: max.map(|max| max.to_string()),
+            },
+            FieldKind::Number { min, max } => Input::Number {
+                value,
+                step: "any",
+                min: min.map(|min| min.to_string()),
+                max: max.map(|max| max.to_string()),
             },
             FieldKind::Bool => Input::Tick {
                 on: match sent {

@@ -3,6 +3,7 @@
 mod actions;
 mod build;
 mod builders;
+mod callplot;
 mod changes;
 mod error;
 #[expect(
@@ -12,6 +13,7 @@ mod error;
 mod filters;
 mod force;
 mod home;
+mod kept;
 mod log;
 mod parts;
 mod pending;
@@ -49,12 +51,16 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/logs/{log}/lines", get(log::lines_json))
         .route("/logs/{log}/raw", get(log::raw))
         .route("/pending", get(pending::page))
+        .route("/requests/{request}", get(kept::request))
         .route("/requests/{request}/cancel", post(actions::cancel))
         .route("/workers", get(workers::page))
         .route("/workers/{worker}/pause", post(actions::pause))
         .route("/workers/{worker}/unpause", post(actions::unpause))
         .route("/changes", get(changes::page))
-        .route("/plugins", get(plugins::page))
+        .route("/plugins", get(plugins::list))
+        .route("/plugins/reload", post(actions::reload_plugins))
+        .route("/plugins/{plugin}", get(plugins::one))
+        .route("/plugins/{plugin}/rollback", post(actions::rollback))
         .route("/reporters", get(reporters::page))
         .route("/reporters/{reporter}/resend", post(actions::resend_dead))
         .route("/deliveries/{delivery}/resend", post(actions::resend))

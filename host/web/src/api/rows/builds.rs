@@ -160,6 +160,7 @@ impl Row for Step {
         object.opt_time("locks_acquired_at", self.locks_acquired_at);
         object.text("name", &self.name);
         object.int("number", self.number.into());
+        object.opt_text("plugin_digest", self.plugin_digest.as_deref());
         object.results("results", self.results);
         object.opt_time("started_at", self.started_at);
         object.text("state_string", &self.state_string);

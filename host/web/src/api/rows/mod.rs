@@ -5,6 +5,7 @@
 
 mod builds;
 mod farm;
+mod kept;
 mod reports;
 mod sources;
 

@@ -6,6 +6,8 @@ pub(crate) mod farm;
 pub(crate) mod logs;
 pub(crate) mod outcome;
 pub(crate) mod plugin;
+#[cfg(test)]
+mod plugin_farm_tests;
 mod plugin_host;
 #[cfg(test)]
 mod plugin_host_tests;

@@ -3,38 +3,43 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use toolpost_bus::{Bus, Subscription};
 use toolpost_config::config::{BuilderConfig, StepConfig};
 use toolpost_core::collapse::CollapsePolicy;
 use toolpost_core::model::{LogType, SourceStampSpec};
 use toolpost_core::step::{StepOptions, StepTexts};
-use toolpost_core::{Properties, StepId};
+use toolpost_core::{BuildId, BuilderId, BuildsetId, Properties, RequestId, StepId};
 use toolpost_sandbox::host::{
     CommandLine, CommandSpec, ExitStatus, FileError, FileKind, HostError, LogStream, OutputSource,
     StepHost, WriteMode,
 };
 use toolpost_store::{
-    ConfiguredBuilder, ConfiguredNames, ConfiguredWorker, NewBuildset, NewStep, Query, StartBuild,
-    Store, StoreOptions,
+    ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, NewBuildset, NewStep,
+    Query, StartBuild, Store, StoreOptions,
 };
 use toolpost_worker::{LocalWorker, LocalWorkerOptions};
 
 use super::context::{BuildContext, BuildParts, StepContext};
+use super::farm::{Farm, LentPlace};
 use super::logs::{LogRules, StepLogs};
 use super::plugin_host::PluginHost;
 use super::render::RenderedStep;
 use crate::clock::{Clock, SystemClock};
+use crate::error::ControlError;
+use crate::services::Capabilities;
 use crate::worker::LocalWorkerLink;
 
 /// A running step of a recorded build.
-struct Stage {
+pub(super) struct Stage {
     _dir: TempDir,
-    store: Store,
-    step: Arc<StepContext>,
-    host: PluginHost,
+    pub(super) store: Store,
+    pub(super) step: Arc<StepContext>,
+    pub(super) host: PluginHost,
 }
 
 const RULES: LogRules = LogRules {
@@ -42,16 +47,17 @@ const RULES: LogRules = LogRules {
     encoding: encoding_rs::UTF_8,
 };
 
-async fn stage() -> Stage {
+pub(super) async fn stage() -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("farm.db").display());
     let store = Store::open(StoreOptions::new(url, dir.path().join("objects")))
         .await
         .unwrap();
-    let (build, step) = recorded_step(&store).await;
+    let (build, step, buildset, ids) = recorded_step(&store).await;
     let worker = LocalWorker::open(LocalWorkerOptions::new(dir.path().join("work")))
         .await
         .unwrap();
+    let capabilities = Arc::new(Capabilities::new(store.clone()));
     let parts = BuildParts {
         store: store.clone(),
         clock: Arc::new(SystemClock),
@@ -62,6 +68,9 @@ async fn stage() -> Stage {
         reason: "because".into(),
         sources: vec![SourceStampSpec::default()],
         url: "http://farm/builds/1".into(),
+        buildset,
+        farm: Arc::new(Alone(ids)),
+        capabilities: Arc::clone(&capabilities),
         log_rules: RULES,
     };
     let step = Arc::new(StepContext {
@@ -83,7 +92,8 @@ async fn stage() -> Stage {
             .into(),
             texts: StepTexts::default(),
         },
-        logs: StepLogs::new(store.clone(), step, RULES),
+        plugin: Some("tests".into()),
+        logs: StepLogs::new(store.clone(), Arc::clone(&capabilities), step, RULES),
         cancel: CancellationToken::new(),
         told: Mutex::default(),
     });
@@ -113,7 +123,14 @@ fn builder() -> BuilderConfig {
     }
 }
 
-async fn recorded_step(store: &Store) -> (toolpost_core::model::Build, StepId) {
+async fn recorded_step(
+    store: &Store,
+) -> (
+    toolpost_core::model::Build,
+    StepId,
+    BuildsetId,
+    ConfiguredIds,
+) {
     let now = SystemClock.now();
     let master = store.register_master("m", now).await.unwrap();
     let names = ConfiguredNames {
@@ -148,7 +165,33 @@ async fn recorded_step(store: &Store) -> (toolpost_core::model::Build, StepId) {
         ..NewStep::default()
     };
     let step = store.add_step(build.id, step).await.unwrap();
-    (build, step)
+    (build, step, added.id, ids)
+}
+
+/// A farm without a master: nothing that is asked for is ever built.
+struct Alone(ConfiguredIds);
+
+#[async_trait]
+impl Farm for Alone {
+    fn builder(&self, name: &str) -> Option<BuilderId> {
+        self.0.builders.get(name).copied()
+    }
+
+    fn url(&self) -> String {
+        "http://farm/".into()
+    }
+
+    fn events(&self) -> Subscription {
+        Bus::default().subscribe()
+    }
+
+    async fn cancel(&self, request: RequestId, _: &str) -> Result<(), ControlError> {
+        Err(ControlError::RequestElsewhere(request))
+    }
+
+    fn lend_place(&self, _: BuildId) -> LentPlace {
+        LentPlace::none()
+    }
 }
 
 fn shell(line: &str) -> CommandSpec {

@@ -3,10 +3,13 @@
 mod builds;
 mod farm;
 mod git;
+mod kept;
 mod life;
+mod plugin_schedulers;
 mod plugins;
 mod poller;
 mod queue;
 mod reload;
 mod repo;
 mod schedulers;
+mod triggers;

@@ -18,14 +18,16 @@ use crate::bindings::toolpost::plugin::{
 };
 use crate::call::{CallState, Caller, Guard, Home, LogSink, Stop};
 use crate::fair::Party;
+use crate::http::{Client, HttpOptions};
 use crate::tests::scripted_host::ScriptedHost;
 
 /// A call as the host functions see it.
-async fn call(limits: CallLimits) -> (CallState, Arc<ScriptedHost>) {
+pub(super) async fn call(limits: CallLimits) -> (CallState, Arc<ScriptedHost>) {
     let host = ScriptedHost::new();
     let home = Home {
         caller: Caller::Step(host.clone()),
         runtime: Handle::current(),
+        wants: Arc::default(),
     };
     (state(limits, Some(home)).await, host)
 }
@@ -37,7 +39,16 @@ async fn state(limits: CallLimits, home: Option<Home>) -> CallState {
         .await;
     let guard = Guard::new(share, limits.clone(), Arc::default());
     let log = LogSink::new(Arc::new(|_, _| ()), &limits);
-    CallState::new(guard, limits, log, home, CancellationToken::new(), None)
+    let http = Arc::new(Client::new(HttpOptions::default()));
+    CallState::new(
+        guard,
+        limits,
+        log,
+        home,
+        http,
+        CancellationToken::new(),
+        None,
+    )
 }
 
 fn shell(line: &str, capture: Capture) -> CommandSpec {
@@ -53,7 +64,7 @@ fn shell(line: &str, capture: Capture) -> CommandSpec {
     }
 }
 
-fn refusal<T>(answer: wasmtime::Result<Result<T, types::Error>>) -> String {
+pub(super) fn refusal<T>(answer: wasmtime::Result<Result<T, types::Error>>) -> String {
     match answer.unwrap().err().expect("an error for the plugin") {
         types::Error::Permanent(text) => text,
         types::Error::Retryable(text) | types::Error::Config(text) => {
@@ -62,7 +73,7 @@ fn refusal<T>(answer: wasmtime::Result<Result<T, types::Error>>) -> String {
     }
 }
 
-fn stopped<T>(answer: wasmtime::Result<T>) -> Stop {
+pub(super) fn stopped<T>(answer: wasmtime::Result<T>) -> Stop {
     let error = answer.err().expect("a stop");
     error.downcast_ref::<Stop>().expect("a stop").clone()
 }

@@ -14,8 +14,9 @@ use toolpost_core::{Properties, Property};
 use crate::host::{
     BuildInfo, CommandControl, CommandExit, CommandLine, CommandSpec, ExitStatus, FileError,
     FileKind, FileStat, HostError, LogLevel, LogStream, OutputChunk, OutputSource, StartedCommand,
-    WriteMode,
+    StepFarm, WriteMode,
 };
+use crate::tests::farm::ScriptedFarm;
 use crate::{StepHost, StepLog};
 
 /// Chunks that a command may be ahead of its reader.
@@ -89,6 +90,10 @@ impl CommandControl for Control {
 
 #[async_trait]
 impl StepHost for ScriptedHost {
+    fn farm(&self) -> Arc<dyn StepFarm> {
+        Arc::new(ScriptedFarm)
+    }
+
     fn build_info(&self) -> BuildInfo {
         BuildInfo {
             builder: "unit".into(),

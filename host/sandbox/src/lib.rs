@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod fair;
 pub mod host;
+mod http;
 mod imports;
 mod limits;
 mod load;
@@ -34,6 +35,7 @@ pub use admission::{PoolWait, WaitReason};
 pub use call::LineTarget;
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};
+pub use http::{HttpLimits, HttpOptions, Resolve, SystemResolver};
 pub use limits::CallLimits;
 pub use load::LoadError;
 pub use options::SandboxOptions;
@@ -42,7 +44,7 @@ pub use plugin::{
     TypeInfo, VersionUse, Want, reporter, scheduler,
 };
 pub use registry::{
-    PluginRegistry, PluginStatus, RegistryEvent, RegistryEventKind, RegistryOptions, RegistryStore,
-    UseCheck, VersionStatus,
+    HeldVersion, PluginRegistry, PluginStatus, RegistryEvent, RegistryEventKind, RegistryOptions,
+    RegistryStore, UseCheck, VersionStatus,
 };
 pub use sandbox::{PoolStatus, Sandbox, SetupError};

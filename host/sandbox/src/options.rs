@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::http::HttpOptions;
+
 /// Options of [`crate::Sandbox::new`].
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
@@ -29,6 +31,8 @@ pub struct SandboxOptions {
     /// Whether to reserve address space for all calls at the start, which makes a call
     /// cheaper; without effect where the machine does not allow it.
     pub pooling: bool,
+    /// How plugins speak HTTP.
+    pub http: HttpOptions,
 }
 
 impl Default for SandboxOptions {
@@ -45,6 +49,7 @@ impl Default for SandboxOptions {
             component_bytes_max: 64 << 20,
             tick: Duration::from_millis(10),
             pooling: true,
+            http: HttpOptions::default(),
         }
     }
 }

@@ -11,10 +11,11 @@ use toolpost_core::Timestamp;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::CallLimits;
+use crate::http::{CallHttp, Client};
+use crate::{CallLimits, Want};
 
 use crate::call::{Guard, LogSink, StdStream, Stop, frozen};
-use crate::host::{CommandControl, ReporterHost, StepHost, UploadRoom};
+use crate::host::{CommandControl, PluginServices, ReporterHost, StepHost, UploadRoom};
 
 /// What a call is made for, and the runtime where the host does its work: not on the plugins' threads,
 /// which have a low priority and hostile neighbours.
@@ -22,6 +23,8 @@ use crate::host::{CommandControl, ReporterHost, StepHost, UploadRoom};
 pub(crate) struct Home {
     pub(crate) caller: Caller,
     pub(crate) runtime: Handle,
+    /// What the plugin asks the operator for.
+    pub(crate) wants: Arc<[Want]>,
 }
 
 /// Whom the host functions ask. A scheduler has nobody: it is a function of its arguments.
@@ -42,6 +45,7 @@ pub(crate) struct CallState {
     pub(crate) upload_room: Arc<UploadRoom>,
     pub(crate) host_calls: HostCalls,
     pub(crate) table: ResourceTable,
+    pub(crate) http: CallHttp,
     home: Option<Home>,
     wasi: WasiCtx,
 }
@@ -103,6 +107,7 @@ impl CallState {
         limits: Arc<CallLimits>,
         log: LogSink,
         home: Option<Home>,
+        http: Arc<Client>,
         cancel: CancellationToken,
         at: Option<Timestamp>,
     ) -> Self {
@@ -112,6 +117,10 @@ impl CallState {
         if let Some(at) = at {
             frozen::freeze(&mut wasi, at);
         }
+        if let Some(home) = &home {
+            wasi.envs(&home.environment());
+        }
+        let host_calls = HostCalls::default();
         let wasi = wasi
             .stdout(log.stream(StdStream::Out))
             .stderr(log.stream(StdStream::Err))
@@ -133,7 +142,8 @@ impl CallState {
             cancel,
             commands: Arc::default(),
             counts: Counts::default(),
-            host_calls: HostCalls::default(),
+            http: CallHttp::new(http, home.clone(), host_calls.clone()),
+            host_calls,
             table,
             home,
             wasi,
@@ -190,6 +200,25 @@ impl CallState {
 }
 
 impl Home {
+    /// The services of the plugin.
+    pub(crate) fn services(&self) -> Arc<dyn PluginServices> {
+        match &self.caller {
+            Caller::Step(host) => host.services(),
+            Caller::Reporter(host) => host.services(),
+        }
+    }
+
+    /// Variables that the plugin asked for and that are granted.
+    fn environment(&self) -> Vec<(String, String)> {
+        let asks = |name: &str| {
+            let mut wants = self.wants.iter();
+            wants.any(|want| matches!(want, Want::Environment(wanted) if wanted == name))
+        };
+        let mut variables = self.services().environment();
+        variables.retain(|(name, _)| asks(name));
+        variables
+    }
+
     /// Runs something where the host lives.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

@@ -25,10 +25,11 @@ pub use self::{
 
 use crate::bindings::toolpost::plugin::types;
 
-/// Everything that a plugin may import: the contract, and WASI with nothing in it.
+/// Everything that a plugin may import: the contract, WASI with nothing in it, and outgoing HTTP to granted hosts.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     AllKinds::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
 }

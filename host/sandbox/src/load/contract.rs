@@ -32,10 +32,11 @@ const IMPORTS: [&str; 18] = [
     "mail",
 ];
 /// Packages of WASI that are linked, with the versions that fit.
-const WASI_PACKAGES: [&str; 6] = [
+const WASI_PACKAGES: [&str; 7] = [
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
+    "wasi:http/",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",
@@ -132,8 +133,8 @@ fn check_import(import: &str) -> Result<(), LoadError> {
             false => unknown("the contract has no such interface"),
         };
     }
-    if path.starts_with("wasi:http/") {
-        return unknown("plugins have no network");
+    if path == "wasi:http/incoming-handler" {
+        return unknown("a plugin sends HTTP requests and takes none");
     }
     if !WASI_PACKAGES
         .iter()
@@ -159,7 +160,7 @@ mod tests {
             Ok(built) => built.version,
             Err(error) => error.to_string(),
         };
-        let table: [(&[&str], &[&str], &str); 11] = [
+        let table: [(&[&str], &[&str], &str); 12] = [
             (&[], &[PLUGIN, STEP], "1.0.0"),
             (
                 &["toolpost:plugin/log@1.0.0", "wasi:io/poll@0.2.6"],
@@ -197,9 +198,14 @@ mod tests {
                 "imports `toolpost:plugin/warp@1.0.0`: the contract has no such interface",
             ),
             (
-                &["wasi:http/types@0.2.3"],
+                &["wasi:http/types@0.2.3", "wasi:http/outgoing-handler@0.2.6"],
                 &[PLUGIN, STEP],
-                "imports `wasi:http/types@0.2.3`: plugins have no network",
+                "1.0.0",
+            ),
+            (
+                &["wasi:http/incoming-handler@0.2.3"],
+                &[PLUGIN, STEP],
+                "imports `wasi:http/incoming-handler@0.2.3`: a plugin sends HTTP requests and takes none",
             ),
             (
                 &["wasi:cli/stdout@0.3.0"],

@@ -70,6 +70,7 @@ impl ReporterType {
             home: Some(Home {
                 caller: Caller::Reporter(host),
                 runtime: tokio::runtime::Handle::current(),
+                wants: self.plugin.wants().into(),
             }),
             at: None,
             log,

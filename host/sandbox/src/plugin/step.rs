@@ -79,6 +79,7 @@ impl StepType {
             home: Some(Home {
                 caller: Caller::Step(host),
                 runtime: tokio::runtime::Handle::current(),
+                wants: self.plugin.wants().into(),
             }),
             at: None,
             log,

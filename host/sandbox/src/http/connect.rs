@@ -1,0 +1,123 @@
+//! A connection to a host whose address was checked.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use wasmtime_wasi_http::{Error, Result};
+
+use super::internal;
+use super::options::{HttpLimits, HttpOptions, Resolve};
+use super::rules::Target;
+
+/// Addresses of one name that are tried.
+const ADDRESSES_TRIED_MAX: usize = 4;
+
+/// What all calls share.
+pub(crate) struct Client {
+    pub(super) limits: HttpLimits,
+    resolver: Arc<dyn Resolve>,
+    pub(super) exchanges: Arc<Semaphore>,
+    /// Made when it is first needed: reading the system's certificates takes a while.
+    tls: OnceCell<TlsConnector>,
+}
+
+/// A connection, encrypted or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Client {
+    pub(crate) fn new(options: HttpOptions) -> Self {
+        Self {
+            limits: options.limits,
+            resolver: options.resolver,
+            exchanges: Arc::new(Semaphore::new(options.limits.exchanges_max)),
+            tls: OnceCell::new(),
+        }
+    }
+
+    /// Connects to one of the addresses that the target may have.
+    pub(super) async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>> {
+        let addresses = self.addresses(target).await?;
+        let mut failure = Error::DestinationNotFound;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    // Requests are written in one piece.
+                    stream.set_nodelay(true).map_err(Error::Connect)?;
+                    return self.secured(target, stream).await;
+                }
+                Err(error) => failure = Error::Connect(error),
+            }
+        }
+        Err(failure)
+    }
+
+    /// The addresses of a target, each checked. One that is not allowed refuses all: whoever answers so is not to be
+    /// trusted with the next answer either.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>> {
+        let mut found = match target.address {
+            Some(address) => vec![SocketAddr::new(address, target.port)],
+            None => self
+                .resolver
+                .resolve(&target.host, target.port)
+                .await
+                .map_err(|error| internal(format!("`{}` is not found: {error}", target.host)))?,
+        };
+        for address in &found {
+            target.check(plain(address.ip())).map_err(internal)?;
+        }
+        found.truncate(ADDRESSES_TRIED_MAX);
+        Ok(found)
+    }
+
+    async fn secured(&self, target: &Target, stream: TcpStream) -> Result<Box<dyn Stream>> {
+        if !target.is_tls {
+            return Ok(Box::new(stream));
+        }
+        let name = match target.address {
+            Some(address) => ServerName::IpAddress(address.into()),
+            None => ServerName::try_from(target.host.clone())
+                .map_err(|_| Error::HttpRequestUriInvalid)?,
+        };
+        let connector = self.tls.get_or_try_init(connector).await?;
+        let stream = connector.connect(name, stream).await;
+        Ok(Box::new(stream.map_err(Error::Tls)?))
+    }
+}
+
+/// An IPv4 address as such, however it is written.
+fn plain(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// Trusts whom the system trusts.
+async fn connector() -> Result<TlsConnector> {
+    let made = tokio::task::spawn_blocking(|| {
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        let (good, _) = roots.add_parsable_certificates(found.certs);
+        if good == 0 {
+            return Err(io::Error::other(
+                "this machine has no certificates of authorities; install its package `ca-certificates`",
+            ));
+        }
+        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsConnector::from(Arc::new(config)))
+    });
+    let made = made.await.map_err(|error| internal(error.to_string()))?;
+    made.map_err(|error| internal(format!("no encrypted connection: {error}")))
+}

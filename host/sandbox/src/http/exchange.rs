@@ -1,0 +1,224 @@
+//! One request and its response.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody};
+
+use super::connect::{Client, Stream};
+use super::fill::Filler;
+use super::internal;
+use super::rules::Target;
+use crate::Want;
+use crate::host::PluginServices;
+
+/// Headers of one response.
+const RESPONSE_HEADERS_MAX: usize = 200;
+
+/// What an exchange needs.
+pub(super) struct Exchange {
+    pub(super) client: Arc<Client>,
+    pub(super) services: Arc<dyn PluginServices>,
+    pub(super) wants: Arc<[Want]>,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) options: RequestOptions,
+}
+
+/// A response that is whole and that the plugin may see.
+struct Collected {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Exchange {
+    /// Sends a request and collects its response.
+    pub(super) async fn run(self, request: Request<WasiBody>) -> Result<Response<WasiBody>> {
+        let total = self.client.limits.total;
+        let exchanged = timeout(total, self.exchange(request)).await;
+        exchanged.unwrap_or_else(|_| {
+            Err(internal(format!(
+                "the exchange was not over after {} s",
+                total.as_secs_f64()
+            )))
+        })
+    }
+
+    async fn exchange(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>> {
+        let place = acquire(&self.places).await?;
+        let (head, body) = request.into_parts();
+        let grants = self.services.http_grants();
+        let target = Target::granted(&head.uri, &self.wants, &grants).map_err(internal)?;
+        let limits = &self.client.limits;
+        if header_bytes(&head.headers) > limits.header_bytes_max {
+            return Err(Error::HttpRequestHeaderSectionSize(None));
+        }
+        let body = collect(body, limits.request_bytes_max, None).await?.ok_or(
+            Error::HttpRequestBodySize(Some(limits.request_bytes_max as u64)),
+        )?;
+        let turn = acquire(&self.client.exchanges).await?;
+        let mut filler = Filler {
+            services: &*self.services,
+            has_filled: false,
+        };
+        let request = self.outgoing(head, body, &mut filler).await?;
+        let has_filled = filler.has_filled;
+        let is_head = request.method() == Method::HEAD;
+        let collected = self.send(&target, request).await?;
+        drop(turn);
+        self.incoming(collected, has_filled, is_head, place)
+    }
+
+    /// The request as it goes over the wire.
+    async fn outgoing(
+        &self,
+        head: http::request::Parts,
+        body: Bytes,
+        filler: &mut Filler<'_>,
+    ) -> Result<Request<Full<Bytes>>> {
+        let mut headers = head.headers;
+        let body = filler.body(&headers, body).await?;
+        filler.headers(&mut headers).await?;
+        for name in [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, HOST] {
+            headers.remove(name);
+        }
+        // What comes back is looked through for secrets.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let authority = head
+            .uri
+            .authority()
+            .map_or("", |authority| authority.as_str());
+        let host = HeaderValue::from_str(authority).map_err(|_| Error::HttpRequestUriInvalid)?;
+        headers.insert(HOST, host);
+        let path = match head.uri.path_and_query() {
+            Some(path) => filler.path(path).await?,
+            None => http::uri::PathAndQuery::from_static("/"),
+        };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = head.method;
+        *request.uri_mut() = Uri::from(path);
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    async fn send(&self, target: &Target, request: Request<Full<Bytes>>) -> Result<Collected> {
+        let limits = &self.client.limits;
+        let options = &self.options;
+        let connect = shorter(options.connect_timeout, limits.connect);
+        let stream = timeout(connect, self.client.connect(target));
+        let stream: Box<dyn Stream> = stream.await.map_err(|_| Error::ConnectionTimeout)??;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(limits.header_bytes_max)
+            .max_headers(RESPONSE_HEADERS_MAX)
+            .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+            .await?;
+        let connection = AbortOnDropHandle::new(tokio::spawn(connection));
+        let first_byte = shorter(options.first_byte_timeout, limits.first_byte);
+        let response = timeout(first_byte, sender.send_request(request)).await;
+        let response = response.map_err(|_| Error::HttpResponseTimeout)??;
+        let (head, body) = response.into_parts();
+        let pause = shorter(options.between_bytes_timeout, limits.between_bytes);
+        let body = collect(body, limits.response_bytes_max, Some(pause)).await?;
+        drop(connection);
+        Ok(Collected {
+            status: head.status,
+            headers: head.headers,
+            body: body.ok_or(Error::HttpResponseBodySize(Some(
+                limits.response_bytes_max as u64,
+            )))?,
+        })
+    }
+
+    /// The response as the plugin sees it.
+    fn incoming(
+        &self,
+        collected: Collected,
+        has_filled: bool,
+        is_head: bool,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Response<WasiBody>> {
+        let mut headers = collected.headers;
+        if has_filled && let Some(coding) = headers.get(CONTENT_ENCODING) {
+            let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
+            return Err(Error::HttpResponseContentCoding(Some(coding)));
+        }
+        for value in headers.values_mut() {
+            let shown = self.services.mask(Bytes::copy_from_slice(value.as_bytes()));
+            *value = HeaderValue::from_maybe_shared(shown)
+                .map_err(|_| internal("a header of the response is not valid".into()))?;
+        }
+        let body = self.services.mask(collected.body);
+        headers.remove(TRANSFER_ENCODING);
+        if !is_head {
+            headers.insert(CONTENT_LENGTH, body.len().into());
+        }
+        let body = Full::new(body).map_err(|never| match never {});
+        // The place is free again when the plugin drops the body.
+        let body = body.map_frame(move |frame| {
+            let _ = &place;
+            frame
+        });
+        let mut response = Response::new(body.boxed_unsync());
+        *response.status_mut() = collected.status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+}
+
+async fn acquire(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    let place = Arc::clone(places).acquire_owned().await;
+    place.map_err(|_| Error::ConnectionLimitReached)
+}
+
+/// All of a body; `None` when it is larger than `limit`.
+async fn collect<B>(mut body: B, limit: usize, pause: Option<Duration>) -> Result<Option<Bytes>>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Error>,
+{
+    if body.size_hint().lower() > limit as u64 {
+        return Ok(None);
+    }
+    let mut collected = BytesMut::new();
+    loop {
+        let frame = match pause {
+            None => body.frame().await,
+            Some(pause) => timeout(pause, body.frame())
+                .await
+                .map_err(|_| Error::ConnectionReadTimeout)?,
+        };
+        let Some(frame) = frame else {
+            return Ok(Some(collected.freeze()));
+        };
+        let frame = frame.map_err(Into::into)?;
+        if let Ok(data) = frame.into_data() {
+            if collected.len() + data.len() > limit {
+                return Ok(None);
+            }
+            collected.extend_from_slice(&data);
+        }
+    }
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    let each = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    each.sum()
+}
+
+fn shorter(asked: Option<Duration>, limit: Duration) -> Duration {
+    asked.unwrap_or(limit).min(limit)
+}

@@ -29,6 +29,8 @@ mod properties;
 mod reload;
 mod reporter;
 mod scheduler;
+mod secrets;
+mod services;
 mod start;
 mod status;
 mod steps;
@@ -43,7 +45,7 @@ pub use force::{FieldKind, ForceForm, FormField};
 pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
 pub use status::{
-    ConfigurationStatus, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    ConfigurationStatus, Forced, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
     WaitingBuilder,
 };
 pub use steps::NativeCatalog;

@@ -66,7 +66,13 @@ impl UseCheck for RunningUses {
                     });
                 uses.collect()
             }
-            PluginKind::Scheduler => Vec::new(),
+            PluginKind::Scheduler => {
+                let uses = config.scheduler_uses_of(name).map(|place| TypeUse {
+                    place: format!("scheduler `{}`", place.scheduler.name),
+                    parameters: Value::Object(place.plugin.parameters.clone()),
+                });
+                uses.collect()
+            }
         }
     }
 

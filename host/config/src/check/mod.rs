@@ -28,7 +28,7 @@ use self::names::Names;
 use self::secrets::SecretNames;
 use self::types::Types;
 use crate::catalog::TypeCatalog;
-use crate::config::{Config, MasterConfig};
+use crate::config::{Config, MasterConfig, PluginConfig};
 use crate::decode::Decode as _;
 use crate::problem::{Problems, Report};
 use crate::raw::{RawConfig, RawMaster};
@@ -85,6 +85,14 @@ pub fn check_master(sources: &Sources) -> Result<MasterConfig, Problems> {
             .err()
             .unwrap_or_else(|| report.into_problems())),
     }
+}
+
+/// Checks the settings of plugins alone, which say what they may do: a process has to know that before it loads them.
+///
+/// # Errors
+/// As [`check_master`].
+pub fn check_plugins(sources: &Sources) -> Result<BTreeMap<String, Arc<PluginConfig>>, Problems> {
+    check(sources, &AnyStepType).map(|config| config.plugins)
 }
 
 /// Stands for types that are not known yet: each exists and takes everything.

@@ -89,6 +89,17 @@ impl Scope {
             .with_sources(std::iter::empty::<SourceScope>())
     }
 
+    /// These names and no others.
+    #[must_use]
+    pub fn of_values(values: &serde_json::Map<String, Value>) -> Self {
+        let names = values
+            .iter()
+            .map(|(name, value)| (name.clone(), Engine::from(Serde(value))));
+        Self {
+            names: names.collect(),
+        }
+    }
+
     /// With `prop.NAME` and `prop["NAME"]`.
     #[must_use]
     pub fn with_properties(self, properties: &Properties) -> Self {

@@ -1,14 +1,18 @@
 //! The logs of one running step. Output goes in as it comes; a timer elsewhere makes it visible.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 use tokio::sync::Mutex;
 use toolpost_core::model::LogType;
+use toolpost_core::secret::MaskStream;
 use toolpost_core::{StepId, Timestamp};
 use toolpost_store::{LogStream, LogWriter, Store, StoreError};
 use tracing::warn;
+
+use crate::services::Capabilities;
 
 /// Logs that one step may open.
 pub(crate) const LOGS_PER_STEP_MAX: usize = 64;
@@ -51,6 +55,9 @@ struct Writer {
     lines: LogWriter,
     rules: LogRules,
     bytes: u64,
+    /// Hide secrets: in standard output, in standard error, in what the farm says.
+    masks: [MaskStream; 3],
+    secrets: Arc<Capabilities>,
     /// For standard output and standard error, unless commands write UTF-8 anyway.
     decoders: Option<[Decoder; 2]>,
 }
@@ -93,7 +100,10 @@ impl StepLog {
     /// Says that nothing more comes. Doing so again changes nothing.
     pub(crate) async fn finish(&self, now: Timestamp) -> Result<(), LogError> {
         match self.writer.lock().await.take() {
-            Some(writer) => Ok(writer.lines.finish(now).await?),
+            Some(mut writer) => {
+                writer.let_go().await;
+                Ok(writer.lines.finish(now).await?)
+            }
             None => Ok(()),
         }
     }
@@ -106,7 +116,7 @@ impl StepLog {
 }
 
 impl Writer {
-    fn new(lines: LogWriter, rules: LogRules) -> Self {
+    fn new(lines: LogWriter, rules: LogRules, secrets: Arc<Capabilities>) -> Self {
         let decoders = (rules.encoding != UTF_8).then(|| {
             let decoder = || rules.encoding.new_decoder_without_bom_handling();
             [decoder(), decoder()]
@@ -115,11 +125,32 @@ impl Writer {
             lines,
             rules,
             bytes: 0,
+            masks: Default::default(),
+            secrets,
             decoders,
         }
     }
 
     async fn append(&mut self, stream: LogStream, bytes: &[u8]) {
+        let mask = &mut self.masks[stream_index(stream)];
+        mask.set_masker(&self.secrets.secrets.masker());
+        match mask.push(bytes) {
+            Cow::Borrowed(bytes) => self.write(stream, bytes).await,
+            Cow::Owned(bytes) => self.write(stream, &bytes).await,
+        }
+    }
+
+    /// Writes what was held back because a secret could begin there.
+    async fn let_go(&mut self) {
+        for stream in [LogStream::Output, LogStream::Error, LogStream::Header] {
+            let rest = self.masks[stream_index(stream)].finish();
+            if !rest.is_empty() {
+                self.write(stream, &rest).await;
+            }
+        }
+    }
+
+    async fn write(&mut self, stream: LogStream, bytes: &[u8]) {
         let room = self.rules.bytes_max.saturating_sub(self.bytes);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let was_open = room > 0;
@@ -161,18 +192,33 @@ impl Writer {
     }
 }
 
-/// All logs of one step.
+fn stream_index(stream: LogStream) -> usize {
+    match stream {
+        LogStream::Output => 0,
+        LogStream::Error => 1,
+        LogStream::Header => 2,
+    }
+}
+
+/// All logs of one step. Secrets in them are hidden.
 pub(crate) struct StepLogs {
     store: Store,
+    secrets: Arc<Capabilities>,
     step: StepId,
     rules: LogRules,
     logs: Mutex<BTreeMap<String, StepLog>>,
 }
 
 impl StepLogs {
-    pub(crate) fn new(store: Store, step: StepId, rules: LogRules) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        secrets: Arc<Capabilities>,
+        step: StepId,
+        rules: LogRules,
+    ) -> Self {
         Self {
             store,
+            secrets,
             step,
             rules,
             logs: Mutex::default(),
@@ -181,6 +227,7 @@ impl StepLogs {
 
     /// The log of this name; opened if it is not there yet.
     pub(crate) async fn open(&self, name: &str, kind: LogType) -> Result<StepLog, LogError> {
+        let name = &*self.secrets.mask(name);
         let mut logs = self.logs.lock().await;
         if let Some(log) = logs.get(name) {
             return if log.kind == kind {
@@ -194,7 +241,11 @@ impl StepLogs {
             return Err(LogError::TooMany);
         }
         let id = self.store.add_log(self.step, name, kind).await?;
-        let writer = Writer::new(self.store.log_writer(id, kind), self.rules);
+        let writer = Writer::new(
+            self.store.log_writer(id, kind),
+            self.rules,
+            Arc::clone(&self.secrets),
+        );
         let log = StepLog {
             name: name.into(),
             kind,

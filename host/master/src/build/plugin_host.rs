@@ -15,8 +15,8 @@ use toolpost_core::secret::MaskStream;
 use toolpost_core::{Properties, Property};
 use toolpost_sandbox::host::{
     BuildInfo, CommandControl, CommandExit, CommandLine, CommandSpec, ExitStatus, FileError,
-    FileKind, FileStat, HostError, LogLevel, LogStream, OutputChunk, OutputSource,
-    PluginServices, StartedCommand, StepFarm, StepHost, StepLog as PluginLog, WriteMode,
+    FileKind, FileStat, HostError, LogLevel, LogStream, OutputChunk, OutputSource, PluginServices,
+    StartedCommand, StepFarm, StepHost, StepLog as PluginLog, WriteMode,
 };
 use toolpost_store::LogStream as StoreStream;
 use toolpost_worker::{
@@ -442,10 +442,20 @@ impl Captured {
 
     /// Gives the plugin what was held back because a secret could begin there.
     async fn finish(mut self) {
-        for (mask, source) in self.masks.iter_mut().zip([OutputSource::Stdout, OutputSource::Stderr]) {
+        for (mask, source) in self
+            .masks
+            .iter_mut()
+            .zip([OutputSource::Stdout, OutputSource::Stderr])
+        {
             let data = Bytes::from(mask.finish());
             // The plugin may have ended before.
-            if !data.is_empty() && self.sender.send(OutputChunk { source, data }).await.is_err() {
+            if !data.is_empty()
+                && self
+                    .sender
+                    .send(OutputChunk { source, data })
+                    .await
+                    .is_err()
+            {
                 return;
             }
         }

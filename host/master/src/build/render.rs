@@ -21,6 +21,12 @@ pub(crate) struct RenderedStep {
     pub(crate) texts: StepTexts,
 }
 
+/// What templates can name: in most places, and where placeholders of secrets may be.
+pub(crate) struct Scopes<'a> {
+    pub(crate) plain: &'a Scope,
+    pub(crate) with_secrets: &'a Scope,
+}
+
 /// Renders a step.
 ///
 /// # Errors
@@ -28,27 +34,31 @@ pub(crate) struct RenderedStep {
 pub(crate) fn render(
     builder: &BuilderConfig,
     step: &StepConfig,
-    scope: &Scope,
+    scopes: &Scopes<'_>,
 ) -> Result<RenderedStep, String> {
-    let text = |what: &str, text: &str| {
+    let render_in = |scope: &Scope, what: &str, text: &str| {
         TEMPLATES
             .render(text, scope)
             .map_err(|error| format!("`{what}`: {error}"))
     };
+    let text = |what: &str, text: &str| render_in(scopes.plain, what, text);
     let optional = |what: &str, given: &Option<String>| {
         given.as_deref().map(|given| text(what, given)).transpose()
     };
     let mut parameters = serde_json::Map::new();
     for (name, value) in &step.parameters {
         let value = TEMPLATES
-            .render_value(value, scope)
+            .render_value(value, scopes.with_secrets)
             .map_err(|error| format!("parameter `{name}`: {error}"))?;
         parameters.insert(name.clone(), value);
     }
     let mut env = BTreeMap::new();
     for (name, value) in &builder.env {
         let value = match value {
-            EnvironmentValue::Set(value) => EnvValue::Set(text(&format!("env.{name}"), value)?),
+            EnvironmentValue::Set(value) => {
+                let what = format!("env.{name}");
+                EnvValue::Set(render_in(scopes.with_secrets, &what, value)?)
+            }
             EnvironmentValue::Unset => EnvValue::Unset,
         };
         env.insert(name.clone(), value);

@@ -21,7 +21,7 @@ use super::context::{BuildContext, StepContext};
 use super::logs::{ERROR_LOG, LogRules, StepLogs};
 use super::outcome::{Fault, StepEnd};
 use super::plugin::{self, PinnedStep};
-use super::render::{self, RenderedStep};
+use super::render::{self, RenderedStep, Scopes};
 use crate::locks::{Granted, LockManager};
 use crate::properties::TEMPLATES;
 use crate::steps::NativeStep;
@@ -100,6 +100,7 @@ impl StepRun<'_> {
         let rules = self.log_rules();
         let logs = StepLogs::new(
             store.clone(),
+            Arc::clone(&self.build.capabilities),
             id,
             rules.clone().unwrap_or(self.build.log_rules),
         );
@@ -223,8 +224,17 @@ impl StepRun<'_> {
 
     /// Renders the step and does what it does.
     async fn work(&self, id: StepId, logs: StepLogs, mut progress: StepProgress) -> Outcome {
+        let secrets = self.build.capabilities.secrets.names();
+        let secrets = secrets
+            .iter()
+            .map(|(name, stands)| (name.as_str(), stands.as_str()));
         let scope = self.build.scope();
-        let rendered = match render::render(&self.build.builder, &self.plan.config, &scope) {
+        let secret_scope = scope.clone().with_secrets(secrets);
+        let scopes = Scopes {
+            plain: &scope,
+            with_secrets: &secret_scope,
+        };
+        let rendered = match render::render(&self.build.builder, &self.plan.config, &scopes) {
             Ok(rendered) => rendered,
             Err(text) => {
                 let fault = Fault::Exception(text);
@@ -277,6 +287,7 @@ impl StepRun<'_> {
             name: self.name.clone(),
             config: Arc::clone(&self.plan.config),
             rendered,
+            plugin: self.plan.pinned.as_ref().map(PinnedStep::plugin),
             logs,
             cancel: self.cancel.clone(),
             told: Mutex::default(),
@@ -305,7 +316,7 @@ impl StepRun<'_> {
     async fn faulted(&self, logs: &StepLogs, fault: &Fault, mut texts: StepTexts) -> Outcome {
         let results = fault.results();
         if results == Results::Exception || results == Results::Retry {
-            let report = fault.report();
+            let report = self.build.mask(&fault.report());
             let written = match logs.open(ERROR_LOG, LogType::Text).await {
                 Ok(log) => log.append(LogStream::Output, report.as_bytes()).await,
                 Err(error) => Err(error),
@@ -331,6 +342,7 @@ impl StepRun<'_> {
 
     async fn finish(&self, id: StepId, outcome: Outcome) -> Result<StepRecord, StoreError> {
         let Outcome { results, text } = outcome;
+        let text = self.build.mask(&text);
         let scope = self.build.scope().with_results(results);
         let hide = &self.plan.config.options.hide_step_if;
         // A condition that cannot be evaluated hides nothing.

@@ -1,0 +1,257 @@
+//! What plugins may ask of the master beside their own work, each within its grants.
+//!
+//! Grants are looked up at each call: one that is taken away in the configuration counts from the next call on. Secrets are
+//! placeholders here and are filled in where they leave.
+
+mod grants;
+mod mail;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+use toolpost_config::Config;
+use toolpost_config::config::{Grants, PluginConfig};
+use toolpost_core::template::{Scope, Templates};
+use toolpost_sandbox::host::{HostError, HttpGrants, Message, PluginServices};
+use toolpost_store::{Expected, StorageLimits, Store, StoreError};
+
+pub(crate) use grants::missing;
+
+use crate::properties::TEMPLATES;
+use crate::secrets::{SecretError, Secrets, hmac_sha256};
+
+/// Keys that a plugin gets in one answer, as the contract says.
+const KEYS_MAX: u32 = 10_000;
+
+/// What all services stand on.
+pub(crate) struct Capabilities {
+    pub(crate) secrets: Secrets,
+    config: ArcSwap<Config>,
+    store: Store,
+}
+
+impl Capabilities {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            secrets: Secrets::default(),
+            config: ArcSwap::default(),
+            store,
+        }
+    }
+
+    /// From now on these grants count.
+    pub(crate) async fn configure(&self, config: &Arc<Config>) {
+        self.config.store(Arc::clone(config));
+        self.secrets.configure(config).await;
+    }
+
+    fn plugin(&self, name: &str) -> Option<Arc<PluginConfig>> {
+        self.config.load().plugins.get(name).cloned()
+    }
+
+    /// Whether a plugin may use a secret.
+    pub(crate) fn may_use(&self, plugin: &str, secret: &str) -> bool {
+        self.plugin(plugin)
+            .is_some_and(|plugin| plugin.grants.secrets.contains(secret))
+    }
+
+    /// Whether a plugin may ask for builds of a builder.
+    pub(crate) fn may_trigger(&self, plugin: &str, builder: &str) -> bool {
+        self.plugin(plugin)
+            .is_some_and(|plugin| plugin.grants.may_trigger(builder))
+    }
+
+    /// A text without secrets.
+    pub(crate) fn mask(&self, text: &str) -> String {
+        self.secrets.masker().mask_text(text).into_owned()
+    }
+}
+
+/// The services of one plugin.
+pub(crate) struct Services {
+    shared: Arc<Capabilities>,
+    plugin: String,
+}
+
+impl Services {
+    /// What the plugin of this name may ask for.
+    pub(crate) fn of(shared: &Arc<Capabilities>, plugin: &str) -> Arc<dyn PluginServices> {
+        Arc::new(Self {
+            shared: Arc::clone(shared),
+            plugin: plugin.to_owned(),
+        })
+    }
+
+    fn grants(&self) -> Grants {
+        let plugin = self.shared.plugin(&self.plugin);
+        plugin.map_or_else(Grants::default, |plugin| plugin.grants.clone())
+    }
+
+    fn refused<T>(&self, what: &str, setting: &str) -> Result<T, HostError> {
+        let plugin = &self.plugin;
+        Err(HostError::Config(format!(
+            "{what} is not granted: add {setting} to [plugin.{plugin}]"
+        )))
+    }
+
+    /// Whether the plugin may use a secret; the error says what the operator can do.
+    fn check_secret(&self, name: &str) -> Result<(), HostError> {
+        match self.shared.may_use(&self.plugin, name) {
+            true => Ok(()),
+            false => self.refused(
+                &format!("the secret `{name}`"),
+                &format!("`grant.secrets = [\"{name}\"]`"),
+            ),
+        }
+    }
+
+    fn check_storage(&self) -> Result<(), HostError> {
+        match self.grants().storage {
+            true => Ok(()),
+            false => self.refused("storage", "`grant.storage = true`"),
+        }
+    }
+
+    /// A text as the plugin may see it.
+    fn masked(&self, error: HostError) -> HostError {
+        let mask = |text: String| self.shared.mask(&text);
+        match error {
+            HostError::Retryable(text) => HostError::Retryable(mask(text)),
+            HostError::Permanent(text) => HostError::Permanent(mask(text)),
+            HostError::Config(text) => HostError::Config(mask(text)),
+            HostError::Internal(text) => HostError::Internal(mask(text)),
+        }
+    }
+}
+
+#[async_trait]
+impl PluginServices for Services {
+    async fn secret_placeholder(&self, name: &str) -> Result<String, HostError> {
+        self.check_secret(name)?;
+        // Read, so that a secret that is not there is told before something is sent without it.
+        self.shared.secrets.value(name).await.map_err(config)?;
+        Ok(self.shared.secrets.placeholder(name))
+    }
+
+    async fn hmac_sha256(&self, secret: &str, data: Bytes) -> Result<Vec<u8>, HostError> {
+        self.check_secret(secret)?;
+        let key = self.shared.secrets.value(secret).await.map_err(config)?;
+        Ok(hmac_sha256(key.expose().as_bytes(), &data).to_vec())
+    }
+
+    async fn stored(&self, key: &str) -> Result<Option<Bytes>, HostError> {
+        self.check_storage()?;
+        let value = self.shared.store.plugin_value(&self.plugin, key).await;
+        value.map_err(store_error)
+    }
+
+    async fn store(&self, key: &str, value: Option<Bytes>) -> Result<(), HostError> {
+        self.check_storage()?;
+        let limits = StorageLimits::default();
+        let store = &self.shared.store;
+        let set = store.set_plugin_value(&self.plugin, key, Expected::Any, value, limits);
+        set.await.map(drop).map_err(store_error)
+    }
+
+    async fn compare_and_store(
+        &self,
+        key: &str,
+        expected: Option<Bytes>,
+        value: Option<Bytes>,
+    ) -> Result<bool, HostError> {
+        self.check_storage()?;
+        let limits = StorageLimits::default();
+        let store = &self.shared.store;
+        let expected = Expected::Value(expected);
+        let set = store.set_plugin_value(&self.plugin, key, expected, value, limits);
+        set.await.map_err(store_error)
+    }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, HostError> {
+        self.check_storage()?;
+        let store = &self.shared.store;
+        let keys = store.plugin_keys(&self.plugin, prefix, KEYS_MAX).await;
+        keys.map_err(store_error)
+    }
+
+    async fn render(&self, template: String, values: Value) -> Result<String, HostError> {
+        // Within its limits it is short, but not so short that a thread of the runtime may wait for it.
+        let rendered = tokio::task::spawn_blocking(move || render(&TEMPLATES, &template, &values));
+        rendered
+            .await
+            .map_err(|error| HostError::Internal(error.to_string()))?
+            .map_err(HostError::Config)
+    }
+
+    async fn send_mail(&self, message: Message, key: &str) -> Result<(), HostError> {
+        if !self.grants().mail {
+            return self.refused("mail", "`grant.mail = true`");
+        }
+        let config = self.shared.config.load_full();
+        let Some(server) = &config.mail else {
+            return Err(HostError::Config(
+                "there is no mail server: add a [mail] to the configuration".into(),
+            ));
+        };
+        let sent = mail::send(&self.shared, &self.plugin, server, message, key).await;
+        sent.map_err(|error| self.masked(error))
+    }
+
+    fn http_grants(&self) -> HttpGrants {
+        let grants = self.grants();
+        HttpGrants {
+            public: grants.http.into_iter().collect(),
+            private: grants.http_private.into_iter().collect(),
+        }
+    }
+
+    async fn fill_in(&self, bytes: Bytes) -> Result<Bytes, HostError> {
+        let may_use = |name: &str| self.shared.may_use(&self.plugin, name);
+        let filling = self.shared.secrets.filling([&*bytes], may_use).await;
+        let filling = filling.map_err(config)?;
+        Ok(match filling.is_empty() {
+            true => bytes,
+            false => filling.bytes(&bytes).into(),
+        })
+    }
+
+    fn mask(&self, bytes: Bytes) -> Bytes {
+        match self.shared.secrets.masker().mask(&bytes) {
+            std::borrow::Cow::Borrowed(_) => bytes.clone(),
+            std::borrow::Cow::Owned(masked) => masked.into(),
+        }
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let names = self.grants().environment.into_iter();
+        let values = names.filter_map(|name| {
+            let value = std::env::var(&name).ok()?;
+            Some((name, value))
+        });
+        values.collect()
+    }
+}
+
+fn render(templates: &Templates, template: &str, values: &Value) -> Result<String, String> {
+    let none = serde_json::Map::new();
+    let scope = Scope::of_values(values.as_object().unwrap_or(&none));
+    templates
+        .render(template, &scope)
+        .map_err(|error| error.to_string())
+}
+
+fn config(error: SecretError) -> HostError {
+    HostError::Config(error.to_string())
+}
+
+fn store_error(error: StoreError) -> HostError {
+    match error {
+        StoreError::StorageFull { .. } => HostError::Permanent(error.to_string()),
+        error => HostError::Internal(error.to_string()),
+    }
+}

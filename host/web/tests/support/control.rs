@@ -13,12 +13,12 @@ use toolpost_core::{
     Timestamp, WorkerId,
 };
 use toolpost_master::{
-    ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, FormField,
-    Health, PollerStatus, ReporterStatus, Submitted,
+    ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, Forced,
+    FormField, Health, PollerStatus, ReporterStatus, Submitted,
 };
 use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
-use toolpost_web::{Control, Farm, StepPlace};
+use toolpost_web::{Control, Farm, PluginLoad, StepPlace};
 
 /// What the master says.
 pub struct Said {
@@ -27,6 +27,7 @@ pub struct Said {
     pub problems: Vec<Problem>,
     pub needs_restart: Vec<String>,
     pub plugins: Vec<PluginStatus>,
+    pub load: PluginLoad,
     pub uses: BTreeMap<String, Vec<StepPlace>>,
     pub pollers: Vec<PollerStatus>,
     pub reporters: Vec<ReporterStatus>,
@@ -68,6 +69,7 @@ impl Scripted {
             problems: Vec::new(),
             needs_restart: Vec::new(),
             plugins: Vec::new(),
+            load: PluginLoad::default(),
             uses: BTreeMap::new(),
             pollers: Vec::new(),
             reporters: Vec::new(),
@@ -125,6 +127,36 @@ impl Control for Scripted {
         self.said().plugins.clone()
     }
 
+    fn plugin_load(&self) -> PluginLoad {
+        self.said().load.clone()
+    }
+
+    fn computing(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn rescan_plugins(&self) -> Vec<PluginStatus> {
+        self.note("look at the plugins".into());
+        self.plugins()
+    }
+
+    async fn rollback_plugin(
+        &self,
+        plugin: &str,
+        digest: &str,
+        reason: &str,
+    ) -> Result<(), ControlError> {
+        self.note(format!("roll {plugin} back to {digest:.8} {reason:?}"));
+        let plugins = self.plugins();
+        let live = plugins.iter().find_map(|known| known.live.as_ref());
+        match live {
+            Some(live) if live.digest == digest => {
+                Err(ControlError::Plugin("it is the live one".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn uses_of(&self, step_type: &str) -> Vec<StepPlace> {
         self.said().uses.get(step_type).cloned().unwrap_or_default()
     }
@@ -141,7 +173,7 @@ impl Control for Scripted {
         self.said().forms.clone()
     }
 
-    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Submitted, ForceError> {
+    async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Forced, ForceError> {
         let fields = Value::Object(request.fields);
         self.note(format!("force {scheduler} {:?} {fields}", request.builders));
         let said = self.said();
@@ -153,7 +185,7 @@ impl Control for Scripted {
                 fields: said.refused.clone(),
             });
         }
-        Ok(submitted())
+        Ok(Forced::Made(submitted()))
     }
 
     async fn stop_build(
@@ -339,6 +371,7 @@ pub fn form() -> ForceForm {
         label: "Build now".into(),
         button: "Force a build".into(),
         builders: vec!["unit".into(), "docs".into()],
+        chooses_builders: true,
         fields,
     }
 }
@@ -382,7 +415,11 @@ pub fn plugin(name: &str, live: VersionStatus) -> PluginStatus {
         live: Some(live),
         draining: Vec::new(),
         problem: None,
+        held: None,
+        not_granted: Vec::new(),
         reloads: 1,
+        refusals: 0,
+        rollbacks: 0,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Calls that make the master do something, from programs and from pages.
 
 use axum::http::Method;
+use bytes::Bytes;
 use insta::assert_snapshot;
 use serde_json::json;
+use toolpost_store::{PluginEventKind, PluginEventRow, PluginVersionRow};
 
-use crate::support::{Answer, Asker, TestFarm, build};
+use crate::support::control::{digest, plugin, version};
+use crate::support::{Answer, Asker, NOW, TestFarm, build};
 
 async fn farm() -> TestFarm {
     let farm = TestFarm::new().await;
@@ -283,4 +286,96 @@ async fn a_colour_scheme_is_remembered() {
             "{here:?}"
         );
     }
+}
+
+/// A plugin with two versions on record, of which the second is live.
+async fn with_plugin(farm: &TestFarm) {
+    for (version, byte) in [("0.3.0", 0x4e), ("0.3.1", 0xb7)] {
+        let row = PluginVersionRow {
+            name: "test-summary".into(),
+            version: version.into(),
+            digest: digest(byte),
+            contract: "1.0.0".into(),
+            describe: json!({}),
+            size_bytes: 212_480,
+            loaded_at: NOW,
+        };
+        farm.store
+            .record_plugin_version(row, Bytes::from_static(b"component"))
+            .await
+            .expect("recorded");
+        let event = PluginEventRow {
+            name: "test-summary".into(),
+            kind: PluginEventKind::Live,
+            digest: Some(digest(byte)),
+            reason: None,
+            at: NOW,
+        };
+        farm.store
+            .record_plugin_event(event)
+            .await
+            .expect("recorded");
+    }
+    let live = version("test-summary", "0.3.1", 0xb7, NOW);
+    farm.master.said().plugins = vec![plugin("test-summary", live)];
+}
+
+#[tokio::test]
+async fn plugins_are_reloaded_and_rolled_back() {
+    let farm = farm().await;
+    with_plugin(&farm).await;
+    assert_snapshot!(farm.call("/api/v2/plugins/reload", "reload", json!({})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":{"plugins":[{"digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","name":"test-summary","reason":null,"state":"live"}]}}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "rollback", json!({"digest": "4e4e"})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":{"digest":"4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e"}}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "rollback", json!({"digest": "b7", "reason": "why not"})).await.shown(), @r#"
+    409
+    {"error":{"code":-32600,"message":"it is the live one"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "rollback", json!({"digest": "00"})).await.shown(), @r#"
+    404
+    {"error":{"code":-32600,"message":"there is no version 00 of `test-summary`"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "rollback", json!({})).await.shown(), @r#"
+    400
+    {"error":{"code":-32602,"message":"`digest` says which version; see `versions`"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "explode", json!({})).await.shown(), @r#"
+    501
+    {"error":{"code":-32601,"message":"action: explode is not supported"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    let asked = farm.master.asked();
+    assert_eq!(
+        asked,
+        [
+            "look at the plugins",
+            "roll test-summary back to 4e4e4e4e \"asked for through the API\"",
+            "roll test-summary back to b7b7b7b7 \"why not\"",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_history_of_a_plugin_is_shown_with_a_button_for_each_version() {
+    let farm = farm().await;
+    with_plugin(&farm).await;
+    assert_snapshot!(farm.get("/api/v2/plugins/test-summary/versions?field=version&field=state&order=version").await.shown(), @r#"
+    200
+    {"versions":[{"state":"past","version":"0.3.0"},{"state":"live","version":"0.3.1"}],"meta":{"total":2}}
+    "#);
+    assert_snapshot!(farm.get("/api/v2/plugins/test-summary/events?limit=1").await.shown(), @r#"
+    200
+    {"events":[{"at":1763929036,"digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","kind":"live","plugin":"test-summary","reason":null}],"meta":{"total":2}}
+    "#);
+    let page = farm.page("/plugins/test-summary").await;
+    let old = digest(0x4e);
+    assert!(
+        page.body
+            .contains(&format!("name=\"digest\" value=\"{old}\""))
+    );
+    assert!(!page.body.contains(&format!("value=\"{}\"", digest(0xb7))));
 }

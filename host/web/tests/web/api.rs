@@ -240,11 +240,11 @@ async fn steps() {
     let farm = farm().await;
     assert_snapshot!(farm.get("/api/v2/builds/1/steps").await.shown(), @r#"
     200
-    {"steps":[{"buildid":1,"complete":true,"complete_at":1763925437,"hidden":false,"locks_acquired_at":1763925436,"name":"git","number":0,"results":0,"started_at":1763925436,"state_string":"done","stepid":1,"urls":[]},{"buildid":1,"complete":true,"complete_at":1763925438,"hidden":false,"locks_acquired_at":1763925437,"name":"tests","number":1,"results":2,"started_at":1763925437,"state_string":"3 passed, 1 failed","stepid":2,"urls":[{"name":"report","url":"https://example.org/r"}]}],"meta":{"total":2}}
+    {"steps":[{"buildid":1,"complete":true,"complete_at":1763925437,"hidden":false,"locks_acquired_at":1763925436,"name":"git","number":0,"plugin_digest":null,"results":0,"started_at":1763925436,"state_string":"done","stepid":1,"urls":[]},{"buildid":1,"complete":true,"complete_at":1763925438,"hidden":false,"locks_acquired_at":1763925437,"name":"tests","number":1,"plugin_digest":null,"results":2,"started_at":1763925437,"state_string":"3 passed, 1 failed","stepid":2,"urls":[{"name":"report","url":"https://example.org/r"}]}],"meta":{"total":2}}
     "#);
     assert_snapshot!(farm.get("/api/v2/builds/2/steps/make").await.shown(), @r#"
     200
-    {"steps":[{"buildid":2,"complete":false,"complete_at":null,"hidden":false,"locks_acquired_at":1763928976,"name":"make","number":0,"results":null,"started_at":1763928976,"state_string":"making","stepid":3,"urls":[]}],"meta":{}}
+    {"steps":[{"buildid":2,"complete":false,"complete_at":null,"hidden":false,"locks_acquired_at":1763928976,"name":"make","number":0,"plugin_digest":null,"results":null,"started_at":1763928976,"state_string":"making","stepid":3,"urls":[]}],"meta":{}}
     "#);
     assert_snapshot!(farm.get("/api/v2/builders/2/builds/1/steps/1?field=name").await.shown(), @r#"
     200
@@ -340,7 +340,7 @@ async fn plugins() {
     }
     assert_snapshot!(farm.get("/api/v2/plugins").await.shown(), @r#"
     200
-    {"plugins":[{"last_reload":{"at":1763929036,"digest":"0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c","outcome":"refused","reason":"the file is truncated"},"name":"test-summary","state":"held","uses":[{"builder":"unit","step":"tests","step_type":"test-summary"}],"versions":[{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"live","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.1","wants":[]},{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"draining","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.0","wants":[]}]}],"meta":{"total":1}}
+    {"plugins":[{"last_reload":{"at":1763929036,"digest":"0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c","outcome":"refused","reason":"the file is truncated"},"name":"test-summary","refusals":0,"reloads":1,"rollbacks":0,"state":"held","uses":[{"builder":"unit","step":"tests","step_type":"test-summary"}],"versions":[{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"live","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.1","wants":[]},{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"draining","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.0","wants":[]}],"waiting":null}],"meta":{"total":1}}
     "#);
     assert_snapshot!(farm.get("/api/v2/plugins/test-summary?field=state").await.shown(), @r#"
     200
@@ -354,7 +354,7 @@ async fn the_root_and_the_specification() {
     let farm = farm().await;
     assert_snapshot!(farm.get("/api/v2").await.shown(), @r#"
     200
-    {"rootlinks":[{"name":"builders"},{"name":"buildrequests"},{"name":"builds"},{"name":"buildsets"},{"name":"changes"},{"name":"changesources"},{"name":"deliveries"},{"name":"forceschedulers"},{"name":"masters"},{"name":"plugins"},{"name":"reporters"},{"name":"schedulers"},{"name":"sourcestamps"},{"name":"workers"}],"meta":{"total":14}}
+    {"rootlinks":[{"name":"builders"},{"name":"buildrequests"},{"name":"builds"},{"name":"buildsets"},{"name":"changes"},{"name":"changesources"},{"name":"deliveries"},{"name":"forceschedulers"},{"name":"masters"},{"name":"plugins"},{"name":"reporters"},{"name":"schedulers"},{"name":"sourcestamps"},{"name":"test_result_sets"},{"name":"workers"}],"meta":{"total":15}}
     "#);
     assert_snapshot!(farm.get("/api/v2/application.spec?path=builds&path=masters").await.shown(), @r#"
     200

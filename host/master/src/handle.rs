@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::{ApplyError, ControlError, ForceError};
 use crate::force::ForceForm;
 use crate::status::{
-    ConfigurationStatus, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    ConfigurationStatus, Forced, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
     WaitingBuilder,
 };
 
@@ -67,15 +67,15 @@ impl MasterHandle {
     /// The forms of all force schedulers, by name.
     #[must_use]
     pub fn force_forms(&self) -> Vec<ForceForm> {
-        crate::force::forms(&self.engine.config())
+        crate::force::forms(&self.engine)
     }
 
-    /// Checks what was sent for a form and makes the build set.
+    /// Checks what was sent for a form, and makes the build set or keeps the form for the scheduler's plugin.
     pub async fn force(
         &self,
         scheduler: &str,
         request: ForceRequest,
-    ) -> Result<Submitted, ForceError> {
+    ) -> Result<Forced, ForceError> {
         crate::force::force(&self.engine, scheduler, request).await
     }
 

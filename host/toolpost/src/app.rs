@@ -18,12 +18,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
 use toolpost_config::config::MasterConfig;
-use toolpost_config::{TypeCatalog, check, check_master, load};
+use toolpost_config::{TypeCatalog, check, check_master, check_plugins, load};
 use toolpost_core::{Event, PluginKind};
 use toolpost_master::{Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses, SystemClock};
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, Sandbox, SandboxOptions};
 use toolpost_store::{Store, StoreOptions};
-use toolpost_web::{WebOptions, WebState};
+use toolpost_web::{Reactor, WebOptions, WebState};
 use tracing::{info, warn};
 
 use crate::output::Failure;
@@ -95,7 +95,7 @@ impl App {
         let bus = Bus::new(BUS_CAPACITY_EVENTS);
         let store = open_store(&settings, bus.clone()).await?;
         let sandbox = open_sandbox(&settings)?;
-        let uses = Arc::new(RunningUses::default());
+        let uses = Arc::new(RunningUses::with_plugins(check_plugins(&sources)?));
         let registry = open_registry(&settings, &store, &bus, &sandbox, Arc::clone(&uses)).await?;
         let catalog = StepTypes::of(registry.clone());
         let config = check(&sources, &catalog)?;
@@ -114,11 +114,15 @@ impl App {
         registry.watch();
         let address = listener.local_addr()?;
         let stop_web = CancellationToken::new();
+        let reactors = measure_reactors(&sandbox, &web);
         let state = WebState {
             store: store.clone(),
             bus: bus.clone(),
             master: Arc::new(master.clone()),
-            options: web_options(&settings),
+            options: WebOptions {
+                reactors,
+                ..web_options(&settings)
+            },
         };
         let web = web.spawn(serve(listener, state, stop_web.clone()));
         info!(%address, "serving pages and API on http://{address}/");
@@ -194,6 +198,18 @@ async fn open_registry(
     };
     let records = Arc::new(PluginRecords(store.clone()));
     Ok(PluginRegistry::open(options, sandbox.clone(), records, uses).await?)
+}
+
+/// Measures whether the runtimes keep up, for as long as they run.
+fn measure_reactors(sandbox: &Sandbox, web: &Handle) -> Vec<Arc<Reactor>> {
+    let runtimes = [("engine", Handle::current()), ("web", web.clone())];
+    let measured = runtimes.map(|(name, runtime)| {
+        let reactor = Arc::new(Reactor::new(name));
+        let (measuring, sandbox) = (Arc::clone(&reactor), sandbox.clone());
+        runtime.spawn(async move { measuring.measure(|| sandbox.computing()).await });
+        reactor
+    });
+    measured.into()
 }
 
 fn web_options(settings: &MasterConfig) -> WebOptions {

@@ -25,18 +25,28 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check(args, printer),
         Command::Plan(args) => commands::plan(args, printer),
         Command::Schema(args) => commands::schema(args, printer),
-        Command::Plugin(PluginCommand::New { name, path, sdk }) => {
-            commands::plugin_new(name, path, sdk.as_deref(), printer)
-        }
+        Command::Plugin(PluginCommand::New(args)) => commands::plugin_new(args, printer),
         Command::Plugin(PluginCommand::Build { path, output }) => {
             commands::plugin_build(path, output.as_deref(), printer)
         }
         Command::Plugin(PluginCommand::Inspect { file, json }) => {
             commands::plugin_inspect(file, *json, printer)
         }
-        Command::Plugin(PluginCommand::List { url, json }) => {
-            commands::plugin_list(url, *json, printer)
+        Command::Plugin(PluginCommand::List { master, json }) => {
+            commands::plugin_list(&master.url, *json, printer)
         }
+        Command::Plugin(PluginCommand::History { name, master, json }) => {
+            commands::plugin_history(&master.url, name, *json, printer)
+        }
+        Command::Plugin(PluginCommand::Reload { master, json }) => {
+            commands::plugin_reload(&master.url, *json, printer)
+        }
+        Command::Plugin(PluginCommand::Rollback {
+            name,
+            digest,
+            reason,
+            master,
+        }) => commands::plugin_rollback(&master.url, name, digest, reason.as_deref(), printer),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,29 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use toolpost_sandbox::{Sandbox, SandboxOptions};
-use toolpost_toolchain::{BuildOptions, LocateOptions, Toolchain};
+use toolpost_toolchain::{ToolchainError, build_plugin, default_cache_dir};
 
 use super::Done;
 use crate::output::{Failure, Printer};
 
 /// `toolpost plugin build`
 pub(crate) fn plugin_build(path: &Path, output: Option<&Path>, printer: Printer) -> Done {
-    if !path.join("Cargo.toml").is_file() {
-        return Err(Failure::Usage(format!(
-            "{} has no Cargo.toml; say where the plugin's crate is, or make one with `toolpost plugin new`",
-            path.display()
-        )));
-    }
-    let toolchain = Toolchain::locate(&LocateOptions::new(path), &mut |line| printer.note(line))?;
-    let options = BuildOptions {
-        release: true,
-        ..BuildOptions::default()
-    };
-    for component in toolchain.build(path, &options)? {
+    let components = build_plugin(path, &default_cache_dir(), &mut |line| printer.note(line))
+        .map_err(|error| match error {
+            ToolchainError::NoPlugin { .. } => Failure::Usage(error.to_string()),
+            error => error.into(),
+        })?;
+    for component in components {
         let file = match output {
             Some(folder) => install(&component.path, folder, &component.package)?,
             None => component.path,
@@ -131,45 +125,6 @@ fn print_type(told: &Value, printer: Printer) {
             .unwrap_or_default();
         printer.line(format_args!("  {name:<24}{described}{mark}"));
     }
-}
-
-/// `toolpost plugin list`
-pub(crate) fn plugin_list(url: &str, json: bool, printer: Printer) -> Done {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let address = format!("{}/api/v2/plugins", url.trim_end_matches('/'));
-    let answer: Value = runtime.block_on(async {
-        let answer = reqwest::get(&address)
-            .await
-            .with_context(|| format!("no master answers at {url}; say where it is with --url"))?;
-        let status = answer.status();
-        ensure!(status.is_success(), "{address} answers {status}");
-        answer
-            .json()
-            .await
-            .with_context(|| format!("{address} gave no JSON"))
-    })?;
-    if json {
-        printer.line(format_args!("{answer:#}"));
-        return Ok(());
-    }
-    for plugin in answer["plugins"].as_array().into_iter().flatten() {
-        printer.line(text(&plugin["name"]));
-        for version in plugin["versions"].as_array().into_iter().flatten() {
-            printer.line(format_args!(
-                "  {:<10}{:<12}{:.16}  pinned by {} running builds",
-                text(&version["state"]),
-                text(&version["version"]),
-                text(&version["digest"]),
-                version["builds"],
-            ));
-        }
-        if let Some(reason) = plugin["last_reload"]["reason"].as_str() {
-            printer.line(format_args!("  refused: {reason}"));
-        }
-    }
-    Ok(())
 }
 
 fn text(value: &Value) -> &str {

@@ -48,7 +48,7 @@ impl ReporterHost for DeliveryHost {
         let first = i64::try_from(first).unwrap_or(i64::MAX);
         let count = count.min(LOG_LINES_PER_READ_MAX);
         let lines = self.store.log_lines(log.id, first, count).await;
-        let lines = lines.map_err(internal)?;
+        let lines = lines.map_err(|error| internal(&error))?;
         Ok(joined(&lines.content, log.log_type, bytes_max))
     }
 
@@ -65,9 +65,13 @@ impl DeliveryHost {
             .store
             .find(id)
             .await
-            .map_err(internal)?
+            .map_err(|error| internal(&error))?
             .ok_or_else(foreign)?;
-        let step: Step = self.store.get(log.step_id).await.map_err(internal)?;
+        let step: Step = self
+            .store
+            .get(log.step_id)
+            .await
+            .map_err(|error| internal(&error))?;
         if self.builds.contains(&step.build_id) {
             Ok(log)
         } else {
@@ -76,7 +80,7 @@ impl DeliveryHost {
     }
 }
 
-fn internal(error: StoreError) -> HostError {
+fn internal(error: &StoreError) -> HostError {
     HostError::Internal(error.to_string())
 }
 

@@ -3,6 +3,7 @@
 //! The shell commits the new state and the actions in one transaction, so that a scheduler never schedules
 //! twice and never forgets, whenever the master dies.
 
+pub mod plugin;
 mod single_branch;
 mod state;
 #[cfg(test)]

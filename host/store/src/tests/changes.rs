@@ -7,7 +7,7 @@ use toolpost_core::{BuildsetId, ChangeId, Event, Properties};
 use super::backend::TestDb;
 use super::both;
 use super::setup::{Farm, at, buildset};
-use crate::{NewBuildset, NewChange, Query, StoreError};
+use crate::{NewBuildset, NewChange, NewForced, Query, SchedulerCommit, StoreError};
 
 fn change(branch: &str, revision: &str) -> NewChange {
     NewChange {
@@ -216,8 +216,11 @@ both! {
                 id,
                 farm.master,
                 version,
-                json!({"n": version}),
-                vec![new],
+                SchedulerCommit {
+                    state: json!({"n": version}),
+                    buildsets: vec![new],
+                    ..SchedulerCommit::default()
+                },
                 at(1),
             )
         };
@@ -238,7 +241,7 @@ both! {
         // Another master is not its master.
         let other = store.register_master("other", at(2)).await.unwrap();
         let foreign = store
-            .commit_scheduler(id, other, 1, json!(1), vec![], at(2))
+            .commit_scheduler(id, other, 1, SchedulerCommit::default(), at(2))
             .await;
         assert!(
             matches!(foreign, Err(StoreError::Conflict { .. })),
@@ -259,8 +262,12 @@ both! {
         let farm = Farm::on(db).await;
         let id = farm.ids.schedulers["s"];
         let race = (0..8).map(|n| {
-            farm.store
-                .commit_scheduler(id, farm.master, 0, json!(n), vec![buildset()], at(1))
+            let commit = SchedulerCommit {
+                state: json!(n),
+                buildsets: vec![buildset()],
+                ..SchedulerCommit::default()
+            };
+            farm.store.commit_scheduler(id, farm.master, 0, commit, at(1))
         });
         let outcomes = futures::future::join_all(race).await;
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -270,6 +277,55 @@ both! {
             .await
             .unwrap();
         assert_eq!(sets, 1);
+        farm.store.close().await;
+    }
+
+    async fn a_form_leaves_the_queue_with_the_commit_that_handled_it(db: &TestDb) {
+        let farm = Farm::on(db).await;
+        let (store, id) = (&farm.store, farm.ids.schedulers["s"]);
+        let form = |reason: &str| NewForced {
+            owner: "ada".into(),
+            reason: reason.into(),
+            values: json!({"depth": 3}),
+        };
+        for reason in ["first", "second", "third"] {
+            store.add_forced(id, form(reason), at(5)).await.unwrap();
+        }
+        let waiting = store.forced(id, 2).await.unwrap();
+        assert_eq!(waiting.len(), 2, "no more than were asked for");
+        assert_eq!((&waiting[0].form, waiting[0].at), (&form("first"), at(5)));
+        let handled = |version| {
+            let commit = SchedulerCommit {
+                forced: waiting.iter().map(|row| row.id).collect(),
+                ..SchedulerCommit::default()
+            };
+            store.commit_scheduler(id, farm.master, version, commit, at(6))
+        };
+        assert!(handled(7).await.is_err(), "a conflict");
+        assert_eq!(store.forced(id, 10).await.unwrap().len(), 3);
+        handled(0).await.unwrap();
+        let left = store.forced(id, 10).await.unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].form.reason, "third");
+        let nobody = store.add_forced(toolpost_core::SchedulerId(99), form("x"), at(1)).await;
+        assert!(matches!(nobody, Err(StoreError::NotFound { .. })), "{nobody:?}");
+        store.close().await;
+    }
+
+    async fn a_scheduler_knows_its_own_build_sets_and_which_changes_there_are(db: &TestDb) {
+        let farm = Farm::on(db).await;
+        let id = farm.ids.schedulers["s"];
+        let own = NewBuildset {
+            scheduler: Some(id),
+            ..buildset()
+        };
+        let own = farm.store.add_buildset(own, at(1)).await.unwrap().id;
+        let other = farm.store.add_buildset(buildset(), at(1)).await.unwrap().id;
+        let sets = [own, other, BuildsetId(99)];
+        let made = farm.store.buildsets_made_by(id, &sets).await.unwrap();
+        assert_eq!(made, [own].into());
+        let changes = [ChangeId(1)];
+        assert_eq!(farm.store.known_changes(&changes).await.unwrap(), [].into());
         farm.store.close().await;
     }
 }

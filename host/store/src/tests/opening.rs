@@ -27,7 +27,7 @@ both! {
             })
             .await
             .unwrap();
-        assert_eq!(versions, [1, 2]);
+        assert_eq!(versions, [1, 2, 3, 4, 5]);
         store.close().await;
     }
 
@@ -51,7 +51,7 @@ both! {
                 known: 2
             }
         ));
-        assert_snapshot!(error, @"the database has schema version 99, this program knows versions up to 2; run a newer Toolpost, or restore a backup");
+        assert_snapshot!(error, @"the database has schema version 99, this program knows versions up to 3; run a newer Toolpost, or restore a backup");
     }
 
     async fn several_may_migrate_at_the_same_time(db: &TestDb) {

@@ -131,9 +131,22 @@ pub(crate) fn catalog() -> Catalog {
         ("test-summary", summary),
         ("broken", broken),
     ];
+    let nightly = json!({
+        "type": "object",
+        "properties": {
+            "at": { "type": "string", "pattern": "^[0-9]{2}:[0-9]{2}$" },
+            "days": { "type": "array", "items": { "enum": ["mon", "tue"] } },
+        },
+        "required": ["at"],
+        "additionalProperties": false,
+    });
     let named = |(name, schema): (&str, Value)| (name.to_owned(), Arc::new(schema));
     Catalog::from([
         (PluginKind::Step, steps.map(named).into()),
+        (
+            PluginKind::Scheduler,
+            [("nightly", nightly)].map(named).into(),
+        ),
         (PluginKind::Reporter, [("chat", chat)].map(named).into()),
     ])
 }

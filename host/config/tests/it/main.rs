@@ -5,6 +5,7 @@ mod files;
 mod good;
 mod hostile;
 mod plan;
+mod plugin_schedulers;
 mod problems_builders;
 mod problems_master;
 mod problems_parameters;

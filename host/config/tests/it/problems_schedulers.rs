@@ -16,7 +16,7 @@ repository = "x"
 
 [[scheduler]]
 name = "s"
-use = "nightly"
+use = "single-brunch"
 builders = ["b"]
 "#), @r#"
 error: `git-pollr` is not known here
@@ -33,12 +33,12 @@ error: a change source needs `use`
   | ^^^^^^^^^^^
   = help: `use` is one of `git-poller`
 
-error: `nightly` is not known here
+error: there is no scheduler type `single-brunch`
   --> toolpost.toml:11:7
    |
-11 | use = "nightly"
-   |       ^^^^^^^^^
-   = help: known words: `single-branch`, `force`
+11 | use = "single-brunch"
+   |       ^^^^^^^^^^^^^^^
+   = help: did you mean `single-branch`?
 
 3 problems in the configuration
 "#);

@@ -53,6 +53,7 @@ fn good_texts_fit() {
         "[[builder]]\nname = \"x\"\nworkers = [\"w\"]\nstep = [{ use = \"set-property\", extract = \"x\", value = [1] }]",
         "[[scheduler]]\nname = \"f\"\nuse = \"force\"\nbuilders = [\"b\"]\nreason = \"x\"\nparameters = [{ type = \"nested\", fields = [{ type = \"bool\", name = \"x\" }] }]",
         "[[reporter]]\nname = \"r\"\nuse = \"chat\"\nroom = \"x\"\nevents = \"build-started\"\nresults = [\"failing\"]",
+        "[[scheduler]]\nname = \"n\"\nuse = \"nightly\"\nbuilders = [\"b\"]\nat = \"02:00\"",
         "[plugin.chat]\ngrant.http = [\"x\"]",
     ];
     for text in texts {
@@ -70,6 +71,10 @@ fn wrong_texts_do_not() {
         ("[master]\ntitle = 5".to_owned(), "/master/title"),
         ("[[painter]]\nname = \"x\"".to_owned(), ""),
         ("[[builder]]\nname = \"x\"".to_owned(), "/builder/1"),
+        (
+            "[[scheduler]]\nname = \"n\"\nuse = \"nightly\"\nbuilders = [\"b\"]".to_owned(),
+            "/scheduler/0",
+        ),
         (
             "[[reporter]]\nname = \"x\"\nuse = \"chat\"".to_owned(),
             "/reporter/0",

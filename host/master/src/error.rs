@@ -87,6 +87,12 @@ pub enum ForceError {
         /// Messages by the full name of the field.
         fields: BTreeMap<String, String>,
     },
+    /// The values do not fit the schema of the plugin, in a way that no single field shows.
+    #[error("what was filled in does not fit: {0}")]
+    Values(String),
+    /// The plugin has not come to the forms before this one.
+    #[error("too many forms wait for scheduler `{0}` already; see what it says it waits for")]
+    TooMany(String),
     /// The configured properties of the scheduler cannot be rendered for what was sent.
     #[error("the scheduler's properties cannot be rendered: {0}")]
     Properties(String),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use toolpost_config::config::GitPollerConfig;
+use toolpost_config::config::{GitPollerConfig, SchedulerConfig, SchedulerKind};
 use toolpost_config::{Plan, Problem};
 use toolpost_core::distribute::WaitReason;
-use toolpost_core::{BuilderId, BuildsetId, ChangeId, MasterId, RequestId, Timestamp};
+use toolpost_core::{BuilderId, BuildsetId, ChangeId, ForcedId, MasterId, RequestId, Timestamp};
 
 use crate::steps::git::errors::without_password;
 
@@ -67,11 +67,19 @@ impl ReporterStatus {
 
 impl SchedulerStatus {
     /// Nothing was looked at yet.
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(config: &SchedulerConfig) -> Self {
+        let scheduler_type = match &config.kind {
+            SchedulerKind::SingleBranch(_) => "single-branch",
+            SchedulerKind::Force(_) => "force",
+            SchedulerKind::Plugin(plugin) => &plugin.scheduler_type,
+        };
         Self {
-            name: name.into(),
+            name: config.name.clone(),
+            scheduler_type: scheduler_type.to_owned(),
             last_change: None,
             fires_at: None,
+            text: String::new(),
+            held: None,
             error: None,
         }
     }
@@ -116,10 +124,16 @@ pub struct ReporterStatus {
 pub struct SchedulerStatus {
     /// Name of the scheduler.
     pub name: String,
-    /// The last change that it looked at.
+    /// Its type, as the configuration says it.
+    pub scheduler_type: String,
+    /// The last change that it looked at; schedulers of plugins do not say.
     pub last_change: Option<ChangeId>,
-    /// When its timer fires and a build set is made, while changes wait for the tree to be stable.
+    /// When it looks again by itself: a tree is stable, or the time has come that its plugin asked for.
     pub fires_at: Option<Timestamp>,
+    /// What its plugin says about it; may be empty.
+    pub text: String,
+    /// Why it waits for a plugin; `None` when it does not.
+    pub held: Option<String>,
     /// Why the last attempt failed; it is tried again.
     pub error: Option<String>,
 }
@@ -159,4 +173,13 @@ pub struct Submitted {
     pub buildset: BuildsetId,
     /// Its requests by builder.
     pub requests: Vec<(BuilderId, RequestId)>,
+}
+
+/// What came of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forced {
+    /// A build set.
+    Made(Submitted),
+    /// It waits for the plugin of its scheduler, which decides what is built.
+    Queued(ForcedId),
 }

@@ -15,6 +15,8 @@ pub struct ForceForm {
     pub button: String,
     /// Names of the builders that it may start.
     pub builders: Vec<String>,
+    /// Whether whoever sends it says which of them; a plugin decides by itself.
+    pub chooses_builders: bool,
     /// Groups of fields: first who and why, then the codebases, then the parameters.
     pub fields: Vec<FormField>,
 }
@@ -64,6 +66,20 @@ pub enum FieldKind {
         /// Largest that is taken.
         max: Option<i64>,
     },
+    /// A number.
+    Number {
+        /// Smallest that is taken.
+        min: Option<f64>,
+        /// Largest that is taken.
+        max: Option<f64>,
+    },
+    /// Any value, as JSON text.
+    Json {
+        /// Width, characters.
+        columns: u32,
+        /// Height, lines.
+        rows: u32,
+    },
     /// A tick box.
     Bool,
     /// One or several of a list.
@@ -99,8 +115,8 @@ impl FieldKind {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Text { .. } => "text",
-            Self::TextArea { .. } => "textarea",
+            Self::Text { .. } | Self::Number { .. } => "text",
+            Self::TextArea { .. } | Self::Json { .. } => "textarea",
             Self::Int { .. } => "int",
             Self::Bool => "bool",
             Self::List { .. } => "list",
@@ -155,12 +171,13 @@ impl ForceForm {
             label: config.label.clone(),
             button: config.button.clone(),
             builders: builders.to_vec(),
+            chooses_builders: true,
             fields,
         }
     }
 }
 
-fn join(parent: &str, name: &str) -> String {
+pub(super) fn join(parent: &str, name: &str) -> String {
     match (parent.is_empty(), name.is_empty()) {
         (false, false) => format!("{parent}_{name}"),
         (true, _) => name.into(),
@@ -168,7 +185,7 @@ fn join(parent: &str, name: &str) -> String {
     }
 }
 
-fn group(name: &str, label: &str, kind: FieldKind) -> FormField {
+pub(super) fn group(name: &str, label: &str, kind: FieldKind) -> FormField {
     FormField {
         name: name.into(),
         full_name: name.into(),
@@ -181,7 +198,7 @@ fn group(name: &str, label: &str, kind: FieldKind) -> FormField {
     }
 }
 
-fn fixed(name: &str, parent: &str, field: &ForceField) -> FormField {
+pub(super) fn fixed(name: &str, parent: &str, field: &ForceField) -> FormField {
     FormField {
         name: name.into(),
         full_name: join(parent, name),

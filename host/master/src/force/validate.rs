@@ -35,10 +35,7 @@ pub(crate) fn validate(
     owner: Option<&str>,
     sent: &Map<String, Value>,
 ) -> Result<Forced, FieldErrors> {
-    let mut reader = Reader {
-        sent,
-        errors: FieldErrors::new(),
-    };
+    let mut reader = Reader::new(sent);
     let mut values = Map::new();
     let mut sourcestamps = Vec::new();
     let mut about = Map::new();
@@ -58,9 +55,7 @@ pub(crate) fn validate(
             _ => reader.field(field, &mut values),
         }
     }
-    if !reader.errors.is_empty() {
-        return Err(reader.errors);
-    }
+    reader.finish()?;
     let owner = owner.map_or_else(|| text(&about, "username"), str::to_owned);
     let reason = text(&about, "reason");
     let mut properties: Properties = Properties::new();
@@ -99,12 +94,38 @@ fn source_stamp(codebase: &str, values: &Map<String, Value>) -> SourceStampSpec 
     }
 }
 
-struct Reader<'a> {
+/// Reads fields, and keeps what is wrong with them.
+pub(super) struct Reader<'a> {
     sent: &'a Map<String, Value>,
     errors: FieldErrors,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(sent: &'a Map<String, Value>) -> Self {
+        Self {
+            sent,
+            errors: FieldErrors::new(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<(), FieldErrors> {
+        match self.errors.is_empty() {
+            true => Ok(()),
+            false => Err(self.errors),
+        }
+    }
+
+    /// The value of a field that is no group; `None` when something is wrong with it.
+    pub(super) fn read(&mut self, field: &FormField) -> Option<Value> {
+        match self.value(field) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.errors.insert(field.full_name.clone(), message);
+                None
+            }
+        }
+    }
+
     fn group<'f>(
         &mut self,
         fields: impl IntoIterator<Item = &'f FormField>,
@@ -127,13 +148,8 @@ impl Reader<'_> {
             into.insert(field.name.clone(), Value::Object(values));
             return;
         }
-        match self.value(field) {
-            Ok(value) => {
-                into.insert(field.name.clone(), value);
-            }
-            Err(message) => {
-                self.errors.insert(field.full_name.clone(), message);
-            }
+        if let Some(value) = self.read(field) {
+            into.insert(field.name.clone(), value);
         }
     }
 
@@ -183,6 +199,8 @@ fn is_blank(value: &Value) -> bool {
 fn scalar(field: &FormField, value: &Value) -> Result<Value, String> {
     match &field.kind {
         FieldKind::Int { min, max } => integer(field, value, *min, *max),
+        FieldKind::Number { min, max } => number(field, value, *min, *max),
+        FieldKind::Json { .. } => json(field, value),
         FieldKind::Bool => boolean(field, value),
         FieldKind::Text { regex } | FieldKind::TextArea { regex, .. } => {
             let text = string(field, value)?;
@@ -239,6 +257,35 @@ fn integer(
         return Err(format!("`{}` is at most {max}", label(field)));
     }
     Ok(Value::from(number))
+}
+
+fn number(
+    field: &FormField,
+    value: &Value,
+    min: Option<f64>,
+    max: Option<f64>,
+) -> Result<Value, String> {
+    let number = match value {
+        Value::Number(_) => value.as_f64(),
+        Value::String(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite()),
+        _ => None,
+    };
+    let number = number.ok_or_else(|| format!("`{}` takes a number", label(field)))?;
+    if let Some(min) = min.filter(|min| number < *min) {
+        return Err(format!("`{}` is at least {min}", label(field)));
+    }
+    if let Some(max) = max.filter(|max| number > *max) {
+        return Err(format!("`{}` is at most {max}", label(field)));
+    }
+    Ok(Value::from(number))
+}
+
+/// HTML forms send it as text.
+fn json(field: &FormField, value: &Value) -> Result<Value, String> {
+    let Value::String(text) = value else {
+        return Ok(value.clone());
+    };
+    serde_json::from_str(text).map_err(|error| format!("`{}` takes JSON: {error}", label(field)))
 }
 
 /// HTML forms send a tick as text, JSON clients as a boolean.

@@ -11,11 +11,12 @@ use toolpost_bus::{Bus, Wake, Woken};
 use toolpost_config::config::{SchedulerConfig, SingleBranchConfig};
 use toolpost_core::backoff::Backoff;
 use toolpost_core::model::Change;
+use toolpost_core::schedule::plugin::PluginSchedulerState;
 use toolpost_core::schedule::{
     Outcome, SchedulerAction, SchedulerEvent, SingleBranch, SingleBranchState, StateError,
 };
 use toolpost_core::{BuilderId, Event, MasterId, SchedulerId, Timestamp};
-use toolpost_store::{NewBuildset, Store, StoreError};
+use toolpost_store::{NewBuildset, SchedulerCommit, Store, StoreError};
 use tracing::warn;
 
 use crate::clock::Clock;
@@ -66,25 +67,13 @@ pub(crate) async fn prepare(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let current = store.scheduler_state(id).await?;
-    if !current.state.is_null() {
+    // What a plugin's scheduler of the same name has left means nothing to this one.
+    if !current.state.is_null() && !PluginSchedulerState::is_one(&current.state) {
         return Ok(());
     }
     let fresh = SingleBranchState::starting_after(store.last_change().await?);
-    let committed = store
-        .commit_scheduler(
-            id,
-            master,
-            current.version,
-            fresh.to_value(),
-            Vec::new(),
-            now,
-        )
-        .await;
-    match committed {
-        // Another master made it in the meantime.
-        Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
+    let first = super::state_only(fresh.to_value());
+    super::begin(store, master, id, current.version, first, now).await
 }
 
 impl SingleBranchActor {
@@ -145,10 +134,14 @@ impl SingleBranchActor {
                 .into_iter()
                 .map(|action| self.buildset(action))
                 .collect::<Result<Vec<_>, _>>()?;
-            let value = outcome.state.to_value();
+            let commit = SchedulerCommit {
+                state: outcome.state.to_value(),
+                buildsets,
+                ..SchedulerCommit::default()
+            };
             let committed = self
                 .store
-                .commit_scheduler(self.id, self.master, stored.version, value, buildsets, now)
+                .commit_scheduler(self.id, self.master, stored.version, commit, now)
                 .await;
             match committed {
                 Ok(_) if changes.len() < CHANGES_PER_BATCH_MAX as usize => {

@@ -1,0 +1,76 @@
+//! What a plugin wants, from the types of the contract to those of the core.
+
+use serde_json::{Map, Value};
+use toolpost_core::model::SourceStampSpec;
+use toolpost_core::schedule::plugin::{Action, Interests, Reaction, WantedBuildset};
+use toolpost_core::{ChangeId, Timestamp};
+use toolpost_sandbox::scheduler as wire;
+
+use super::Failure;
+
+/// The answer of a plugin; properties are the only part whose type the contract does not check.
+pub(super) fn reaction(answer: wire::Reaction) -> Result<Reaction, Failure> {
+    let actions = answer.actions.into_iter().map(action);
+    Ok(Reaction {
+        memory: answer.state,
+        actions: actions.collect::<Result<_, _>>()?,
+    })
+}
+
+fn action(action: wire::Action) -> Result<Action, Failure> {
+    Ok(match action {
+        wire::Action::AddBuildset(new) => Action::AddBuildset(buildset(new)?),
+        wire::Action::WakeAt(at_ms) => {
+            Action::WakeAt(Timestamp(i64::try_from(at_ms).unwrap_or(i64::MAX)))
+        }
+        wire::Action::NoWake => Action::NoWake,
+        wire::Action::Listen(wanted) => Action::Listen(interests(wanted)),
+        wire::Action::SetStatus(text) => Action::SetStatus(text),
+    })
+}
+
+fn buildset(new: wire::NewBuildset) -> Result<WantedBuildset, Failure> {
+    let properties: Map<String, Value> = match new.properties.trim() {
+        "" => Map::new(),
+        text => {
+            serde_json::from_str(text).map_err(|error| Failure::NoProperties(error.to_string()))?
+        }
+    };
+    // An id that no change can have is that of an unknown one.
+    let change = |id: u64| ChangeId(i64::try_from(id).unwrap_or(i64::MAX));
+    Ok(WantedBuildset {
+        label: new.label,
+        builders: new.builders,
+        reason: new.reason,
+        source_stamps: new.source_stamps.into_iter().map(stamp).collect(),
+        changes: new.changes.into_iter().map(change).collect(),
+        properties,
+        priority: new.priority,
+    })
+}
+
+fn stamp(stamp: wire::SourceStamp) -> SourceStampSpec {
+    SourceStampSpec {
+        codebase: stamp.codebase,
+        repository: stamp.repository,
+        branch: stamp.branch,
+        revision: stamp.revision,
+        project: stamp.project,
+    }
+}
+
+fn interests(wanted: Vec<wire::Interest>) -> Interests {
+    let mut interests = Interests {
+        changes: false,
+        builds_of: Default::default(),
+    };
+    for interest in wanted {
+        match interest {
+            wire::Interest::Changes => interests.changes = true,
+            wire::Interest::BuildsOf(builder) => {
+                interests.builds_of.insert(builder);
+            }
+        }
+    }
+    interests
+}

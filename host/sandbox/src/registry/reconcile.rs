@@ -218,6 +218,7 @@ impl Inner {
             if settled {
                 slot.judged = content.fingerprint;
                 slot.problem = None;
+                slot.held = None;
             }
             settled
         })
@@ -364,7 +365,17 @@ impl Inner {
             let short = short(&good.digest);
             tracing::warn!("plugin {name} starts with its last good version ({short})");
             let live = self.live(version, (self.options.now)());
-            self.with_slot(name, |slot| slot.replace(Some(live)));
+            self.with_slot(name, |slot| {
+                // It waited for grants that it does not need to go on.
+                if slot
+                    .held
+                    .take_if(|held| held.digest == good.digest)
+                    .is_some()
+                {
+                    slot.problem = None;
+                }
+                slot.replace(Some(live))
+            });
             self.publish();
         }
         if let Some(reason) = note {

@@ -100,6 +100,10 @@ impl Farm {
         self.uses.grants.lock().unwrap().push(what.into());
     }
 
+    fn grant_nothing(&self) {
+        self.uses.grants.lock().unwrap().clear();
+    }
+
     fn uses_nothing(&self) {
         self.uses.uses.lock().unwrap().clear();
     }

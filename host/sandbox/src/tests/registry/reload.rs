@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::Want;
 use crate::tests::component::Plugin;
 use crate::tests::registry::{Farm, bad, good, live, no_parameters, says, status_of};
 use crate::tests::support::{hostile, run};
@@ -125,12 +126,25 @@ async fn a_version_that_asks_for_more_than_is_granted_waits() {
     let greedy = Plugin::new("greet", "2").wants_host("example.org");
     farm.put("greet.wasm", &greedy.build());
     registry.rescan().await;
-    let reason = "asks for HTTP requests to `example.org`, which is not granted";
+    let reason = "asks for HTTP requests to `example.org`, which is not granted: it goes live when [plugin.greet] grants it";
     assert_eq!(live(&registry, "greet"), bad(Some("1"), reason));
+    let wanted = vec![Want::Http("example.org".into())];
+    let held = status_of(&registry, "greet").unwrap().held.unwrap();
+    assert_eq!((held.version.as_str(), &held.missing), ("2", &wanted));
 
     farm.grant("HTTP requests to `example.org`");
     registry.rescan().await;
     assert_eq!(live(&registry, "greet"), good("2"));
+    assert_eq!(status_of(&registry, "greet").unwrap().held, None);
+
+    // What runs goes on without its grant, also after a restart, and shows what it lacks.
+    farm.grant_nothing();
+    registry.rescan().await;
+    assert_eq!(live(&registry, "greet"), good("2"));
+    assert_eq!(status_of(&registry, "greet").unwrap().not_granted, wanted);
+    let registry = farm.open().await;
+    assert_eq!(live(&registry, "greet").0.as_deref(), Some("2"));
+    assert_eq!(status_of(&registry, "greet").unwrap().not_granted, wanted);
 }
 
 #[tokio::test]

@@ -119,7 +119,6 @@ impl Resource {
             Self::Properties => "property",
             Self::PropertyList => "_property",
             Self::Delivery => "delivery",
-            Self::PluginMetrics => "metrics",
             _ => self.plural().strip_suffix('s').unwrap_or(self.plural()),
         }
     }

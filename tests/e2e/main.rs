@@ -10,6 +10,7 @@
 
 mod support;
 
+mod authors;
 mod browser;
 mod builds;
 mod cli;
@@ -18,3 +19,6 @@ mod crash;
 mod guide;
 mod hostile;
 mod plugins;
+mod schedulers;
+mod secrets;
+mod storm;

@@ -301,7 +301,7 @@ async fn what_is_no_mail_is_refused_before_it_is_sent() {
             "`subject` has more than one line",
             "the header `Bcc` follows from the message",
             "`X-A` has more than one line",
-            "the message has 5242884 bytes, at most 4194304 are sent",
+            "the message has 5242893 bytes, at most 4194304 are sent",
         ]
     );
 }

@@ -234,7 +234,11 @@ mod tests {
         let places = |table: &BuildTable| {
             let load = table.load();
             let of_worker = load.workers.get(&WorkerId(1)).copied().unwrap_or(0);
-            (load.builders[&BuilderId(1)], of_worker, table.count_placed())
+            (
+                load.builders[&BuilderId(1)],
+                of_worker,
+                table.count_placed(),
+            )
         };
         assert_eq!(places(&table), (1, 1, 1));
         // Two of its waits overlap.

@@ -226,10 +226,7 @@ mod tests {
                 json!({"builders": ["a", "b"], "wait_for_finish": true, "set_properties": {"n": [1]}}),
             ),
             ("file-upload", json!({"source": "a/b"})),
-            (
-                "directory-upload",
-                json!({"source": "a", "artifact": ""}),
-            ),
+            ("directory-upload", json!({"source": "a", "artifact": ""})),
             (
                 "file-download",
                 json!({"artifact": "a", "build": {"builder": "b", "number": 3}}),

@@ -78,10 +78,11 @@ async fn until_cancelled<T>(
     step: &StepContext,
     work: impl Future<Output = Result<T, toolpost_sandbox::host::HostError>>,
 ) -> Result<T, Fault> {
-    work.await.map_err(|error| match step.cancel.is_cancelled() {
-        true => Fault::Cancelled,
-        false => host_fault(error),
-    })
+    work.await
+        .map_err(|error| match step.cancel.is_cancelled() {
+            true => Fault::Cancelled,
+            false => host_fault(error),
+        })
 }
 
 pub(crate) async fn upload_file(

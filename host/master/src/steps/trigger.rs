@@ -97,7 +97,10 @@ async fn trigger(
 
 /// How many have ended.
 fn said(progress: &TriggerProgress) -> String {
-    let ended = progress.builds.iter().filter(|build| build.results.is_some());
+    let ended = progress
+        .builds
+        .iter()
+        .filter(|build| build.results.is_some());
     let (ended, all) = (ended.count(), progress.builds.len());
     format!("waiting for builds ({ended} of {all} ended)")
 }

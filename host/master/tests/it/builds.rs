@@ -454,11 +454,10 @@ default = "fast"
     let refused = farm.master().force("typed", bad).await.unwrap_err();
     assert_snapshot!(refused, @"count: `count` takes a whole number; how: `never` is not one of `fast`, `slow`; reason: `Reason` needs a value");
     let good = request(json!({"count": "4", "reason": "try", "username": "ada"}));
-    let submitted = farm
-        .master()
-        .force("typed", good)
-        .await
-        .expect("a good form");
+    let forced = farm.master().force("typed", good).await;
+    let Ok(toolpost_master::Forced::Made(submitted)) = forced else {
+        panic!("a good form was not taken: {forced:?}");
+    };
     let build = farm.end_of(submitted.requests[0].1).await;
     assert_eq!(farm.log(&build, "x", "stdio").await, "5 fast\n");
     let unknown = farm

@@ -48,7 +48,7 @@ async fn a_file_goes_from_one_build_to_another() {
         .await;
     let first = farm.force("a").await;
     assert_snapshot!(farm.show(&first).await, @"
-    a #1: success [finished]
+    a #1: success [build successful]
       x: success ['printf 'echo made' > tool; chmod 750 too...']
       file-upload: success [uploaded bin/my tool (9 bytes)]
     ");
@@ -81,7 +81,7 @@ async fn a_directory_is_kept_with_all_that_is_inside() {
         "report/a 644 2\nreport/sub/b 644 3\nreport/sub/deep/c 644 4\nreport/sub/inside 644 2\n"
     );
     let told = farm.steps(build.id).await.remove(1);
-    assert_snapshot!(told.state_string, @"");
+    assert_snapshot!(told.state_string, @"uploaded 4 files, left out broken, dir, outside, pipe, up (warnings)");
 }
 
 #[tokio::test]

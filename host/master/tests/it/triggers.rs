@@ -121,7 +121,7 @@ async fn the_step_ends_with_the_worst_result() {
         .await;
     let parent = farm.force("parent").await;
     assert_snapshot!(farm.show(&parent).await, @"
-    parent #1: failure [failed 'triggered good, bad' (failure)]
+    parent #1: failure [failed triggered good, bad (failure)]
       trigger: failure [triggered good, bad (failure)]
     ");
 }
@@ -183,7 +183,7 @@ async fn stopping_a_build_stops_those_that_it_waits_for() {
     })
     .await;
     let child = children(&farm, &parent).await.remove(0);
-    assert_snapshot!(child.state_string, @"");
+    assert_snapshot!(child.state_string, @"cancelled (step `trigger` of build 1 of parent, which waits for it, was stopped) 'touch started; sleep 600' (cancelled)");
     // Somebody else's request goes on.
     assert!(!farm.request(blocker).await.complete);
 }
@@ -213,5 +213,8 @@ async fn an_unknown_builder_is_an_exception() {
         .start()
         .await;
     let build = farm.force("b").await;
-    assert_snapshot!(farm.show(&build).await, @"");
+    assert_snapshot!(farm.show(&build).await, @"
+    b #1: exception [exception there is no builder `nobody` (exception)]
+      trigger: exception [there is no builder `nobody` (exception)]
+    ");
 }

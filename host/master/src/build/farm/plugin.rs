@@ -107,7 +107,9 @@ impl StepFarm for PluginFarm {
             "" => &self.step.name,
             source => source,
         };
-        let set = build.store.set_build_data(build.build.id, name, value, source);
+        let set = build
+            .store
+            .set_build_data(build.build.id, name, value, source);
         set.await.map_err(internal)
     }
 

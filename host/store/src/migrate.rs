@@ -7,7 +7,7 @@ use crate::sql::{Backend, Connection, args};
 use crate::{Result, StoreError};
 
 /// All versions, oldest first.
-const MIGRATIONS: &[(i64, &str)] = &[
+pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_farm.sql")),
     (2, include_str!("../migrations/0002_journal.sql")),
     (3, include_str!("../migrations/0003_forced.sql")),

@@ -3,15 +3,27 @@
 use std::time::{Duration, Instant};
 
 use toolpost_harness::{Api, eventually};
+use toolpost_hostile::{Export, MISDEEDS};
 
 use crate::support::{config, farm, hostile, shell};
 
-/// Hostile plugins with the word that names what they did.
-const HOSTILE: [(&str, &str); 3] = [
-    ("endless-loop", "CPU"),
-    ("memory-bomb", "memory"),
-    ("deep-recursion", "stack"),
+/// Hostile plugins that are texts of their own, with a part of the reason that people are told.
+const TEXTS: [(&str, &str); 4] = [
+    ("zero-timeout-polling", "computed for"),
+    ("handle-hoard", "handles of host resources"),
+    ("command-flood", "commands running at one time"),
+    ("step-log-flood", "bytes appended to step logs"),
 ];
+
+/// Every plugin whose step misbehaves, with a part of its reason.
+fn offenders() -> Vec<(String, &'static str)> {
+    let made = MISDEEDS
+        .iter()
+        .filter(|misdeed| misdeed.exports().any(|export| export == Export::Run))
+        .map(|misdeed| (misdeed.plugin_name(Export::Run), misdeed.reason));
+    let texts = TEXTS.map(|(name, reason)| (name.to_owned(), reason));
+    made.chain(texts).collect()
+}
 
 /// A step of the hostile plugin, whose step type has its name.
 fn step(plugin: &str) -> String {
@@ -31,33 +43,34 @@ async fn p99(api: &Api, requests: usize) -> Duration {
 }
 
 #[tokio::test]
-async fn hostile_steps_end_as_exceptions_while_others_go_on() {
-    let steps = HOSTILE.map(|(name, _)| step(name));
-    let mut builders: Vec<(&str, &str)> = HOSTILE
+async fn hostile_steps_end_with_their_reason_while_others_go_on() {
+    let offenders = offenders();
+    let steps: Vec<String> = offenders.iter().map(|(name, _)| step(name)).collect();
+    let good = shell("echo good");
+    let builders: Vec<(&str, &str)> = offenders
         .iter()
         .zip(&steps)
-        .map(|((name, _), steps)| (*name, steps.as_str()))
+        .map(|((name, _), steps)| (name.as_str(), steps.as_str()))
+        .chain([("good", good.as_str())])
         .collect();
-    let good = shell("echo good");
-    builders.push(("good", &good));
     let mut text = config(&builders);
-    for (name, _) in HOSTILE {
-        text.push_str(&format!("\n[plugin.{name}]\ncpu_ms = 3000\n"));
+    for (name, _) in &offenders {
+        text.push_str(&format!(
+            "\n[plugin.{name}]\ncpu_ms = 1000\nlog_mib = 8\ngrant.storage = true\n"
+        ));
     }
     let mut builder = farm(&text);
-    for (name, _) in HOSTILE {
-        builder = builder.plugin(name, hostile(name));
+    for (name, _) in &offenders {
+        builder = builder.plugin(name, toolpost_hostile::component(name));
     }
     let farm = builder.start().await;
     let api = farm.api();
 
     let quiet = p99(api, 300).await;
     let mut requests = Vec::new();
-    for (name, reason) in HOSTILE {
+    for (name, reason) in &offenders {
         requests.push((name, reason, api.force("force", name).await));
     }
-    let looping = requests[0].2;
-    api.running(looping, "endless-loop").await;
     let good = api.force("force", "good").await;
     assert_eq!(
         api.finished(good).await["results"],
@@ -72,11 +85,54 @@ async fn hostile_steps_end_as_exceptions_while_others_go_on() {
         assert_eq!(build["results"], 4, "{name}: {build}");
         let steps = api.steps(&build).await;
         let said = steps[0]["state_string"].as_str().unwrap();
-        assert!(
-            said.to_lowercase().contains(&reason.to_lowercase()),
-            "{name}: {said}"
-        );
+        assert!(said.contains(reason), "{name}: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_use_decides_what_a_crash_of_its_plugin_means() {
+    let crash = toolpost_hostile::component("run-trap");
+    let with = |policy: &str| {
+        format!(
+            "{}on_failure = \"{policy}\"\n{}",
+            step("run-trap"),
+            shell("echo after")
+        )
+    };
+    let (fail, skip, retry) = (with("fail"), with("skip"), with("retry"));
+    let builders = [
+        ("fail", fail.as_str()),
+        ("skip", skip.as_str()),
+        ("retry", retry.as_str()),
+    ];
+    let farm = farm(&config(&builders))
+        .plugin("run-trap", crash)
+        .start()
+        .await;
+    let api = farm.api();
+    let built = async |builder: &str| {
+        let request = api.force("force", builder).await;
+        let build = api.finished(request).await;
+        let steps = api.steps(&build).await;
+        let log = api.log(&build, "run-trap", "err").await;
+        (build["results"].clone(), steps.len(), log)
+    };
+    let (results, steps, log) = built("fail").await;
+    assert_eq!(
+        (results, steps),
+        (4.into(), 1),
+        "an exception ends the build"
+    );
+    assert!(
+        log.contains("read_the_report"),
+        "the stack has names: {log}"
+    );
+    let (results, steps, log) = built("skip").await;
+    assert_eq!((results, steps), (0.into(), 2), "the build goes on");
+    assert!(log.contains("the step is skipped"), "{log}");
+    let (results, steps, log) = built("retry").await;
+    assert_eq!((results, steps), (4.into(), 1));
+    assert!(log.contains("attempt 3 of 3 begins"), "{log}");
 }
 
 #[tokio::test]
@@ -98,6 +154,11 @@ async fn a_file_that_is_no_good_plugin_is_refused_with_the_reason() {
         ("other-contract", hostile("other-contract"), "contract"),
         ("bad-schema", hostile("bad-schema"), "schema"),
         ("describe-loop", hostile("describe-loop"), "describe"),
+        (
+            "describe-schema-explosion",
+            hostile("describe-schema-explosion"),
+            "would visit more than",
+        ),
     ] {
         farm.drop_plugin(name, &bytes);
         let said = eventually(&format!("{name} to be refused"), async || {

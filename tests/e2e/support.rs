@@ -1,5 +1,6 @@
 //! What the tests share: farms of the program under test, repositories, plugins.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -60,10 +61,9 @@ pub(crate) fn first_party(name: &str) -> Vec<u8> {
         .unwrap_or_else(|e| panic!("{}: {e}: run `cargo xtask plugins`", path.display()))
 }
 
-/// A component of the hostile set, from its text.
+/// A component of the hostile set.
 pub(crate) fn hostile(name: &str) -> Vec<u8> {
-    let path = root().join(format!("tests/hostile/{name}.wat"));
-    wat::parse_file(&path).unwrap_or_else(|e| panic!("{e}"))
+    toolpost_hostile::component(name)
 }
 
 /// A git repository that a poller can watch.
@@ -95,6 +95,34 @@ impl Repository {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
         self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Makes so many commits without files on top of `main`, and gives their revisions, oldest first.
+    pub(crate) fn commit_many(&self, count: usize) -> Vec<String> {
+        let mut import = Command::new("git")
+            .arg("-C")
+            .arg(self.path())
+            .args(["fast-import", "--quiet"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("git is installed");
+        let mut stream = String::new();
+        for number in 0..count {
+            stream.push_str(&format!(
+                "commit refs/heads/main\ncommitter A U Thor <author@localhost> {} +0000\ndata <<END\ncommit {number}\nEND\n",
+                1_700_000_000 + number
+            ));
+            if number == 0 {
+                stream.push_str("from refs/heads/main^0\n");
+            }
+        }
+        let mut stdin = import.stdin.take().expect("it is piped");
+        stdin.write_all(stream.as_bytes()).expect("git reads it");
+        drop(stdin);
+        assert!(import.wait().expect("git ends").success());
+        let count = format!("--max-count={count}");
+        let listed = self.git(&["rev-list", "--reverse", &count, "main"]);
+        listed.lines().map(str::to_owned).collect()
     }
 
     fn git(&self, args: &[&str]) -> String {

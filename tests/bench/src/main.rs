@@ -7,11 +7,14 @@
 mod api;
 mod builds;
 mod farms;
+mod hostile;
 mod load;
 mod logs;
 mod micro;
 mod plugins;
+mod sandbox;
 mod startup;
+mod storm;
 mod table;
 
 use std::path::PathBuf;
@@ -23,7 +26,7 @@ use table::Row;
 /// Measures Toolpost and prints a table.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Measure only these groups: builds, logs, api, startup, plugins, micro.
+    /// Measure only these groups: builds, logs, api, startup, plugins, hostile, storm, micro.
     groups: Vec<String>,
     /// Write the figures here as JSON.
     #[arg(long, value_name = "FILE")]
@@ -35,6 +38,11 @@ struct Args {
     #[arg(long)]
     quick: bool,
 }
+
+/// What is measured, in this order.
+const GROUPS: [&str; 8] = [
+    "builds", "logs", "api", "startup", "plugins", "hostile", "storm", "micro",
+];
 
 /// What the groups are given.
 struct Bench {
@@ -62,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let mut rows: Vec<Row> = Vec::new();
     let wanted = |group: &str| args.groups.is_empty() || args.groups.iter().any(|g| g == group);
-    for group in ["builds", "logs", "api", "startup", "plugins", "micro"] {
+    for group in GROUPS {
         if !wanted(group) {
             continue;
         }
@@ -73,11 +81,13 @@ async fn main() -> anyhow::Result<()> {
             "api" => api::measure(&bench).await,
             "startup" => startup::measure(&bench).await,
             "plugins" => plugins::measure(&bench).await,
+            "hostile" => hostile::measure(&bench).await,
+            "storm" => storm::measure(&bench).await,
             _ => micro::measure(&bench).await,
         };
         rows.extend(measured.with_context(|| format!("measure {group}"))?);
     }
-    print_table(&rows);
+    print(&table::render(&rows));
     if let Some(path) = args.json {
         let text = serde_json::to_string_pretty(&table::to_json(&rows))?;
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
@@ -85,7 +95,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
-fn print_table(rows: &[Row]) {
-    print!("{}", table::render(rows));
+#[expect(clippy::print_stdout, reason = "tables are what the program is for")]
+fn print(table: &str) {
+    println!("{table}");
 }

@@ -1,35 +1,34 @@
-//! Plugins: what a call costs, how soon a file is live, what a hostile one does to others.
+//! Plugins: what a call costs, how soon a file is live, what waiting takes, what a hostile one does to others.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use toolpost_harness::{Api, Farm, eventually};
+use toolpost_hostile::empty_plugin;
 
 use crate::load::hammer;
 use crate::table::Row;
-use crate::{Bench, builds, farms};
+use crate::{Bench, builds, farms, sandbox};
 
 /// Steps of one build that call the empty plugin.
 const CALLS: usize = 200;
+/// A plugin of ours in Rust.
+const REAL: &str = "test-summary";
+/// One that runs a command and reads its output.
+const READER: &str = "compile-warnings";
+/// From a file to a live plugin that needs no compilation.
+const CACHED_TARGET_MS: f64 = 30.0;
 /// Plugins that are loaded when the memory of an idle master is read.
 const LOADED: usize = 10;
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let mut rows = calls(bench).await?;
+    let mut rows = sandbox::measure(bench).await?;
+    rows.extend(calls(bench).await?);
+    rows.extend(live(bench).await?);
+    rows.extend(pipelines(bench).await?);
     rows.extend(memory(bench).await?);
     rows.extend(hostile(bench).await?);
     Ok(rows)
-}
-
-/// A component that does nothing, under a name of six letters; `note` changes its digest and nothing else.
-fn empty_plugin(name: &str, note: &str) -> anyhow::Result<Vec<u8>> {
-    let text = include_str!("../../plugins/empty.wat");
-    anyhow::ensure!(
-        name.len() == "empty0".len(),
-        "the text has room for six letters"
-    );
-    let text = text.replace("empty0", name).replace("0.0.0", note);
-    wat::parse_str(&text).context("tests/plugins/empty.wat")
 }
 
 fn step(name: &str) -> String {
@@ -50,7 +49,7 @@ async fn calls(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let empty = step("empty0").repeat(CALLS);
     let config = farms::config(&[("plugin", &empty)]);
     let farm = Farm::with(&bench.toolpost, &config)
-        .plugin("empty0", empty_plugin("empty0", "1.0.0")?)
+        .plugin("empty0", empty_plugin("empty0", "1.0.0"))
         .start()
         .await;
     let request = farm.api().force("force", "plugin").await;
@@ -60,31 +59,97 @@ async fn calls(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     farm.api().finished(request).await;
     let per_call = started.elapsed().as_secs_f64() * 1000.0 / CALLS as f64;
 
-    let mut taken = Vec::new();
+    Ok(vec![Row::cost(
+        "a step that calls an empty plugin, in a build",
+        per_call,
+        "ms",
+    )])
+}
+
+/// How long until a file is live: one that was never seen, and one that was compiled before.
+async fn live(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let component = first_party(REAL)?;
+    let farm = Farm::with(
+        &bench.toolpost,
+        &farms::config(&[("b", &farms::shell(r#"["true"]"#))]),
+    )
+    .plugin(REAL, component.clone())
+    .start()
+    .await;
+    let size = component.len() / 1000;
+    let (mut unseen, mut cached) = (Vec::new(), Vec::new());
     for round in 0..9 {
-        let before = live_digest(farm.api(), "empty0")
-            .await
-            .context("the plugin is live")?;
-        let component = empty_plugin("empty0", &format!("2.0.{round}"))?;
-        let started = Instant::now();
-        farm.drop_plugin("empty0", &component);
-        eventually("the new version to be live", async || {
-            live_digest(farm.api(), "empty0")
-                .await
-                .filter(|digest| *digest != before)
-        })
-        .await;
-        taken.push(started.elapsed());
+        unseen.push(drop_to_live(&farm, &noted(&component, round)).await?);
+        cached.push(drop_to_live(&farm, &component).await?);
     }
-    taken.sort_unstable();
-    let live = taken[taken.len() / 2].as_secs_f64() * 1000.0;
     Ok(vec![
         Row::cost(
-            "a step that calls an empty plugin, in a build",
-            per_call,
+            format!("file dropped to live, {size} KB of Rust, never seen"),
+            median_ms(unseen),
             "ms",
-        ),
-        Row::cost("file dropped to plugin live", live, "ms"),
+        )
+        .target(300.0),
+        Row::cost("the same, compiled before", median_ms(cached), "ms").target(CACHED_TARGET_MS),
+    ])
+}
+
+async fn drop_to_live(farm: &Farm, component: &[u8]) -> anyhow::Result<Duration> {
+    let before = live_digest(farm.api(), REAL)
+        .await
+        .context("the plugin is live")?;
+    let started = Instant::now();
+    farm.drop_plugin(REAL, component);
+    eventually("the new version to be live", async || {
+        live_digest(farm.api(), REAL)
+            .await
+            .filter(|digest| *digest != before)
+    })
+    .await;
+    Ok(started.elapsed())
+}
+
+/// The component with a custom section more, which changes its digest and nothing else.
+fn noted(component: &[u8], round: u8) -> Vec<u8> {
+    const CUSTOM: u8 = 0;
+    let note = [CUSTOM, 6, 4, b'n', b'o', b't', b'e', round];
+    [component, &note].concat()
+}
+
+fn first_party(name: &str) -> anyhow::Result<Vec<u8>> {
+    let folder = std::env::var_os("TOOLPOST_TEST_PLUGINS")
+        .context("TOOLPOST_TEST_PLUGINS is not set: run `cargo xtask bench`")?;
+    let path = std::path::Path::new(&folder).join(format!("{name}.wasm"));
+    std::fs::read(&path).with_context(|| format!("read {}", path.display()))
+}
+
+fn median_ms(mut taken: Vec<Duration>) -> f64 {
+    taken.sort_unstable();
+    taken[taken.len() / 2].as_secs_f64() * 1000.0
+}
+
+/// Builds of a few commands, run by plugins that read their output, and by the native step.
+async fn pipelines(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    const STEPS: usize = 5;
+    let native = farms::shell(r#"["true"]"#).repeat(STEPS);
+    let plugin = format!("{}command = [\"true\"]\n", step(READER)).repeat(STEPS);
+    let config = farms::config(&[("native", &native), ("plugin", &plugin)]);
+    let farm = Farm::with(&bench.toolpost, &config)
+        .plugin(READER, first_party(READER)?)
+        .start()
+        .await;
+    let count = bench.scaled(600);
+    let rate = async |builder: &str| {
+        let started = Instant::now();
+        builds::force(&farm, builder, count).await;
+        builds::all_complete(&farm).await;
+        count as f64 / started.elapsed().as_secs_f64()
+    };
+    rate("plugin").await;
+    let (native, plugin) = (rate("native").await, rate("plugin").await);
+    Ok(vec![
+        Row::rate("builds of five native steps", native, "/s"),
+        Row::rate("builds of five plugin steps", plugin, "/s"),
+        Row::rate("plugin steps to native ones", plugin / native, "x").target(0.8),
     ])
 }
 
@@ -93,7 +158,7 @@ async fn memory(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let steps: String = names.iter().map(|name| step(name)).collect();
     let mut builder = Farm::with(&bench.toolpost, &farms::config(&[("b", &steps)]));
     for name in &names {
-        builder = builder.plugin(name, empty_plugin(name, "1.0.0")?);
+        builder = builder.plugin(name, empty_plugin(name, "1.0.0"));
     }
     let farm = builder.start().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -115,9 +180,8 @@ async fn hostile(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         "{}\n[plugin.endless-loop]\ncpu_ms = 5000\n",
         farms::config(&[("loop", &step("endless-loop")), ("twenty", &twenty)])
     );
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../hostile/endless-loop.wat");
     let farm = Farm::with(&bench.toolpost, &config)
-        .plugin("endless-loop", wat::parse_file(path)?)
+        .plugin("endless-loop", toolpost_hostile::component("endless-loop"))
         .start()
         .await;
     let span = Duration::from_secs(3);

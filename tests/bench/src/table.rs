@@ -127,7 +127,13 @@ pub(crate) fn render(rows: &[Row]) -> String {
             },
         ]);
     }
-    let widths: [usize; 7] = std::array::from_fn(|i| {
+    columns(&cells, &[1, 3, 4, 5])
+}
+
+/// Lines of cells, aligned; to the right where there are numbers.
+#[must_use]
+pub(crate) fn columns<const N: usize>(cells: &[[String; N]], numeric: &[usize]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|i| {
         cells
             .iter()
             .map(|c| c[i].chars().count())
@@ -135,10 +141,10 @@ pub(crate) fn render(rows: &[Row]) -> String {
             .unwrap_or(0)
     });
     let mut text = String::new();
-    for line in &cells {
+    for line in cells {
         for (i, cell) in line.iter().enumerate() {
             let pad = widths[i] - cell.chars().count();
-            let numeric = matches!(i, 1 | 3 | 4 | 5);
+            let numeric = numeric.contains(&i);
             let (before, after) = if numeric { (pad, 0) } else { (0, pad) };
             let _ = write!(text, "{:before$}{cell}{:after$}  ", "", "");
         }

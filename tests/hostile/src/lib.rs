@@ -57,9 +57,8 @@ impl Misdeed {
     }
 
     /// The exports in which it can be done.
-    pub fn exports(&'static self) -> impl Iterator<Item = Export> {
-        let can = |export: &Export| self.exports.contains(export);
-        Export::ALL.into_iter().filter(can)
+    pub fn exports(&self) -> impl Iterator<Item = Export> + use<> {
+        self.exports.iter().copied()
     }
 
     /// The plugin that does it in this export.

@@ -65,7 +65,10 @@ async fn artifacts_are_listed() {
     let kept = farm().await;
     kept.artifact("bin/my tool", "made").await;
     let listed = kept.farm.get("/api/v2/builds/1/artifacts").await;
-    assert_snapshot!(listed.shown(), @"");
+    assert_snapshot!(listed.shown(), @r#"
+    200
+    {"artifacts":[{"artifactid":1,"buildid":1,"created_at":1763929036,"mode":420,"name":"bin/my tool","path":"/artifacts/1/bin/my%20tool","sha256":"ea0890697a77af0a2e054cccec587c8a42feb5cf38e778c6c6e2a96bfb945c0b","size_bytes":4,"stepid":1}],"meta":{"total":1}}
+    "#);
     for path in [
         "/api/v2/builders/unit/builds/1/artifacts",
         "/api/v2/builders/2/builds/1/artifacts",
@@ -172,8 +175,14 @@ async fn build_data_is_what_buildbot_has() {
         .store
         .set_build_data(kept.build.id, "coverage", value, "tests");
     set.await.expect("set");
-    assert_snapshot!(kept.farm.get("/api/v2/builds/1/data").await.shown(), @"");
-    assert_snapshot!(kept.farm.get("/api/v2/builders/unit/builds/1/data/coverage").await.shown(), @"");
+    assert_snapshot!(kept.farm.get("/api/v2/builds/1/data").await.shown(), @r#"
+    200
+    {"build_data":[{"buildid":1,"length":6,"name":"coverage","source":"tests"}],"meta":{"total":1}}
+    "#);
+    assert_snapshot!(kept.farm.get("/api/v2/builders/unit/builds/1/data/coverage").await.shown(), @r#"
+    200
+    {"build_data":[{"buildid":1,"length":6,"name":"coverage","source":"tests"}],"meta":{}}
+    "#);
     let value = kept.farm.get("/api/v2/builds/1/data/coverage/value").await;
     assert_eq!(value.body, "83.5 %");
     assert_eq!(value.header("content-type"), "application/octet-stream");
@@ -194,7 +203,10 @@ async fn test_results_are_what_buildbot_has() {
     let kept = farm().await;
     kept.tests().await;
     let sets = kept.farm.get("/api/v2/test_result_sets/1").await;
-    assert_snapshot!(sets.shown(), @"");
+    assert_snapshot!(sets.shown(), @r#"
+    200
+    {"test_result_sets":[{"builderid":2,"buildid":1,"category":"pass_fail","complete":true,"description":"unit <tests>","stepid":1,"test_result_setid":1,"tests_failed":1,"tests_passed":1,"value_unit":"boolean"}],"meta":{}}
+    "#);
     for path in [
         "/api/v2/test_result_sets",
         "/api/v2/builders/unit/test_result_sets",
@@ -209,7 +221,10 @@ async fn test_results_are_what_buildbot_has() {
         );
     }
     let failed = "/api/v2/test_result_sets/1/results?value=0";
-    assert_snapshot!(kept.farm.get(failed).await.shown(), @"");
+    assert_snapshot!(kept.farm.get(failed).await.shown(), @r#"
+    200
+    {"test_results":[{"builderid":2,"duration_ns":1500,"line":7,"test_code_path":"src/lib.rs","test_name":"<b>bad</b>","test_result_setid":1,"test_resultid":2,"value":"0"}],"meta":{"total":1}}
+    "#);
     let empty = kept
         .farm
         .get("/api/v2/builders/docs/test_result_sets")

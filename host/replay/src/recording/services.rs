@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use toolpost_sandbox::host::{HostError, Message, PluginServices};
+use toolpost_sandbox::host::{HostError, HttpGrants, Message, PluginServices};
 
 use super::calls;
 use super::tape::Tape;
@@ -98,5 +98,22 @@ impl PluginServices for RecordedServices {
         let about = calls::mail(&message, key);
         let question = self.inner.send_mail(message, key);
         self.tape.done(calls::MAIL, about, question).await
+    }
+
+    fn http_grants(&self) -> HttpGrants {
+        self.inner.http_grants()
+    }
+
+    async fn fill_in(&self, bytes: Bytes) -> Result<Bytes, HostError> {
+        // What is filled in are secrets, on their way past the plugin: nothing to note.
+        self.inner.fill_in(bytes).await
+    }
+
+    fn mask(&self, bytes: Bytes) -> Bytes {
+        self.inner.mask(bytes)
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        self.inner.environment()
     }
 }

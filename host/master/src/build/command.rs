@@ -59,6 +59,9 @@ pub(crate) async fn run(
     let mut kept = Kept::new(plan.keep_bytes_max);
     pump(command.as_mut(), &plan, &mut kept, cancel).await?;
     let exit = command.exit().await;
+    if let Some(log) = plan.log {
+        log.output_ended().await;
+    }
     if let (Some(log), true) = (plan.log, plan.headers) {
         log.header(&exit.to_string()).await;
     }

@@ -97,6 +97,13 @@ impl StepLog {
         }
     }
 
+    /// Writes what was held back because a secret could begin there: the only command that writes to this log has ended.
+    pub(crate) async fn output_ended(&self) {
+        if let Some(writer) = self.writer.lock().await.as_mut() {
+            writer.let_go().await;
+        }
+    }
+
     /// Says that nothing more comes. Doing so again changes nothing.
     pub(crate) async fn finish(&self, now: Timestamp) -> Result<(), LogError> {
         match self.writer.lock().await.take() {

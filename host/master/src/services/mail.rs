@@ -94,7 +94,11 @@ async fn filled(
         let files = message.attachments.iter().map(|file| &*file.data);
         let all: Vec<&[u8]> = texts.map(String::as_bytes).chain(files).collect();
         let may_use = |name: &str| shared.may_use(plugin, name);
-        shared.secrets.filling(all, may_use).await.map_err(config)?
+        shared
+            .secrets
+            .filling(all, may_use)
+            .await
+            .map_err(|error| config(&error))?
     };
     if !filling.is_empty() {
         fill(&mut message, &filling);
@@ -247,7 +251,10 @@ async fn transport(
         .timeout(Some(ANSWER_TIMEOUT));
     if let Some(login) = &server.login {
         let password = shared.secrets.value(&login.password_secret).await;
-        let password = password.map_err(config)?.expose().to_owned();
+        let password = password
+            .map_err(|error| config(&error))?
+            .expose()
+            .to_owned();
         builder = builder.credentials(Credentials::new(login.user.clone(), password));
     }
     Ok(builder.build())

@@ -134,13 +134,22 @@ impl PluginServices for Services {
     async fn secret_placeholder(&self, name: &str) -> Result<String, HostError> {
         self.check_secret(name)?;
         // Read, so that a secret that is not there is told before something is sent without it.
-        self.shared.secrets.value(name).await.map_err(config)?;
+        self.shared
+            .secrets
+            .value(name)
+            .await
+            .map_err(|error| config(&error))?;
         Ok(self.shared.secrets.placeholder(name))
     }
 
     async fn hmac_sha256(&self, secret: &str, data: Bytes) -> Result<Vec<u8>, HostError> {
         self.check_secret(secret)?;
-        let key = self.shared.secrets.value(secret).await.map_err(config)?;
+        let key = self
+            .shared
+            .secrets
+            .value(secret)
+            .await
+            .map_err(|error| config(&error))?;
         Ok(hmac_sha256(key.expose().as_bytes(), &data).to_vec())
     }
 
@@ -213,7 +222,7 @@ impl PluginServices for Services {
     async fn fill_in(&self, bytes: Bytes) -> Result<Bytes, HostError> {
         let may_use = |name: &str| self.shared.may_use(&self.plugin, name);
         let filling = self.shared.secrets.filling([&*bytes], may_use).await;
-        let filling = filling.map_err(config)?;
+        let filling = filling.map_err(|error| config(&error))?;
         Ok(match filling.is_empty() {
             true => bytes,
             false => filling.bytes(&bytes).into(),
@@ -245,7 +254,7 @@ fn render(templates: &Templates, template: &str, values: &Value) -> Result<Strin
         .map_err(|error| error.to_string())
 }
 
-fn config(error: SecretError) -> HostError {
+fn config(error: &SecretError) -> HostError {
     HostError::Config(error.to_string())
 }
 

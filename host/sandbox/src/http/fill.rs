@@ -35,7 +35,11 @@ impl Filler<'_> {
                 continue;
             }
             let asked = Bytes::copy_from_slice(placeholder.as_bytes());
-            let value = self.services.fill_in(asked).await.map_err(failed)?;
+            let value = self
+                .services
+                .fill_in(asked)
+                .await
+                .map_err(|error| failed(&error))?;
             if value != placeholder {
                 let value = String::from_utf8_lossy(&value);
                 values.insert(placeholder.to_owned(), encode(&value));
@@ -97,7 +101,7 @@ impl Filler<'_> {
     }
 }
 
-fn failed(error: HostError) -> Error {
+fn failed(error: &HostError) -> Error {
     internal(error.to_string())
 }
 

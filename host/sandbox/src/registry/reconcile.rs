@@ -40,7 +40,7 @@ struct Refusal {
     reason: String,
     fingerprint: Option<Fingerprint>,
     may_vanish: bool,
-    held: Option<HeldVersion>,
+    held: Option<Box<HeldVersion>>,
 }
 
 impl Refusal {

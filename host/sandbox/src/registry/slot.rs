@@ -18,7 +18,7 @@ pub(super) struct Slot {
     pub(super) previous: Option<String>,
     pub(super) retired: Vec<Retired>,
     pub(super) problem: Option<Problem>,
-    pub(super) held: Option<HeldVersion>,
+    pub(super) held: Option<Box<HeldVersion>>,
     /// The file when it was last judged.
     pub(super) judged: Option<Fingerprint>,
     pub(super) reloads: u64,
@@ -118,7 +118,7 @@ impl Slot {
                 .map(|live| version_status(&live.version, live.loaded_at)),
             draining: draining.collect(),
             problem: self.problem.clone(),
-            held: self.held.clone(),
+            held: self.held.as_deref().cloned(),
             not_granted: live.map_or_else(Vec::new, |live| {
                 uses.not_granted(name, live.version.wants())
             }),

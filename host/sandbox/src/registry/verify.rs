@@ -19,7 +19,7 @@ pub(super) struct Objection {
     /// changes.
     pub(super) may_vanish: bool,
     /// What the version waits for, when that is all.
-    pub(super) held: Option<HeldVersion>,
+    pub(super) held: Option<Box<HeldVersion>>,
 }
 
 impl Verifier<'_> {
@@ -76,12 +76,12 @@ impl Verifier<'_> {
                 new.name()
             ),
             may_vanish: true,
-            held: Some(HeldVersion {
+            held: Some(Box::new(HeldVersion {
                 version: new.version().to_owned(),
                 digest: new.digest().to_owned(),
                 wants: new.wants().to_vec(),
                 missing,
-            }),
+            })),
         })
     }
 

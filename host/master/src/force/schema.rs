@@ -73,13 +73,12 @@ pub(super) fn read(
 ) -> Result<Filled, FieldErrors> {
     let mut reader = Reader::new(sent);
     let mut about = Map::new();
-    let mut values = Map::new();
+    let whole = sent.get(GROUP).and_then(Value::as_object);
+    let mut values = whole.cloned().unwrap_or_default();
     for field in &form.fields {
         if field.name.is_empty() {
             collect(&mut reader, field.kind.fields(), &mut about);
-        } else if let Some(Value::Object(given)) = sent.get(GROUP) {
-            values.clone_from(given);
-        } else {
+        } else if whole.is_none() {
             collect(&mut reader, field.kind.fields(), &mut values);
         }
     }

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
 use toolpost_config::{TypeCatalog, check, load};
-use toolpost_core::model::{Build, BuildRequest, Builder, Log, Step};
-use toolpost_core::{BuildId, Event, PluginKind, RequestId, Results, Timestamp};
+use toolpost_core::model::{Build, BuildRequest, Builder, Log, Scheduler, Step};
+use toolpost_core::{BuildId, Event, PluginKind, RequestId, Results, SchedulerId, Timestamp};
 use toolpost_master::{
-    Clock, ForceRequest, ManualClock, Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses,
-    SystemClock,
+    Clock, ForceRequest, Forced, ManualClock, Master, MasterDeps, MasterHandle, NativeCatalog,
+    RunningUses, SystemClock,
 };
 use toolpost_sandbox::registry::{LastGood, RecordError, RegistryEvent, VersionRecord};
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, RegistryStore, Sandbox, SandboxOptions};
@@ -198,6 +198,20 @@ impl Farm {
         self.clock.as_ref().expect("a farm with a manual clock")
     }
 
+    /// The time as the farm has it.
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        match &self.clock {
+            Some(clock) => clock.now(),
+            None => SystemClock.now(),
+        }
+    }
+
+    pub(crate) async fn scheduler_id(&self, name: &str) -> SchedulerId {
+        let query = Query::new().eq("name", name);
+        let found: Vec<Scheduler> = self.store().list(&query).await.expect("schedulers");
+        found.first().expect("the scheduler").id
+    }
+
     /// Ends the process as `kill -9` does: nothing is told, nothing is waited for.
     pub(crate) async fn kill(&mut self) {
         let life = self.life.take().expect("the farm runs");
@@ -267,6 +281,9 @@ impl Farm {
             .force("force", request)
             .await
             .expect("the form is good");
+        let Forced::Made(submitted) = submitted else {
+            panic!("a force scheduler makes build sets itself");
+        };
         submitted.requests[0].1
     }
 

@@ -24,12 +24,13 @@ pub(super) fn send(spec: &HttpRequest) -> Result<HttpResponse, HttpError> {
         .body()
         .map_err(|()| HttpError::Invalid("it has no body to write to".to_owned()))?;
     let response = outgoing_handler::handle(request, Some(options(spec.timeout))).map_err(error)?;
+    // A server may answer, and refuse, before it has read everything: what it says, or why it says nothing, tells
+    // more than that not everything could be written.
     let written = write(body, &spec.body, &deadline);
-    // A server may answer, and refuse, before it has read everything: its answer says more than that.
-    match receive(&response, &deadline) {
-        Ok(response) => collect(&response, spec.body_bytes_max, &deadline),
+    let response = receive(&response, &deadline)?;
+    match collect(&response, spec.body_bytes_max, &deadline) {
         Err(HttpError::Failed(reason)) => Err(written.err().unwrap_or(HttpError::Failed(reason))),
-        Err(error) => Err(error),
+        collected => collected,
     }
 }
 
@@ -240,6 +241,7 @@ fn error(code: ErrorCode) -> HttpError {
         | ErrorCode::ConnectionWriteTimeout
         | ErrorCode::HttpResponseTimeout => HttpError::Timeout,
         ErrorCode::HttpResponseBodySize(_) => HttpError::TooLarge,
+        ErrorCode::DnsError(_) => HttpError::Failed("its name is not known".to_owned()),
         ErrorCode::InternalError(Some(reason)) => HttpError::Failed(reason),
         other => HttpError::Failed(words(&other)),
     }

@@ -141,6 +141,8 @@ pub(crate) enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Run a failed step of a master again, here, on the answers that the master recorded.
+    Replay(ReplayArgs),
     /// Make an earlier version of a plugin the live one; the file stays, and is taken again when it changes.
     Rollback {
         /// Name of the plugin.
@@ -154,6 +156,26 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         master: MasterArgs,
     },
+}
+
+/// Arguments of `plugin replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The build: its id, or BUILDER/NUMBER.
+    #[arg(required_unless_present = "recording")]
+    pub(crate) build: Option<String>,
+    /// The step: its number or its name.
+    #[arg(required_unless_present = "recording")]
+    pub(crate) step: Option<String>,
+    /// Run this component instead of the one that was recorded.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Take a recording that was saved from the page of the build.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["build", "step"])]
+    pub(crate) recording: Option<PathBuf>,
+    /// Which master.
+    #[command(flatten)]
+    pub(crate) master: MasterArgs,
 }
 
 /// Which running master.

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Reload { master, json }) => {
             commands::plugin_reload(&master.url, *json, printer)
         }
+        Command::Plugin(PluginCommand::Replay(args)) => commands::plugin_replay(args, printer),
         Command::Plugin(PluginCommand::Rollback {
             name,
             digest,

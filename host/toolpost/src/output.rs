@@ -17,6 +17,31 @@ pub(crate) struct Printer {
     colour: Colour,
 }
 
+/// Colours for words in results.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ink(bool);
+
+impl Ink {
+    pub(crate) fn good(self, text: &str) -> String {
+        self.with("1;32", text)
+    }
+
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.with("1;31", text)
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        match self.0 {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+}
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -71,6 +96,11 @@ impl Printer {
     /// How plans and problems are to be rendered for standard output.
     pub(crate) fn paint(self) -> Paint {
         paint(self.coloured(std::io::stdout().is_terminal()))
+    }
+
+    /// Colours for standard output.
+    pub(crate) fn ink(self) -> Ink {
+        Ink(self.coloured(std::io::stdout().is_terminal()))
     }
 
     /// A result, with a line end.

@@ -77,7 +77,7 @@ async fn the_examples_in_python_and_javascript_work() {
     };
     assert_eq!(
         state("link-check"),
-        "1 of 2 links lead nowhere",
+        "1 of 2 links lead nowhere (warnings)",
         "{steps:?}"
     );
     assert_eq!(state("size-limit"), "*.bin 900 B of 1 kB", "{steps:?}");

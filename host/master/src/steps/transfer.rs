@@ -62,8 +62,8 @@ pub(crate) struct OtherBuild {
 
 /// The last part of a path.
 fn last(path: &str) -> &str {
-    let parts = path.split('/').filter(|part| !part.is_empty());
-    parts.last().unwrap_or_default()
+    let mut parts = path.rsplit('/').filter(|part| !part.is_empty());
+    parts.next().unwrap_or_default()
 }
 
 fn checked(name: &str) -> Result<(), Fault> {

@@ -75,7 +75,10 @@ async fn artifacts_are_listed() {
     ] {
         assert_eq!(kept.farm.get(path).await.shown(), listed.shown(), "{path}");
     }
-    let missing = kept.farm.get("/api/v2/builds/99/artifacts").await;
+    let missing = kept
+        .farm
+        .get("/api/v2/builders/unit/builds/99/artifacts")
+        .await;
     assert_eq!(missing.status.as_u16(), 404);
 }
 

@@ -301,6 +301,10 @@ fn not_there(path: &str) -> HostError {
     HostError::Permanent(format!("`{path}` does not exist on the worker"))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so it can be given to `map_err`"
+)]
 fn file_error(error: FileError) -> HostError {
     match error {
         FileError::Stopped => HostError::Retryable(error.to_string()),

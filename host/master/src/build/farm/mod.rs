@@ -88,6 +88,10 @@ impl Drop for LentPlace {
 }
 
 /// Trouble of the master's own.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so it can be given to `map_err`"
+)]
 fn internal(error: StoreError) -> HostError {
     HostError::Internal(error.to_string())
 }

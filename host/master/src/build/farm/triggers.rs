@@ -144,13 +144,13 @@ impl Triggers {
         }
         let (builder, number) = (&build.builder.name, build.build.number);
         Ok(NewBuildset {
-            reason: asked
-                .reason
-                .map(|reason| build.mask(&reason))
-                .unwrap_or_else(|| {
+            reason: match asked.reason {
+                Some(reason) => build.mask(&reason),
+                None => {
                     let step = &self.step.name;
                     format!("triggered by step `{step}` of build {number} of {builder}")
-                }),
+                }
+            },
             sourcestamps: self.sources(asked.sources),
             changes: changes.into_iter().map(|change| change.id).collect(),
             properties,

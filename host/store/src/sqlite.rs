@@ -56,7 +56,7 @@ impl Sqlite {
         if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             std::fs::create_dir_all(dir).map_err(|source| file_error(dir, source))?;
         }
-        let lock = lock_file(&path)?;
+        let lock = lock_file(&path).await?;
         let failed = |source| StoreError::Open {
             database: path.display().to_string(),
             source,
@@ -154,8 +154,13 @@ fn file_error(path: &Path, source: std::io::Error) -> StoreError {
     }
 }
 
+/// How often and how far apart the file is tried. What a master that was killed has just forked holds the file until it has
+/// become another program.
+const LOCK_TRIES: u32 = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+
 /// Takes the file beside the database that says who has it. The operating system gives it up with the process.
-fn lock_file(database: &Path) -> Result<File> {
+async fn lock_file(database: &Path) -> Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
@@ -167,7 +172,15 @@ fn lock_file(database: &Path) -> Result<File> {
         .truncate(false)
         .open(&path)
         .map_err(failed)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..LOCK_TRIES {
+        if !matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
+            break;
+        }
+        tokio::time::sleep(LOCK_WAIT).await;
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
             let mut pid = String::new();

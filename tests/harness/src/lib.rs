@@ -13,7 +13,7 @@ pub use process::{Farm, FarmBuilder, StartFailure};
 use std::time::Duration;
 
 /// How long a condition may take to become true on a loaded machine.
-pub const CONDITION_DEADLINE: Duration = Duration::from_secs(90);
+pub const CONDITION_DEADLINE: Duration = Duration::from_secs(240);
 
 /// Polls `probe` until it gives a value.
 ///

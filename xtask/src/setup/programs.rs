@@ -53,6 +53,7 @@ impl Programs {
         };
         // Brings a newer Node.js where the system's is too old.
         need(on_path(&["npm"]), "npm", &["nodejs", "npm"]);
+        need(on_path(&["curl"]), "curl", &["curl"]);
         if missing.is_empty() {
             Ok(programs)
         } else {

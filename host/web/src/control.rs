@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
-    MasterHandle, PollerStatus, ReporterStatus, Submitted,
+    MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
 };
 use toolpost_sandbox::metrics::TypeMetrics;
 use toolpost_sandbox::{PluginStatus, PoolStatus, PoolWait};
@@ -70,6 +70,8 @@ pub trait Control: Send + Sync + 'static {
     fn uses_of(&self, step_type: &str) -> Vec<StepPlace>;
     /// The change sources that ask repositories.
     fn pollers(&self) -> Vec<PollerStatus>;
+    /// The schedulers that act by themselves.
+    fn schedulers(&self) -> Vec<SchedulerStatus>;
     /// How the reporters stand.
     fn reporters(&self) -> Vec<ReporterStatus>;
     /// The forms that start builds.
@@ -176,6 +178,10 @@ impl Control for MasterHandle {
 
     fn pollers(&self) -> Vec<PollerStatus> {
         self.pollers()
+    }
+
+    fn schedulers(&self) -> Vec<SchedulerStatus> {
+        self.schedulers()
     }
 
     fn reporters(&self) -> Vec<ReporterStatus> {

@@ -1,11 +1,11 @@
-//! `/changes`: what change sources reported.
+//! `/changes`: what change sources reported, and how those stand who act on it.
 
 use askama::Template;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use toolpost_core::model::Change;
-use toolpost_master::PollerStatus;
+use toolpost_master::{PollerStatus, SchedulerStatus};
 use toolpost_store::{Op, Query};
 
 use super::build::is_web_address;
@@ -24,6 +24,7 @@ struct ChangesPage {
     shell: Shell,
     rows: Vec<ChangeRow>,
     pollers: Vec<PollerRow>,
+    schedulers: Vec<SchedulerRow>,
     older: Option<i64>,
     is_newest: bool,
 }
@@ -41,6 +42,11 @@ struct PollerRow {
     poller: PollerStatus,
     polled: Option<When>,
     every: String,
+}
+
+struct SchedulerRow {
+    scheduler: SchedulerStatus,
+    fires: Option<When>,
 }
 
 pub(super) async fn page(State(web): State<Web>, ask: Ask) -> Response<Body> {
@@ -62,7 +68,13 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
         every: duration(i64::try_from(poller.interval.as_millis()).unwrap_or(i64::MAX)),
         poller,
     });
+    let schedulers = web.master.schedulers().into_iter();
+    let schedulers = schedulers.map(|scheduler| SchedulerRow {
+        fires: scheduler.fires_at.map(|at| When::new(at, shell.now)),
+        scheduler,
+    });
     let page = ChangesPage {
+        schedulers: schedulers.collect(),
         pollers: pollers.collect(),
         older: changes
             .last()

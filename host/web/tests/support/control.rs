@@ -14,7 +14,7 @@ use toolpost_core::{
 };
 use toolpost_master::{
     ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, Forced,
-    FormField, Health, PollerStatus, ReporterStatus, Submitted,
+    FormField, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
 };
 use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
@@ -30,6 +30,7 @@ pub struct Said {
     pub load: PluginLoad,
     pub uses: BTreeMap<String, Vec<StepPlace>>,
     pub pollers: Vec<PollerStatus>,
+    pub schedulers: Vec<SchedulerStatus>,
     pub reporters: Vec<ReporterStatus>,
     pub forms: Vec<ForceForm>,
     /// Fields that the next form is refused for.
@@ -72,6 +73,7 @@ impl Scripted {
             load: PluginLoad::default(),
             uses: BTreeMap::new(),
             pollers: Vec::new(),
+            schedulers: Vec::new(),
             reporters: Vec::new(),
             forms: vec![form()],
             refused: BTreeMap::new(),
@@ -163,6 +165,10 @@ impl Control for Scripted {
 
     fn pollers(&self) -> Vec<PollerStatus> {
         self.said().pollers.clone()
+    }
+
+    fn schedulers(&self) -> Vec<SchedulerStatus> {
+        self.said().schedulers.clone()
     }
 
     fn reporters(&self) -> Vec<ReporterStatus> {
@@ -459,5 +465,18 @@ pub fn poller(name: &str, now: Timestamp, error: Option<&str>) -> PollerStatus {
         error: error.map(ToOwned::to_owned),
         failures: u32::from(error.is_some()) * 3,
         heads: vec![("main".into(), "9f2c61d0".into())],
+    }
+}
+
+/// A scheduler of a plugin that says this, and what went wrong with its last event.
+pub fn scheduler(name: &str, text: &str, error: Option<&str>) -> SchedulerStatus {
+    SchedulerStatus {
+        name: name.into(),
+        scheduler_type: "nightly".into(),
+        last_change: None,
+        fires_at: None,
+        text: text.into(),
+        held: None,
+        error: error.map(str::to_owned),
     }
 }

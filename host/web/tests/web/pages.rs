@@ -4,7 +4,7 @@ use axum::http::Method;
 use insta::assert_snapshot;
 use toolpost_core::Results;
 
-use crate::support::control::{plugin, poller, problem, refusal, version};
+use crate::support::control::{plugin, poller, problem, refusal, scheduler, version};
 use crate::support::{Answer, Asker, NOW, TestFarm, build, step};
 
 pub(crate) async fn farm() -> TestFarm {
@@ -338,4 +338,24 @@ async fn times(farm: &TestFarm) -> String {
         .filter_map(|part| part.rsplit_once('>').map(|(_, text)| text.to_owned()))
         .collect();
     times[..times.len() - 1].join(", ")
+}
+
+#[tokio::test]
+async fn schedulers_say_what_they_wait_for() {
+    let farm = farm().await;
+    let mut held = scheduler("morning", "", None);
+    held.held = Some("no plugin brings the type".into());
+    farm.master.said().schedulers = vec![
+        scheduler("night", "closed until 20:00", None),
+        scheduler("day", "open", Some("the plugin crashed")),
+        held,
+    ];
+    says(
+        &farm.page("/changes").await,
+        &[
+            "closed until 20:00",
+            "the plugin crashed",
+            "waits: no plugin brings the type",
+        ],
+    );
 }

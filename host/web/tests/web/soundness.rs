@@ -4,7 +4,7 @@ use toolpost_core::Results;
 use toolpost_store::LogStream;
 
 use crate::pages::farm;
-use crate::support::control::{plugin, poller, refusal, version};
+use crate::support::control::{plugin, poller, refusal, scheduler, version};
 use crate::support::{Asker, NOW, TestFarm, build, step};
 
 /// Strings that would do harm where they are not escaped.
@@ -202,6 +202,7 @@ async fn nothing_that_people_wrote_becomes_markup() {
         bad.problem = Some(refusal(NOW, 2, HOSTILE));
         said.plugins = vec![bad];
         said.pollers = vec![poller(HOSTILE, NOW, Some(HOSTILE))];
+        said.schedulers = vec![scheduler(HOSTILE, HOSTILE, Some(HOSTILE))];
     }
     farm.store
         .heartbeat(farm.master_id, NOW)

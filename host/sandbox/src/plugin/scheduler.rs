@@ -16,6 +16,7 @@ use crate::bindings::exports::toolpost::plugin::scheduler as bindings;
 pub use crate::bindings::exports::toolpost::plugin::scheduler::{
     Action, Build, Buildset, Configuration, Event, ForceRequest, Interest, NewBuildset,
 };
+pub use crate::bindings::toolpost::plugin::types::{Change, Results, SourceStamp};
 
 /// One event, and everything that the reaction to it may depend on.
 #[derive(Debug)]

@@ -146,7 +146,10 @@ impl Schema {
     fn check(&self, value: &Value) -> Result<(), String> {
         let depth = schema_work::depth_of(std::iter::once(value)).saturating_sub(1);
         if depth > self.depth_max {
-            return Err(format!("it is nested more than {} levels deep", self.depth_max));
+            return Err(format!(
+                "it is nested more than {} levels deep",
+                self.depth_max
+            ));
         }
         let mut objections: Vec<String> = self
             .validator

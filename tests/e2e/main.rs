@@ -19,6 +19,7 @@ mod crash;
 mod guide;
 mod hostile;
 mod plugins;
+mod replay;
 mod schedulers;
 mod secrets;
 mod storm;

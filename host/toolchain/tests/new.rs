@@ -131,7 +131,7 @@ const COMPONENT_HEADER: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x0
 fn build(language: Language, kind: Kind, sdk: &str) -> PathBuf {
     let (_parent, directory) = new(language, kind, sdk);
     let built = build_plugin(&directory, &default_cache_dir(), &mut |line| {
-        eprintln!("{line}")
+        eprintln!("{line}");
     });
     let [component] = built.as_deref().expect("it builds") else {
         panic!("not one: {built:?}")

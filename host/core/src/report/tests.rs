@@ -92,7 +92,14 @@ mod rounds {
             head(5, "e", 30),
         ];
         // (running, at most, now) -> (start, wake at)
-        let table: [(&[(i64, &str)], usize, i64, &[i64], Option<i64>); 8] = [
+        type Row = (
+            &'static [(i64, &'static str)],
+            usize,
+            i64,
+            &'static [i64],
+            Option<i64>,
+        );
+        let table: [Row; 8] = [
             (&[], 4, 0, &[], Some(1)),
             (&[], 4, 2, &[1, 2], Some(9)),
             (&[], 1, 9, &[1], Some(20)),

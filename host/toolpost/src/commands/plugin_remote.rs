@@ -125,9 +125,15 @@ fn print_grants(plugin: &Value, printer: Printer) {
     let missing = texts(&held["missing"]);
     if !missing.is_empty() {
         let version = text(&held["version"]);
-        printer.line(format_args!("  held: version {version} waits until these are granted:"));
+        printer.line(format_args!(
+            "  held: version {version} waits until these are granted:"
+        ));
         for want in texts(&held["wants"]) {
-            let state = if missing.contains(&want) { "missing" } else { "granted" };
+            let state = if missing.contains(&want) {
+                "missing"
+            } else {
+                "granted"
+            };
             printer.line(format_args!("    {state:<8}{want}"));
         }
     } else if let Some(reason) = plugin["last_reload"]["reason"].as_str() {

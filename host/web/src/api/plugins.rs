@@ -208,13 +208,13 @@ pub(crate) async fn versions(
     let status = status.iter().find(|plugin| plugin.name == name);
     let rows = web.store.plugin_versions(name).await?;
     let items = rows
-        .into_iter()
+        .iter()
         .map(|row| past_version_json(row, status))
         .collect();
     memory::collection(Resource::PluginVersion, items, raw_query)
 }
 
-fn past_version_json(row: PluginVersionRow, status: Option<&PluginStatus>) -> Map<String, Value> {
+fn past_version_json(row: &PluginVersionRow, status: Option<&PluginStatus>) -> Map<String, Value> {
     let is = |version: &VersionStatus| version.digest == row.digest;
     let state = match status {
         Some(plugin) if plugin.live.as_ref().is_some_and(is) => "live",
@@ -239,11 +239,11 @@ pub(crate) async fn events(
     raw_query: Option<&str>,
 ) -> Result<Vec<u8>, ApiError> {
     let rows = web.store.plugin_events(name, EVENTS_MAX).await?;
-    let items = rows.into_iter().map(event_json).collect();
+    let items = rows.iter().map(event_json).collect();
     memory::collection(Resource::PluginEvent, items, raw_query)
 }
 
-fn event_json(row: PluginEventRow) -> Map<String, Value> {
+fn event_json(row: &PluginEventRow) -> Map<String, Value> {
     members(json!({
         "at": row.at.seconds(),
         "digest": row.digest,

@@ -144,8 +144,8 @@ pub(super) async fn one(
 }
 
 async fn render_one(web: &Web, name: &str, ask: &Ask) -> Result<String, ApiError> {
-    let plugins = web.master.plugins().into_iter();
-    let found = plugins.filter(|plugin| plugin.name == name).next_back();
+    let mut plugins = web.master.plugins().into_iter();
+    let found = plugins.find(|plugin| plugin.name == name);
     let plugin = found.ok_or_else(|| ApiError::not_found(format!("plugin {name}")))?;
     let shell = Shell::new(web, ask, Section::Plugins, name).watch(WATCHED);
     let events = web.store.plugin_events(name, HISTORY_MAX).await?;

@@ -17,12 +17,15 @@ async fn farm() -> TestFarm {
     let ids = store
         .register_reporters(farm.master_id, names)
         .await
-        .unwrap();
+        .expect("the store takes it");
     let room = ids["room"];
     farm.build(build("unit")).await;
     farm.build(build("docs")).await;
-    let entries = store.journal_after(0.into(), 100).await.unwrap();
-    let end = store.journal_end().await.unwrap();
+    let entries = store
+        .journal_after(0.into(), 100)
+        .await
+        .expect("the store takes it");
+    let end = store.journal_end().await.expect("the store takes it");
     let builds = entries
         .into_iter()
         .filter(|entry| entry.fact.stream().starts_with("build "))
@@ -31,20 +34,20 @@ async fn farm() -> TestFarm {
     store
         .fan_out(room, farm.master_id, 0.into(), end, builds, NOW)
         .await
-        .unwrap();
+        .expect("the store takes it");
     store
         .delivery_made(DeliveryId(1), Made::Delivered, "201 Created", NOW)
         .await
-        .unwrap();
+        .expect("the store takes it");
     store
         .delivery_failed(DeliveryId(2), AfterFailure::Dead, "401 <Unauthorized>", NOW)
         .await
-        .unwrap();
+        .expect("the store takes it");
     let later = AfterFailure::Retry(NOW.after(std::time::Duration::from_secs(60)));
     store
         .delivery_failed(DeliveryId(3), later, "no route to host", NOW)
         .await
-        .unwrap();
+        .expect("the store takes it");
     {
         let mut said = farm.master.said();
         said.reporters = vec![ReporterStatus {
@@ -180,7 +183,10 @@ async fn the_page_shows_what_was_given_up_with_buttons() {
         ["resend 2", "resend all of 2", "discard 3"]
     );
     let id = ReporterId(2);
-    farm.store.resend_dead(id, NOW).await.unwrap();
+    farm.store
+        .resend_dead(id, NOW)
+        .await
+        .expect("the store takes it");
     let page = farm.page("/reporters").await.body;
     assert!(!page.contains("Send all again"), "{page}");
 }

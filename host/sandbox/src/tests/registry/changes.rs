@@ -54,6 +54,10 @@ fn folder_with(path: &Path, version: &str) {
     fs::write(path.join("greet.wasm"), component("greet", version)).unwrap();
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a slow copy, not on a runtime's thread, is what a case is about"
+)]
 const CASES: &[Case] = &[
     Case {
         name: "adding",

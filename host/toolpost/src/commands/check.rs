@@ -7,10 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use toolpost_config::{Config, Sources};
-use toolpost_core::PluginKind;
-use toolpost_sandbox::registry::{
-    LastGood, RecordError, RegistryStore, TypeUse, UseCheck, VersionRecord,
-};
+use toolpost_master::RunningUses;
+use toolpost_sandbox::registry::{LastGood, RecordError, RegistryStore, VersionRecord};
 use toolpost_sandbox::{PluginRegistry, RegistryEvent, RegistryOptions, Sandbox, SandboxOptions};
 
 use super::Done;
@@ -91,7 +89,7 @@ fn with_step_types<T>(
         if !settings.plugin_dir.is_dir() {
             return Ok(then(&StepTypes::default()));
         }
-        let registry = open_registry(&settings.plugin_dir).await?;
+        let registry = open_registry(&settings.plugin_dir, sources).await?;
         for plugin in registry.status() {
             if let Some(problem) = plugin.problem {
                 printer.note(format_args!(
@@ -108,7 +106,11 @@ fn with_step_types<T>(
     })
 }
 
-async fn open_registry(dir: &Path) -> Result<PluginRegistry, Failure> {
+/// With the grants of the configuration; nothing runs here, so nothing is used.
+async fn open_registry(dir: &Path, sources: &Sources) -> Result<PluginRegistry, Failure> {
+    // What is wrong with the configuration is told by whoever asked for the types.
+    let grants = toolpost_config::check_plugins(sources).unwrap_or_default();
+    let uses = RunningUses::with_plugins(grants);
     let sandbox = Sandbox::new(SandboxOptions {
         pooling: false,
         ..SandboxOptions::default()
@@ -117,7 +119,7 @@ async fn open_registry(dir: &Path) -> Result<PluginRegistry, Failure> {
         native_types: toolpost_master::NativeCatalog::all(),
         ..RegistryOptions::new(dir)
     };
-    Ok(PluginRegistry::open(options, sandbox, Arc::new(NoRecords), Arc::new(NoUses)).await?)
+    Ok(PluginRegistry::open(options, sandbox, Arc::new(NoRecords), Arc::new(uses)).await?)
 }
 
 /// A look at the files alone: nothing is remembered.
@@ -143,14 +145,5 @@ impl RegistryStore for NoRecords {
 
     async fn rolled_back(&self) -> Result<Vec<String>, RecordError> {
         Ok(Vec::new())
-    }
-}
-
-/// Nothing runs here.
-struct NoUses;
-
-impl UseCheck for NoUses {
-    fn uses_of(&self, _: PluginKind, _: &str) -> Vec<TypeUse> {
-        Vec::new()
     }
 }

@@ -12,7 +12,7 @@ const PORT: &str = "8010";
 const SECOND_PORT: &str = "8011";
 
 /// A chapter that hangs is ended after so long.
-const TIME_LIMIT: &str = "240";
+const TIME_LIMIT: &str = "600";
 
 /// Turns the code blocks of a chapter into one script: blocks of `sh` are run, blocks with a file's name behind
 /// their language become that file, others are for reading.

@@ -129,13 +129,13 @@ fn summary(kind: Kind) -> &'static str {
 /// How the configuration uses them.
 fn example(kind: Kind) -> &'static str {
     match kind {
-        Kind::Step => "[[builder.step]]\nuse = \"@NAME@\"\nword = \"FIXME\"\nat_most = 10",
+        Kind::Step => "[[builder.step]]\nuse = \"@NAME@\"\nword = \"DEPRECATED\"\nat_most = 10",
         Kind::Scheduler => {
             "[[scheduler]]\nname = \"together\"\nuse = \"@NAME@\"\nbuilders = [\"linux\"]\nquiet_s = 30"
         }
         Kind::Reporter => {
             "[plugin.@NAME@]\ngrant.http = [\"chat.example.org\"]\n\n\
-             [[reporter]]\nname = \"chat\"\nuse = \"@NAME@\"\non = [\"build-finished\"]\n\
+             [[reporter]]\nname = \"chat\"\nuse = \"@NAME@\"\nevents = [\"build-finished\"]\n\
              url = \"https://chat.example.org/hook\""
         }
     }

@@ -7,7 +7,7 @@
 //! [[reporter]]
 //! name = "mail"
 //! use = "mail"
-//! on = ["build-finished"]
+//! events = ["build-finished"]
 //! to = ["build-sheriff@example.org"]
 //! blamed = true
 //! blamed_domains = ["example.org"]

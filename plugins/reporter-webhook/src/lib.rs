@@ -14,7 +14,7 @@
 //! [[reporter]]
 //! name = "chat"
 //! use = "webhook"
-//! on = ["build-finished"]
+//! events = ["build-finished"]
 //! url = "https://chat.example.org/rooms/ci"
 //! secrets = ["chat-token"]
 //! headers.Authorization = "Bearer {{ secrets['chat-token'] }}"

@@ -12,6 +12,7 @@ mod digest;
 mod error;
 mod logs;
 mod migrate;
+mod objects;
 mod ops;
 mod options;
 mod postgres;

@@ -11,7 +11,7 @@ use toolpost_core::model::LogType;
 use super::LogLines;
 use super::chunk::{self, Chunk, Place};
 use super::frame::{Entry, decompress};
-use super::seal::object_error;
+use crate::objects::object_error;
 use crate::{Result, Store, StoreError};
 
 /// Lines of one answer at most.

@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
-use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use toolpost_core::LogId;
 
 use super::chunk::{self, Run};
 use super::frame::{concatenate, join};
+use crate::objects::{object_error, remove, remove_unnamed};
 use crate::{Result, Store, StoreError};
 
 /// Logs whose objects share a directory.
@@ -118,25 +118,7 @@ async fn remove_orphans(store: &Store, log: LogId) -> Result<()> {
         .into_iter()
         .collect();
     drop(connection);
-    let prefix = directory(log);
-    let present: Vec<_> = store
-        .objects()
-        .list(Some(&prefix))
-        .try_collect()
-        .await
-        .map_err(|source| object_error(&prefix, source))?;
-    for object in present {
-        if !named.contains(object.location.as_ref()) {
-            remove(store, &object.location).await;
-        }
-    }
-    Ok(())
-}
-
-async fn remove(store: &Store, key: &Path) {
-    if let Err(error) = store.objects().delete(key).await {
-        tracing::warn!("object {key} stays, though nothing uses it: {error}");
-    }
+    remove_unnamed(store, &directory(log), &named).await
 }
 
 fn directory(log: LogId) -> Path {
@@ -148,11 +130,4 @@ fn directory(log: LogId) -> Path {
 fn object_key(log: LogId, first: i64) -> Path {
     let nonce = RandomState::new().hash_one(first);
     directory(log).join(format!("{first}-{nonce:016x}"))
-}
-
-pub(super) fn object_error(key: &Path, source: object_store::Error) -> StoreError {
-    StoreError::Object {
-        key: key.to_string(),
-        source,
-    }
 }

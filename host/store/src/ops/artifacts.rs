@@ -16,6 +16,7 @@ use toolpost_core::kept::Artifact;
 use toolpost_core::{BuildId, Event, StepId, Timestamp};
 
 use crate::digest::hex;
+use crate::objects::{object_error, remove, remove_unnamed};
 use crate::resources::read_all;
 use crate::sql::{Backend, Row, args};
 use crate::tx::Tx;
@@ -51,7 +52,7 @@ impl Store {
     pub async fn write_artifact(&self, new: NewArtifact) -> Result<ArtifactWriter> {
         let key = object_key(new.build);
         let upload = self.objects().put_multipart(&key).await;
-        let upload = upload.map_err(|source| failed(&key, source))?;
+        let upload = upload.map_err(|source| object_error(&key, source))?;
         Ok(ArtifactWriter {
             store: self.clone(),
             new,
@@ -113,9 +114,11 @@ impl Store {
         drop(connection);
         let key = Path::from(key);
         let object = self.objects().get(&key).await;
-        let object = object.map_err(|source| failed(&key, source))?;
+        let object = object.map_err(|source| object_error(&key, source))?;
         let pieces = object.into_stream();
-        Ok(pieces.map_err(move |source| failed(&key, source)).boxed())
+        Ok(pieces
+            .map_err(move |source| object_error(&key, source))
+            .boxed())
     }
 
     /// After a crash: removes the objects of a build that no row names. What fails here costs room only.
@@ -157,7 +160,7 @@ impl ArtifactWriter {
         if let Some(upload) = &mut self.upload {
             upload.put(bytes);
             let ready = upload.wait_for_capacity(PARTS_UNDER_WAY).await;
-            ready.map_err(|source| failed(&self.key, source))?;
+            ready.map_err(|source| object_error(&self.key, source))?;
         }
         Ok(())
     }
@@ -180,7 +183,7 @@ impl ArtifactWriter {
         };
         let finished = tokio::spawn(async move {
             let stored = upload.finish().await;
-            stored.map_err(|source| failed(&key, source))?;
+            stored.map_err(|source| object_error(&key, source))?;
             store.keep(kept, &key).await
         });
         finished.await.map_err(|_| StoreError::Panicked {
@@ -296,25 +299,7 @@ async fn remove_orphans(store: &Store, build: BuildId) -> Result<()> {
     let rows = connection.fetch_all("remove_orphans", sql, args![build]);
     let named: BTreeSet<String> = rows.await?.iter().map(Row::first).collect::<Result<_>>()?;
     drop(connection);
-    let prefix = directory(build);
-    let present: Vec<_> = store
-        .objects()
-        .list(Some(&prefix))
-        .try_collect()
-        .await
-        .map_err(|source| failed(&prefix, source))?;
-    for object in present {
-        if !named.contains(object.location.as_ref()) {
-            remove(store, &object.location).await;
-        }
-    }
-    Ok(())
-}
-
-async fn remove(store: &Store, key: &Path) {
-    if let Err(error) = store.objects().delete(key).await {
-        tracing::warn!("object {key} stays, though nothing uses it: {error}");
-    }
+    remove_unnamed(store, &directory(build), &named).await
 }
 
 fn directory(build: BuildId) -> Path {
@@ -326,11 +311,4 @@ fn directory(build: BuildId) -> Path {
 fn object_key(build: BuildId) -> Path {
     let nonce = [(); 2].map(|()| RandomState::new().hash_one(build.0));
     directory(build).join(format!("{:016x}{:016x}", nonce[0], nonce[1]))
-}
-
-fn failed(key: &Path, source: object_store::Error) -> StoreError {
-    StoreError::Object {
-        key: key.to_string(),
-        source,
-    }
 }

@@ -6,6 +6,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use serde_json::Value;
 use toolpost_core::{Event, Timestamp};
 
+use crate::objects::object_error;
 use crate::sql::{Row, args};
 use crate::{ROWS_PER_LIST_MAX, Result, Store, StoreError};
 
@@ -283,11 +284,4 @@ fn event(row: &Row) -> Result<PluginEventRow> {
 /// The digest is one part of the path whatever is in it.
 fn component_key(digest: &str) -> Path {
     Path::from_iter(["plugins", digest])
-}
-
-fn object_error(key: &Path, source: object_store::Error) -> StoreError {
-    StoreError::Object {
-        key: key.to_string(),
-        source,
-    }
 }

@@ -5,6 +5,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use toolpost_core::{BuildId, StepId, Timestamp};
 
+use crate::objects::object_error;
 use crate::sql::args;
 use crate::{ROWS_PER_LIST_MAX, Result, Store, StoreError};
 
@@ -124,12 +125,5 @@ fn corrupt(step: StepId, reason: String) -> StoreError {
     StoreError::Corrupt {
         what: format!("recording of step {step}"),
         reason,
-    }
-}
-
-fn object_error(key: &Path, source: object_store::Error) -> StoreError {
-    StoreError::Object {
-        key: key.to_string(),
-        source,
     }
 }

@@ -11,6 +11,7 @@ mod problems_master;
 mod problems_parameters;
 mod problems_schedulers;
 mod problems_text;
+mod problems_workers;
 mod reporters;
 mod robustness;
 mod schema;

@@ -16,6 +16,14 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns once `now()` is `at` or later; at once when it is already.
     async fn sleep_until(&self, at: Timestamp);
 
+    /// The same; without a time it never returns.
+    async fn sleep_until_some(&self, at: Option<Timestamp>) {
+        match at {
+            Some(at) => self.sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Returns after this long.
     async fn sleep(&self, wait: Duration) {
         self.sleep_until(self.now().after(wait)).await;

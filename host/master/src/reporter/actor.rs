@@ -90,7 +90,7 @@ impl ReporterActor {
             tokio::select! {
                 // After an error only time helps, or a burst of events would make a storm of attempts.
                 woken = wake.next(None), if !failed => if woken == Woken::Closed { return },
-                () = sleep_until(self.clock.as_ref(), next_look) => {}
+                () = self.clock.sleep_until_some(next_look) => {}
                 Some(ended) = tries.futures.next() => self.record(ended, &mut tries).await,
             }
         }
@@ -246,12 +246,4 @@ fn is_reason_to_look(event: &Event) -> bool {
             | Event::Plugin(_)
             | Event::Configuration
     )
-}
-
-/// Waits for a time of the clock; without one, for ever.
-async fn sleep_until(clock: &dyn Clock, at: Option<Timestamp>) {
-    match at {
-        Some(at) => clock.sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

@@ -102,7 +102,7 @@ impl SingleBranchActor {
             tokio::select! {
                 // After an error only time helps, or a burst of events would make a storm of attempts.
                 woken = wake.next(None), if !failed => if woken == Woken::Closed { return },
-                () = sleep_until(self.clock.as_ref(), next_look) => {}
+                () = self.clock.sleep_until_some(next_look) => {}
             }
         }
     }
@@ -205,13 +205,5 @@ impl SingleBranchActor {
             }
             Err(error) => status.error = Some(error.to_string()),
         }
-    }
-}
-
-/// Waits for a time of the clock; without one, for ever.
-async fn sleep_until(clock: &dyn Clock, at: Option<Timestamp>) {
-    match at {
-        Some(at) => clock.sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

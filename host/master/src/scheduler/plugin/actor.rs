@@ -103,7 +103,7 @@ impl PluginSchedulerActor {
                     backoff.succeeded();
                     tokio::select! {
                         woken = wake.next(None) => woken,
-                        () = sleep_until(self.clock.as_ref(), wake_at) => Woken::Timer,
+                        () = self.clock.sleep_until_some(wake_at) => Woken::Timer,
                     }
                 }
                 Looked::Held(_) => wake.next(None).await,
@@ -268,13 +268,5 @@ impl PluginSchedulerActor {
             _ => String::new(),
         };
         warn!(scheduler.name = %name, stack, "scheduler `{name}` tries again in {wait_s} s: {failure}");
-    }
-}
-
-/// Waits for a time of the clock; without one, for ever.
-async fn sleep_until(clock: &dyn Clock, at: Option<Timestamp>) {
-    match at {
-        Some(at) => clock.sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,9 +1,9 @@
 //! Some events of a scheduler, one after the other, in memory.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::model::SourceStampSpec;
 use toolpost_core::schedule::plugin::{

@@ -33,6 +33,9 @@ pub struct SandboxOptions {
     pub pooling: bool,
     /// How plugins speak HTTP.
     pub http: HttpOptions,
+    /// Whether calls run on the runtime of their caller instead of threads of their own: for tests of plugins, whose runtime has
+    /// a clock that is put forward when everybody waits. A plugin that computes keeps such a caller.
+    pub calls_on_callers_runtime: bool,
 }
 
 impl Default for SandboxOptions {
@@ -50,6 +53,7 @@ impl Default for SandboxOptions {
             tick: Duration::from_millis(10),
             pooling: true,
             http: HttpOptions::default(),
+            calls_on_callers_runtime: false,
         }
     }
 }

@@ -170,7 +170,8 @@ impl Sandbox {
 }
 
 impl Shared {
-    /// Runs a call on the plugins' threads and waits for it. When the wait is given up, so is the call.
+    /// Runs a call on the plugins' threads, unless the options say otherwise, and waits for it. When the wait is given up, so is
+    /// the call.
     pub(crate) async fn on_plugin_threads<T: Send + 'static>(
         &self,
         call: impl Future<Output = Ended<T>> + Send + 'static,
@@ -178,8 +179,10 @@ impl Shared {
         let Some(runtime) = &self.runtime else {
             return Err(SandboxError::Shutdown);
         };
-        let task = AbortOnDrop(runtime.spawn(call));
-        let mut task = task;
+        let mut task = AbortOnDrop(match self.options.calls_on_callers_runtime {
+            true => tokio::spawn(call),
+            false => runtime.spawn(call),
+        });
         match (&mut task.0).await {
             Ok(ended) => Ok(ended),
             Err(error) if error.is_cancelled() => Err(SandboxError::Shutdown),

@@ -119,6 +119,9 @@ impl CallState {
         }
         if let Some(home) = &home {
             wasi.envs(&home.environment());
+            if let Some(clock) = home.services().clock() {
+                frozen::follow(&mut wasi, &clock);
+            }
         }
         let host_calls = HostCalls::default();
         let wasi = wasi

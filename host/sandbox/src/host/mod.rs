@@ -8,6 +8,7 @@ mod commands;
 mod errors;
 mod farm;
 mod files;
+mod http;
 mod reporter;
 mod services;
 mod test_results;
@@ -29,8 +30,9 @@ pub use commands::{
 pub use errors::{FileError, HostError};
 pub use farm::{BuildData, NoFarm, StepFarm};
 pub use files::{FileKind, FileStat, WriteMode};
+pub use http::{HttpFailure, HttpRequest, HttpResponse, Network};
 pub use reporter::ReporterHost;
-pub use services::{Attachment, HttpGrants, Message, NoServices, PluginServices};
+pub use services::{Attachment, HttpGrants, Message, NoServices, PluginClock, PluginServices};
 pub use test_results::{NewTestSet, TestResult, TestSet};
 pub use triggers::{
     TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuild, TriggeredBuilds,

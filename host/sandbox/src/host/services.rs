@@ -1,11 +1,15 @@
 //! What plugins of several kinds may ask of the master beside their own work.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use toolpost_core::hosts::HostPattern;
 
 use super::HostError;
+use super::http::{HttpFailure, HttpRequest, HttpResponse, Network};
 
 pub use crate::bindings::toolpost::plugin::mail::{Attachment, Message};
 
@@ -70,6 +74,27 @@ pub trait PluginServices: Send + Sync + 'static {
     fn environment(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+
+    /// Answers an HTTP request to a granted host. Secrets are placeholders in it, and are hidden again in what the network
+    /// answers.
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+        network: &dyn Network,
+    ) -> Result<HttpResponse, HttpFailure> {
+        network.send(request).await
+    }
+
+    /// What the plugin's clocks show, where that is not the real time.
+    fn clock(&self) -> Option<Arc<dyn PluginClock>> {
+        None
+    }
+}
+
+/// A clock that is put forward by somebody.
+pub trait PluginClock: Send + Sync + 'static {
+    /// The time since 1970, UTC. Never goes back.
+    fn since_1970(&self) -> Duration;
 }
 
 /// No services: each is refused with a text that says so.

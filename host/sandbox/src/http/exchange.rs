@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING,
@@ -22,7 +23,7 @@ use super::fill::Filler;
 use super::internal;
 use super::rules::Target;
 use crate::Want;
-use crate::host::PluginServices;
+use crate::host::{HttpFailure, HttpRequest, HttpResponse, Network, PluginServices};
 
 /// Headers of one response.
 const RESPONSE_HEADERS_MAX: usize = 200;
@@ -68,17 +69,33 @@ impl Exchange {
         let body = collect(body, limits.request_bytes_max, None).await?.ok_or(
             Error::HttpRequestBodySize(Some(limits.request_bytes_max as u64)),
         )?;
+        let is_head = head.method == Method::HEAD;
+        let wire = Wire {
+            exchange: self,
+            target,
+        };
+        let request = Request::from_parts(head, body);
+        let response = self.services.exchange(request, &wire).await;
+        Ok(handed_over(
+            response.map_err(|failure| failure.0)?,
+            is_head,
+            place,
+        ))
+    }
+
+    /// Sends a request that was checked, and gives what the plugin may see of the response.
+    async fn over_the_wire(&self, target: &Target, request: HttpRequest) -> Result<HttpResponse> {
         let turn = acquire(&self.client.exchanges).await?;
         let mut filler = Filler {
             services: &*self.services,
             has_filled: false,
         };
+        let (head, body) = request.into_parts();
         let request = self.outgoing(head, body, &mut filler).await?;
         let has_filled = filler.has_filled;
-        let is_head = request.method() == Method::HEAD;
-        let collected = self.send(&target, request).await?;
+        let collected = self.send(target, request).await?;
         drop(turn);
-        self.incoming(collected, has_filled, is_head, place)
+        self.incoming(collected, has_filled)
     }
 
     /// The request as it goes over the wire.
@@ -142,13 +159,7 @@ impl Exchange {
     }
 
     /// The response as the plugin sees it.
-    fn incoming(
-        &self,
-        collected: Collected,
-        has_filled: bool,
-        is_head: bool,
-        place: OwnedSemaphorePermit,
-    ) -> Result<Response<WasiBody>> {
+    fn incoming(&self, collected: Collected, has_filled: bool) -> Result<HttpResponse> {
         let mut headers = collected.headers;
         if has_filled && let Some(coding) = headers.get(CONTENT_ENCODING) {
             let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
@@ -159,22 +170,45 @@ impl Exchange {
             *value = HeaderValue::from_maybe_shared(shown)
                 .map_err(|_| internal("a header of the response is not valid".into()))?;
         }
-        let body = self.services.mask(collected.body);
-        headers.remove(TRANSFER_ENCODING);
-        if !is_head {
-            headers.insert(CONTENT_LENGTH, body.len().into());
-        }
-        let body = Full::new(body).map_err(|never| match never {});
-        // The place is free again when the plugin drops the body.
-        let body = body.map_frame(move |frame| {
-            let _ = &place;
-            frame
-        });
-        let mut response = Response::new(body.boxed_unsync());
+        let mut response = Response::new(self.services.mask(collected.body));
         *response.status_mut() = collected.status;
         *response.headers_mut() = headers;
         Ok(response)
     }
+}
+
+/// The network behind a request that was checked.
+struct Wire<'a> {
+    exchange: &'a Exchange,
+    target: Target,
+}
+
+#[async_trait]
+impl Network for Wire<'_> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let sent = self.exchange.over_the_wire(&self.target, request).await;
+        sent.map_err(HttpFailure)
+    }
+}
+
+/// A response on its way into the plugin.
+fn handed_over(
+    response: HttpResponse,
+    is_head: bool,
+    place: OwnedSemaphorePermit,
+) -> Response<WasiBody> {
+    let (mut head, body) = response.into_parts();
+    head.headers.remove(TRANSFER_ENCODING);
+    if !is_head {
+        head.headers.insert(CONTENT_LENGTH, body.len().into());
+    }
+    let body = Full::new(body).map_err(|never| match never {});
+    // The place is free again when the plugin drops the body.
+    let body = body.map_frame(move |frame| {
+        let _ = &place;
+        frame
+    });
+    Response::from_parts(head, body.boxed_unsync())
 }
 
 async fn acquire(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {

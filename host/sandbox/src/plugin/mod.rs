@@ -1,5 +1,6 @@
 //! A loaded plugin: its version, and the types that it brings.
 
+mod actions;
 mod exports;
 pub mod reporter;
 pub mod scheduler;

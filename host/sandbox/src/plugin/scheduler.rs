@@ -12,6 +12,7 @@ use crate::imports::convert;
 use crate::plugin::{CallUsage, PluginVersion, TypeInfo};
 use crate::{CallLimits, SandboxError};
 
+pub use super::actions::NoProperties;
 use crate::bindings::exports::toolpost::plugin::scheduler as bindings;
 pub use crate::bindings::exports::toolpost::plugin::scheduler::{
     Action, Build, Buildset, Configuration, Event, ForceRequest, Interest, NewBuildset,

@@ -5,7 +5,6 @@
 //! forgotten and nothing is done twice. While the plugin cannot take an event, that event stays, and other
 //! schedulers go on.
 
-mod actions;
 mod actor;
 mod events;
 mod round;
@@ -14,6 +13,7 @@ use toolpost_core::schedule::StateError;
 use toolpost_core::schedule::plugin::{PluginSchedulerState, Refusal};
 use toolpost_core::{ChangeId, MasterId, SchedulerId, Timestamp};
 use toolpost_sandbox::SandboxError;
+use toolpost_sandbox::scheduler::NoProperties;
 use toolpost_store::{ROWS_PER_LIST_MAX, SchedulerCommit, Store, StoreError};
 
 pub(crate) use actor::PluginSchedulerActor;
@@ -35,10 +35,8 @@ enum Failure {
     Plugin { event: String, error: SandboxError },
     #[error("its answer is not taken, because {0}")]
     Refused(#[from] Refusal),
-    #[error(
-        "its answer is not taken, because the properties of a build set are no JSON object: {0}"
-    )]
-    NoProperties(String),
+    #[error("its answer is not taken, because {0}")]
+    NoProperties(#[from] NoProperties),
     #[error("its answer is not taken, because there is no change {0}")]
     UnknownChange(ChangeId),
 }

@@ -17,7 +17,7 @@ use toolpost_store::NewBuildset;
 use tracing::{debug, error, info, warn};
 
 use super::actor::{PluginSchedulerActor, Read};
-use super::{Failure, actions, events};
+use super::{Failure, events};
 use crate::build::plugin::limits;
 use crate::properties::scheduler_properties;
 
@@ -142,7 +142,7 @@ impl<'a> Round<'a> {
             event: events::describe(due),
             error,
         })?;
-        actions::reaction(answer).map(Some)
+        Ok(Some(answer.try_into()?))
     }
 
     async fn check_changes(&self, reaction: &Reaction) -> Result<(), Failure> {

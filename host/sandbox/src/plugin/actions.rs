@@ -4,20 +4,27 @@ use serde_json::{Map, Value};
 use toolpost_core::model::SourceStampSpec;
 use toolpost_core::schedule::plugin::{Action, Interests, Reaction, WantedBuildset};
 use toolpost_core::{ChangeId, Timestamp};
-use toolpost_sandbox::scheduler as wire;
 
-use super::Failure;
+use super::scheduler as wire;
 
-/// The answer of a plugin; properties are the only part whose type the contract does not check.
-pub(super) fn reaction(answer: wire::Reaction) -> Result<Reaction, Failure> {
-    let actions = answer.actions.into_iter().map(action);
-    Ok(Reaction {
-        memory: answer.state,
-        actions: actions.collect::<Result<_, _>>()?,
-    })
+/// The properties of a build set are the only part of an answer whose type the contract does not check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the properties of a build set are no JSON object: {0}")]
+pub struct NoProperties(String);
+
+impl TryFrom<wire::Reaction> for Reaction {
+    type Error = NoProperties;
+
+    fn try_from(answer: wire::Reaction) -> Result<Self, NoProperties> {
+        let actions = answer.actions.into_iter().map(action);
+        Ok(Self {
+            memory: answer.state,
+            actions: actions.collect::<Result<_, _>>()?,
+        })
+    }
 }
 
-fn action(action: wire::Action) -> Result<Action, Failure> {
+fn action(action: wire::Action) -> Result<Action, NoProperties> {
     Ok(match action {
         wire::Action::AddBuildset(new) => Action::AddBuildset(buildset(new)?),
         wire::Action::WakeAt(at_ms) => {
@@ -29,12 +36,10 @@ fn action(action: wire::Action) -> Result<Action, Failure> {
     })
 }
 
-fn buildset(new: wire::NewBuildset) -> Result<WantedBuildset, Failure> {
+fn buildset(new: wire::NewBuildset) -> Result<WantedBuildset, NoProperties> {
     let properties: Map<String, Value> = match new.properties.trim() {
         "" => Map::new(),
-        text => {
-            serde_json::from_str(text).map_err(|error| Failure::NoProperties(error.to_string()))?
-        }
+        text => serde_json::from_str(text).map_err(|error| NoProperties(error.to_string()))?,
     };
     // An id that no change can have is that of an unknown one.
     let change = |id: u64| ChangeId(i64::try_from(id).unwrap_or(i64::MAX));

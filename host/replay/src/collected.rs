@@ -63,7 +63,10 @@ impl CollectedLog {
 
 impl Collected {
     /// Opens a log, or makes it.
-    pub(crate) fn open_log(&mut self, name: &str, log_type: LogType) -> Result<(), HostError> {
+    ///
+    /// # Errors
+    /// When there is one of another kind, or it is finished.
+    pub fn open_log(&mut self, name: &str, log_type: LogType) -> Result<(), HostError> {
         let log = self.logs.entry(name.to_owned()).or_insert(CollectedLog {
             log_type,
             pieces: Vec::new(),
@@ -76,12 +79,11 @@ impl Collected {
         Self::unfinished(name, log)
     }
 
-    pub(crate) fn append(
-        &mut self,
-        name: &str,
-        stream: LogStream,
-        data: Bytes,
-    ) -> Result<(), HostError> {
+    /// Appends to a log that was opened.
+    ///
+    /// # Errors
+    /// When it was not, or is finished.
+    pub fn append(&mut self, name: &str, stream: LogStream, data: Bytes) -> Result<(), HostError> {
         let Some(log) = self.logs.get_mut(name) else {
             return Err(HostError::Internal(format!("log `{name}` is gone")));
         };
@@ -90,7 +92,8 @@ impl Collected {
         Ok(())
     }
 
-    pub(crate) fn finish_log(&mut self, name: &str) {
+    /// Nothing more may come.
+    pub fn finish_log(&mut self, name: &str) {
         if let Some(log) = self.logs.get_mut(name) {
             log.finished = true;
         }

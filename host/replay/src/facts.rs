@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,8 @@ use toolpost_core::model::{LogType, SourceStampSpec};
 use toolpost_core::{Properties, Property, Results};
 use toolpost_sandbox::host::{
     Artifact, BuildInfo, CommandExit, ExitStatus, FileError, FileKind, FileStat, HostError,
-    LogLevel, LogStream, OutputSource, TriggerProgress, TriggeredBuild, UploadedDirectory,
+    HttpFailure, HttpResponse, LogLevel, LogStream, OutputSource, TriggerProgress, TriggeredBuild,
+    UploadedDirectory,
 };
 
 /// Payloads up to this long are written down as they are; of longer ones length, digest and beginning.
@@ -184,6 +186,18 @@ impl From<Failure> for FileError {
             "internal" => Self::Internal(failure.text),
             _ => Self::Other(failure.text),
         }
+    }
+}
+
+impl From<&HttpFailure> for Failure {
+    fn from(failure: &HttpFailure) -> Self {
+        Self::new(failure.word(), &failure.to_string())
+    }
+}
+
+impl From<Failure> for HttpFailure {
+    fn from(failure: Failure) -> Self {
+        Self::new(&failure.kind, &failure.text)
     }
 }
 
@@ -421,6 +435,31 @@ impl From<BuildFacts> for BuildInfo {
             scheduler: facts.scheduler,
         }
     }
+}
+
+/// Names and values, in their order.
+pub(crate) fn headers(headers: &HeaderMap) -> Value {
+    let each = headers.iter();
+    each.map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .collect()
+}
+
+/// A response, whole.
+pub(crate) fn response(response: &HttpResponse) -> Value {
+    json!({
+        "status": response.status().as_u16(),
+        "headers": headers(response.headers()),
+        "body": blob(response.body()),
+    })
+}
+
+pub(crate) fn unresponse(value: &Value) -> Option<HttpResponse> {
+    let status = u16::try_from(value.get("status")?.as_u64()?).ok()?;
+    let mut response = http::Response::builder().status(status);
+    for header in value.get("headers")?.as_array()? {
+        response = response.header(header.get(0)?.as_str()?, header.get(1)?.as_str()?);
+    }
+    response.body(unblob(value.get("body")?)?).ok()
 }
 
 pub(crate) fn artifact(artifact: &Artifact) -> Value {

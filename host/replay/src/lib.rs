@@ -11,4 +11,5 @@ mod facts;
 pub mod recording;
 pub mod replay;
 
+pub use change::ChangeFacts;
 pub use collected::{Collected, CollectedLog};

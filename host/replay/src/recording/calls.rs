@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use toolpost_sandbox::host::{
-    BuildOf, CommandLine, CommandSpec, Message, NewTestSet, TestResult, TestSet, TriggerRequest,
-    TriggerSources,
+    BuildOf, CommandLine, CommandSpec, HttpRequest, Message, NewTestSet, TestResult, TestSet,
+    TriggerRequest, TriggerSources,
 };
 
-use crate::facts::{StampFacts, millis, payload};
+use crate::facts::{StampFacts, headers, millis, payload};
 
 pub(crate) const LOG: &str = "log.write";
 pub(crate) const PROPERTY: &str = "properties.get";
@@ -32,6 +32,7 @@ pub(crate) const STORE: &str = "key-value.set";
 pub(crate) const COMPARE_AND_STORE: &str = "key-value.compare-and-set";
 pub(crate) const KEYS: &str = "key-value.keys";
 pub(crate) const RENDER: &str = "templates.render";
+pub(crate) const HTTP: &str = "wasi:http.handle";
 pub(crate) const MAIL: &str = "mail.send";
 pub(crate) const CHANGES: &str = "build-info.changes";
 pub(crate) const UPLOAD_FILE: &str = "artifacts.upload-file";
@@ -117,6 +118,15 @@ pub(crate) fn build_of(of: &BuildOf) -> Value {
         BuildOf::This => json!("this-build"),
         BuildOf::Other(builder, number) => json!([builder, number]),
     }
+}
+
+/// A request; secrets are placeholders in it.
+pub(crate) fn http(request: &HttpRequest) -> Value {
+    json!({
+        "request": format!("{} {}", request.method(), request.uri()),
+        "headers": headers(request.headers()),
+        "body": payload(request.body()),
+    })
 }
 
 pub(crate) fn mail(message: &Message, key: &str) -> Value {

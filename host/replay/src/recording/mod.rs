@@ -11,6 +11,8 @@ mod recorder;
 mod services;
 mod tape;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -121,6 +123,16 @@ pub enum End {
         /// Where in the plugin, innermost first.
         stack: Vec<String>,
     },
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outcome { results, summary } if summary.is_empty() => f.write_str(results),
+            Self::Outcome { results, summary } => write!(f, "{results}: {summary}"),
+            Self::Error { word, text, .. } => write!(f, "{word}: {text}"),
+        }
+    }
 }
 
 /// A recording that cannot be read.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use toolpost_sandbox::host::{HostError, HttpGrants, Message, PluginServices};
+use toolpost_sandbox::host::{
+    HostError, HttpFailure, HttpGrants, HttpRequest, HttpResponse, Message, Network, PluginClock,
+    PluginServices,
+};
 
 use super::calls;
 use super::tape::Tape;
@@ -111,6 +114,21 @@ impl PluginServices for RecordedServices {
 
     fn mask(&self, bytes: Bytes) -> Bytes {
         self.inner.mask(bytes)
+    }
+
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+        network: &dyn Network,
+    ) -> Result<HttpResponse, HttpFailure> {
+        let about = calls::http(&request);
+        let question = self.inner.exchange(request, network);
+        let keep = |response: &HttpResponse| facts::response(response);
+        self.tape.ask(calls::HTTP, about, question, keep).await
+    }
+
+    fn clock(&self) -> Option<Arc<dyn PluginClock>> {
+        self.inner.clock()
     }
 
     fn environment(&self) -> Vec<(String, String)> {

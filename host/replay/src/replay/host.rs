@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use toolpost_core::hosts::HostPattern;
 use toolpost_core::model::LogType;
 use toolpost_core::{Properties, Property};
 use toolpost_sandbox::host::{
@@ -33,6 +34,8 @@ const PIECE_BYTES_MAX: usize = 64 << 10;
 pub(super) struct Trail {
     cursor: Arc<Mutex<Cursor>>,
     pub(super) collected: Mutex<Collected>,
+    /// Hosts that may be asked.
+    pub(super) hosts: Vec<HostPattern>,
 }
 
 impl Trail {
@@ -90,6 +93,7 @@ impl ReplayHost {
             trail: Arc::new(Trail {
                 cursor,
                 collected: Mutex::default(),
+                hosts: super::services::hosts(recording),
             }),
         }
     }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use toolpost_sandbox::host::{HostError, Message, PluginServices};
+use toolpost_core::hosts::HostPattern;
+use toolpost_sandbox::host::{
+    HostError, HttpFailure, HttpGrants, HttpRequest, HttpResponse, Message, Network, PluginServices,
+};
 
 use super::host::Trail;
 use crate::facts;
-use crate::recording::calls;
+use crate::recording::{Recording, calls};
 
 pub(super) struct ReplayServices {
     trail: Arc<Trail>,
@@ -24,6 +27,20 @@ impl ReplayServices {
 
 fn kept(value: Option<&Bytes>) -> Value {
     value.map_or(Value::Null, |bytes| facts::blob(bytes))
+}
+
+/// The hosts of the requests of a recording.
+pub(super) fn hosts(recording: &Recording) -> Vec<HostPattern> {
+    let requests = recording
+        .calls
+        .iter()
+        .filter(|call| call.call == calls::HTTP);
+    let hosts = requests.filter_map(|call| {
+        let (_, url) = call.about.get("request")?.as_str()?.split_once(' ')?;
+        let uri: http::Uri = url.parse().ok()?;
+        uri.authority()?.as_str().parse().ok()
+    });
+    hosts.collect()
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -79,6 +96,23 @@ impl PluginServices for ReplayServices {
     async fn render(&self, template: String, values: Value) -> Result<String, HostError> {
         let about = json!({ "template": facts::payload(template.as_bytes()), "values": values });
         self.trail.ask(calls::RENDER, &about, text)
+    }
+
+    /// Hosts that were granted then, as far as they were asked.
+    fn http_grants(&self) -> HttpGrants {
+        HttpGrants {
+            public: self.trail.hosts.clone(),
+            private: Vec::new(),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+        _: &dyn Network,
+    ) -> Result<HttpResponse, HttpFailure> {
+        let about = calls::http(&request);
+        self.trail.ask(calls::HTTP, &about, facts::unresponse)
     }
 
     async fn send_mail(&self, message: Message, key: &str) -> Result<(), HostError> {

@@ -32,6 +32,15 @@ impl RunningUses {
         }
     }
 
+    /// Those of a configuration that does not run.
+    #[must_use]
+    pub fn of(config: Config) -> Self {
+        Self {
+            running: ArcSwapOption::from_pointee(config),
+            first_plugins: BTreeMap::new(),
+        }
+    }
+
     /// From now on these are the uses.
     pub(crate) fn set(&self, config: Arc<Config>) {
         self.running.store(Some(config));

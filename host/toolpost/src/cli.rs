@@ -104,10 +104,17 @@ pub(crate) enum PluginCommand {
         #[arg(long, short, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+    /// Run a plugin against scripts, or recordings of steps that failed: without a master, in a time of its own.
+    Test(TestArgs),
+    /// Watch a plugin: build it after each change, put it into a running master, and say what that makes of it.
+    Dev(DevArgs),
     /// Load a component as the master would and print what it is: name, steps, parameters.
     Inspect {
         /// The component.
         file: PathBuf,
+        /// Say also what a configuration grants to it, and whether its uses there fit.
+        #[arg(long, value_name = "CONFIG")]
+        config: Option<PathBuf>,
         /// Print as JSON.
         #[arg(long)]
         json: bool,
@@ -156,6 +163,43 @@ pub(crate) enum PluginCommand {
         #[command(flatten)]
         master: MasterArgs,
     },
+}
+
+/// Arguments of `plugin test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The plugin's folder, which is built first, or a component.
+    #[arg(default_value = ".", value_name = "DIR|FILE.wasm")]
+    pub(crate) path: PathBuf,
+    /// Scripts and recordings, or folders with some; of a plugin's folder those in `tests`.
+    #[arg(long = "script", short, value_name = "FILE", num_args = 1..)]
+    pub(crate) scripts: Vec<PathBuf>,
+    /// Run only tests with this text in their names.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Print what was seen also of tests that passed.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `plugin dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// The plugin's folder.
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) path: PathBuf,
+    /// The master's plugin folder.
+    #[arg(long, short, value_name = "DIR", default_value = "plugins")]
+    pub(crate) output: PathBuf,
+    /// Run the scripts in `tests` first; a version that fails them does not reach the master.
+    #[arg(long)]
+    pub(crate) test: bool,
+    /// Which master.
+    #[command(flatten)]
+    pub(crate) master: MasterArgs,
 }
 
 /// Arguments of `plugin replay`.

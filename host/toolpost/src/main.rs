@@ -29,8 +29,8 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Build { path, output }) => {
             commands::plugin_build(path, output.as_deref(), printer)
         }
-        Command::Plugin(PluginCommand::Inspect { file, json }) => {
-            commands::plugin_inspect(file, *json, printer)
+        Command::Plugin(PluginCommand::Inspect { file, config, json }) => {
+            commands::plugin_inspect(file, config.as_deref(), *json, printer)
         }
         Command::Plugin(PluginCommand::List { master, json }) => {
             commands::plugin_list(&master.url, *json, printer)
@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Reload { master, json }) => {
             commands::plugin_reload(&master.url, *json, printer)
         }
+        Command::Plugin(PluginCommand::Dev(args)) => commands::plugin_dev(args, printer),
+        Command::Plugin(PluginCommand::Test(args)) => commands::plugin_test(args, printer),
         Command::Plugin(PluginCommand::Replay(args)) => commands::plugin_replay(args, printer),
         Command::Plugin(PluginCommand::Rollback {
             name,

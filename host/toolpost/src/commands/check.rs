@@ -75,6 +75,15 @@ fn toolpost_config_schema(types: &StepTypes) -> Value {
     toolpost_config::json_schema(types)
 }
 
+/// What a configuration uses and grants.
+pub(super) fn configured_uses(path: &Path, printer: Printer) -> Result<RunningUses, Failure> {
+    let sources = toolpost_config::load(path)?;
+    let config = with_step_types(&sources, printer, |types| {
+        toolpost_config::check(&sources, types)
+    })??;
+    Ok(RunningUses::of(config))
+}
+
 /// Loads the plugins of a configuration's plugin directory as a master would, and hands over all step types.
 fn with_step_types<T>(
     sources: &Sources,

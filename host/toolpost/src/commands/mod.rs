@@ -2,16 +2,20 @@
 
 mod check;
 mod plugin;
+mod plugin_dev;
 mod plugin_new;
 mod plugin_remote;
 mod plugin_replay;
+mod plugin_test;
 mod run;
 
 pub(crate) use check::{check, plan, schema};
 pub(crate) use plugin::{plugin_build, plugin_inspect};
+pub(crate) use plugin_dev::plugin_dev;
 pub(crate) use plugin_new::plugin_new;
 pub(crate) use plugin_remote::{plugin_history, plugin_list, plugin_reload, plugin_rollback};
 pub(crate) use plugin_replay::plugin_replay;
+pub(crate) use plugin_test::plugin_test;
 pub(crate) use run::run;
 
 use crate::output::Failure;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use toolpost_sandbox::{Sandbox, SandboxOptions};
+use toolpost_sandbox::{PluginVersion, Sandbox, SandboxOptions, UseCheck as _};
 use toolpost_toolchain::{ToolchainError, build_plugin, default_cache_dir};
 
 use super::Done;
+use super::check::configured_uses;
 use crate::output::{Failure, Printer};
 
 /// `toolpost plugin build`
@@ -30,7 +31,7 @@ pub(crate) fn plugin_build(path: &Path, output: Option<&Path>, printer: Printer)
 }
 
 /// Puts a component into a folder in one move, because a master may watch it.
-fn install(component: &Path, folder: &Path, package: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn install(component: &Path, folder: &Path, package: &str) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     let file = folder.join(format!("{package}.wasm"));
     let staged = folder.join(format!(".{package}.wasm.part"));
@@ -41,7 +42,12 @@ fn install(component: &Path, folder: &Path, package: &str) -> anyhow::Result<Pat
 }
 
 /// `toolpost plugin inspect`
-pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done {
+pub(crate) fn plugin_inspect(
+    file: &Path,
+    config: Option<&Path>,
+    json: bool,
+    printer: Printer,
+) -> Done {
     let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,6 +74,8 @@ pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done 
         })
         .collect();
     let wants: Vec<String> = plugin.wants().iter().map(ToString::to_string).collect();
+    let against = config.map(|config| against(config, &plugin, printer));
+    let against = against.transpose()?;
     if json {
         let value = json!({
             "name": plugin.name(),
@@ -78,6 +86,7 @@ pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done 
             "size_bytes": plugin.size_bytes(),
             "types": types,
             "wants": wants,
+            "configuration": against.as_ref().map(Against::to_json),
         });
         printer.line(format_args!("{value:#}"));
         return Ok(());
@@ -95,7 +104,59 @@ pub(crate) fn plugin_inspect(file: &Path, json: bool, printer: Printer) -> Done 
     for told in &types {
         print_type(told, printer);
     }
+    if let Some(against) = &against {
+        against.print(printer);
+    }
     Ok(())
+}
+
+/// A plugin against a configuration.
+struct Against {
+    /// What it asks for and is not granted.
+    missing: Vec<String>,
+    /// Each use, and why it does not fit.
+    uses: Vec<(String, Option<String>)>,
+}
+
+/// Holds a plugin against a configuration, which is checked with the plugins of its own folder.
+fn against(config: &Path, plugin: &PluginVersion, printer: Printer) -> Result<Against, Failure> {
+    let uses = configured_uses(config, printer)?;
+    let missing = uses.not_granted(plugin.name(), plugin.wants());
+    let all = plugin.types().iter().flat_map(|info| {
+        let of_type = uses.uses_of(info.kind(), info.name()).into_iter();
+        of_type.map(|place| {
+            let fits = uses.check(info, &place);
+            (place.place, fits.err())
+        })
+    });
+    Ok(Against {
+        missing: missing.iter().map(ToString::to_string).collect(),
+        uses: all.collect(),
+    })
+}
+
+impl Against {
+    fn to_json(&self) -> Value {
+        let uses = self.uses.iter();
+        let uses = uses.map(|(place, problem)| json!({ "place": place, "problem": problem }));
+        json!({ "missing": self.missing, "uses": uses.collect::<Vec<_>>() })
+    }
+
+    fn print(&self, printer: Printer) {
+        printer.line("\nin the configuration");
+        for want in &self.missing {
+            printer.line(format_args!("  not granted: {want}"));
+        }
+        for (place, problem) in &self.uses {
+            match problem {
+                None => printer.line(format_args!("  used by {place}: it fits")),
+                Some(problem) => printer.line(format_args!("  used by {place}: {problem}")),
+            }
+        }
+        if self.uses.is_empty() {
+            printer.line("  not used");
+        }
+    }
 }
 
 /// A type with its parameters, required ones marked.

@@ -7,13 +7,13 @@ use super::Done;
 use crate::output::Printer;
 
 /// A running master.
-struct Master {
+pub(super) struct Master {
     runtime: tokio::runtime::Runtime,
     url: String,
 }
 
 impl Master {
-    fn at(url: &str) -> anyhow::Result<Self> {
+    pub(super) fn at(url: &str) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -23,7 +23,7 @@ impl Master {
         })
     }
 
-    fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
         let address = format!("{}/{path}", self.url);
         self.runtime.block_on(async {
             let answer = reqwest::get(&address)
@@ -39,7 +39,7 @@ impl Master {
     }
 
     /// Has something done; the error is the master's own.
-    fn call(&self, path: &str, method: &str, params: &Value) -> anyhow::Result<Value> {
+    pub(super) fn call(&self, path: &str, method: &str, params: &Value) -> anyhow::Result<Value> {
         let address = format!("{}/{path}", self.url);
         let call = json!({"id": 1, "jsonrpc": "2.0", "method": method, "params": params});
         let reply: Value = self.runtime.block_on(async {
@@ -64,7 +64,7 @@ impl Master {
 }
 
 /// A name as a part of a path.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     name.bytes()
         .map(|byte| match plain(byte) {
@@ -116,7 +116,7 @@ pub(crate) fn plugin_list(url: &str, json: bool, printer: Printer) -> Done {
 }
 
 /// What a plugin waits for, or why its file is not taken.
-fn print_grants(plugin: &Value, printer: Printer) {
+pub(super) fn print_grants(plugin: &Value, printer: Printer) {
     let texts = |list: &Value| -> Vec<String> {
         let texts = list.as_array().into_iter().flatten().map(text);
         texts.map(str::to_owned).collect()
@@ -219,7 +219,7 @@ fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
     value[key].as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 

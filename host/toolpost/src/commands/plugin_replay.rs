@@ -134,8 +134,8 @@ fn show(recording: &Recording, replayed: &Replayed, printer: Printer) {
     }
     printer.line(format_args!("{}", ink.dim("---")));
     let now = End::from(&replayed.ended);
-    printer.line(format_args!("recorded: {}", one_line(&recording.end)));
-    printer.line(format_args!("replayed: {}", one_line(&now)));
+    printer.line(format_args!("recorded: {}", recording.end));
+    printer.line(format_args!("replayed: {}", now));
     if let Ok(outcome) = &replayed.ended {
         printer.line(format_args!(
             "took:     {} ms of computing, {} KiB of memory",
@@ -165,13 +165,5 @@ fn show(recording: &Recording, replayed: &Replayed, printer: Printer) {
         }
         None if replayed.is_same(recording) => printer.line(ink.good("the same as recorded")),
         None => printer.line(ink.bad("the same calls, and another end")),
-    }
-}
-
-fn one_line(end: &End) -> String {
-    match end {
-        End::Outcome { results, summary } if summary.is_empty() => results.clone(),
-        End::Outcome { results, summary } => format!("{results}: {summary}"),
-        End::Error { word, text, .. } => format!("{word}: {text}"),
     }
 }

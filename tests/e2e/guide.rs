@@ -121,6 +121,11 @@ fn a_reporter() {
 }
 
 #[test]
+fn tests_recordings_and_replay() {
+    run("testing.md");
+}
+
+#[test]
 fn blocks_become_a_script() {
     let chapter = "text\n\n```sh\nmake it\n```\n\n```toml a.toml\n[a]\n```\n\n```rust\nfn not_run() {}\n```\n";
     let script = script(chapter);

@@ -21,5 +21,6 @@ mod hostile;
 mod plugins;
 mod replay;
 mod schedulers;
+mod scripts;
 mod secrets;
 mod storm;

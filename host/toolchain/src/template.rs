@@ -117,6 +117,24 @@ fn kind_files(language: Language, kind: Kind) -> &'static [Template] {
     }
 }
 
+/// The script that tests a plugin of this kind in every language: it does the same.
+fn script(kind: Kind) -> Template {
+    match kind {
+        Kind::Step => (
+            "tests/step.toml",
+            include_str!("../../../sdk/scripts/step.toml.in"),
+        ),
+        Kind::Scheduler => (
+            "tests/scheduler.toml",
+            include_str!("../../../sdk/scripts/scheduler.toml.in"),
+        ),
+        Kind::Reporter => (
+            "tests/reporter.toml",
+            include_str!("../../../sdk/scripts/reporter.toml.in"),
+        ),
+    }
+}
+
 /// What the plugins of the templates do.
 fn summary(kind: Kind) -> &'static str {
     match kind {
@@ -206,7 +224,9 @@ pub fn new_plugin(
     }
     let files = common_files(plugin.language)
         .iter()
-        .chain(kind_files(plugin.language, plugin.kind));
+        .chain(kind_files(plugin.language, plugin.kind))
+        .copied()
+        .chain([script(plugin.kind)]);
     let mut written = Vec::new();
     for (file_name, template) in files {
         let path = directory.join(file_name);

@@ -35,7 +35,7 @@ def read(kind: Any, value: Any) -> Any:
     return value
 
 
-def read_record(kind: Any, value: Any, **others: Any) -> Any:
+def read_record(kind: Any, value: Any, /, **others: Any) -> Any:
     """The record as this dataclass; fields that are given are taken as they are."""
     fields = {name: read(hint, getattr(value, name)) for name, hint in _hints(kind).items() if name not in others}
     return kind(**fields, **others)

@@ -1,9 +1,12 @@
 //! How many plugin calls exist at one time and how much memory they have together.
 //!
-//! A call enters with the memory that it starts with and asks again for each growth. Who finds no room waits, in
-//! the order of [`Rota`]; calls that grow go before calls that enter, because they hold what the others wait for.
-//! When every call waits to grow, the first of them is let through above the limit: somebody always gets on,
-//! and the excess is at most what one call may have.
+//! A call enters with what it needs to start and asks again for each growth of its memory. Who finds no room waits, in
+//! the order of [`Rota`]; calls that grow go before calls that enter, because they hold what the others wait for. When the
+//! first in a queue does not fit, a few small ones may pass it. When every call waits to grow, the first of them
+//! is let through above the limit: somebody always gets on, and the excess is at most what one call may have.
+//!
+//! A part of everything is kept from steps, so that steps that wait for hours cannot lock out what is short and keeps the
+//! farm going: descriptions, schedulers, reporters.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +14,55 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::fair::{Party, Rota};
+use crate::fair::{Party, Rank, Rota};
+
+/// Memory of a caller that may pass others.
+const SMALL_BYTES: usize = 4 << 20;
+/// How many small ones may pass the same caller.
+const PASSES_MAX: u32 = 64;
+
+/// What a call takes, and what there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Room {
+    pub(crate) calls: usize,
+    /// Linear memories, of which the engine's pool has so many.
+    pub(crate) memories: usize,
+    /// Tables, likewise.
+    pub(crate) tables: usize,
+    /// Linear memory in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Room {
+    fn of_each(self, other: Self, with: impl Fn(usize, usize) -> usize) -> Self {
+        Self {
+            calls: with(self.calls, other.calls),
+            memories: with(self.memories, other.memories),
+            tables: with(self.tables, other.tables),
+            bytes: with(self.bytes, other.bytes),
+        }
+    }
+
+    fn and(self, more: Self) -> Self {
+        self.of_each(more, usize::saturating_add)
+    }
+
+    fn without(self, part: Self) -> Self {
+        self.of_each(part, usize::saturating_sub)
+    }
+
+    fn within(self, limit: Self) -> bool {
+        self.calls <= limit.calls
+            && self.memories <= limit.memories
+            && self.tables <= limit.tables
+            && self.bytes <= limit.bytes
+    }
+
+    /// One part of so many.
+    pub(crate) fn part(self, of: usize) -> Self {
+        self.of_each(Self::default(), |all, _| all / of)
+    }
+}
 
 /// The doorkeeper. Cheap to clone.
 #[derive(Clone)]
@@ -19,29 +70,44 @@ pub(crate) struct Admission(Arc<Mutex<Pool>>);
 
 /// What there is and who wants it.
 struct Pool {
-    calls_max: usize,
-    memory_max: usize,
+    max: Room,
+    /// What steps leave free.
+    reserve: Room,
+    used: Room,
+    services: Queues,
+    steps: Queues,
+}
+
+/// Those of one rank.
+#[derive(Default)]
+struct Queues {
+    /// Calls that run.
     calls: usize,
-    memory: usize,
     growing: Rota<Waiter>,
     entering: Rota<Waiter>,
+}
+
+#[derive(Clone, Copy)]
+enum Wants {
+    Entry,
+    Growth,
 }
 
 struct Waiter {
     party: Party,
     since: Instant,
-    bytes: usize,
+    room: Room,
+    /// How many that came later went before it.
+    passed: u32,
     sender: oneshot::Sender<Share>,
 }
 
 /// How full it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Occupancy {
-    pub(crate) calls: usize,
-    pub(crate) calls_max: usize,
+    pub(crate) used: Room,
+    pub(crate) max: Room,
     pub(crate) waiting: usize,
-    pub(crate) memory: usize,
-    pub(crate) memory_max: usize,
 }
 
 /// Calls of one plugin that wait.
@@ -70,41 +136,43 @@ pub enum WaitReason {
 pub(crate) struct Share {
     admission: Admission,
     party: Party,
-    calls: usize,
-    bytes: usize,
+    room: Room,
 }
 
 impl Admission {
-    pub(crate) fn new(calls_max: usize, memory_max: usize) -> Self {
+    /// With this much room, of which steps leave a reserve.
+    pub(crate) fn new(max: Room, reserve: Room) -> Self {
+        let max = Room {
+            calls: max.calls.max(1),
+            ..max
+        };
         Self(Arc::new(Mutex::new(Pool {
-            calls_max: calls_max.max(1),
-            memory_max,
-            calls: 0,
-            memory: 0,
-            growing: Rota::new(),
-            entering: Rota::new(),
+            max,
+            reserve,
+            used: Room::default(),
+            services: Queues::default(),
+            steps: Queues::default(),
         })))
     }
 
-    /// Waits until there is room for another call that starts with this much memory.
-    pub(crate) async fn enter(&self, party: &Party, bytes: usize) -> Share {
-        self.wait(party, bytes, |pool| &mut pool.entering).await
+    /// Waits until there is room for another call.
+    pub(crate) async fn enter(&self, party: &Party, room: Room) -> Share {
+        self.wait(party, room, Wants::Entry).await
     }
 
-    async fn wait(
-        &self,
-        party: &Party,
-        bytes: usize,
-        queue: impl FnOnce(&mut Pool) -> &mut Rota<Waiter>,
-    ) -> Share {
+    async fn wait(&self, party: &Party, room: Room, wants: Wants) -> Share {
         let (sender, receiver) = oneshot::channel();
         let waiter = Waiter {
             party: party.clone(),
             since: Instant::now(),
-            bytes,
+            room,
+            passed: 0,
             sender,
         };
-        self.with(|pool| queue(pool).push(party, waiter));
+        self.with(|pool| {
+            let queues = pool.queues(party.rank);
+            queues.of(wants).push(party, waiter);
+        });
         let mut leaving = Leaving {
             admission: self,
             early: true,
@@ -123,17 +191,16 @@ impl Admission {
     pub(crate) fn waits(&self) -> Vec<PoolWait> {
         let now = Instant::now();
         self.with(|pool| {
-            let entering = match pool.calls >= pool.calls_max {
-                true => WaitReason::Calls,
-                false => WaitReason::Memory,
-            };
-            let growing = pool.growing.iter().map(|who| (who, WaitReason::Memory));
-            let entering = pool.entering.iter().map(|who| (who, entering));
             let mut waits: BTreeMap<(&str, WaitReason), (usize, Duration)> = BTreeMap::new();
-            for ((plugin, waiter), reason) in growing.chain(entering) {
-                let (calls, longest) = waits.entry((plugin, reason)).or_default();
-                *calls += 1;
-                *longest = now.saturating_duration_since(waiter.since).max(*longest);
+            for (rank, queues) in [(Rank::Service, &pool.services), (Rank::Step, &pool.steps)] {
+                let growing = queues.growing.iter().map(|who| (who, WaitReason::Memory));
+                let entering = queues.entering.iter();
+                let entering = entering.map(|who| (who, pool.why(rank, who.1)));
+                for ((plugin, waiter), reason) in growing.chain(entering) {
+                    let (calls, longest) = waits.entry((plugin, reason)).or_default();
+                    *calls += 1;
+                    *longest = now.saturating_duration_since(waiter.since).max(*longest);
+                }
             }
             let told = waits
                 .into_iter()
@@ -149,22 +216,19 @@ impl Admission {
 
     pub(crate) fn occupancy(&self) -> Occupancy {
         self.with(|pool| Occupancy {
-            calls: pool.calls,
-            calls_max: pool.calls_max,
-            waiting: pool.growing.len() + pool.entering.len(),
-            memory: pool.memory,
-            memory_max: pool.memory_max,
+            used: pool.used,
+            max: pool.max,
+            waiting: pool.services.waiting() + pool.steps.waiting(),
         })
     }
 
     /// Lets in whoever has room now.
     fn admit(&self) {
-        while let Some((waiter, calls)) = self.with(Pool::next) {
+        while let Some(waiter) = self.with(Pool::next) {
             let share = Share {
                 admission: self.clone(),
                 party: waiter.party,
-                calls,
-                bytes: waiter.bytes,
+                room: waiter.room,
             };
             // A waiter that has gone gives the share back by dropping it.
             drop(waiter.sender.send(share));
@@ -176,78 +240,164 @@ impl Admission {
     }
 }
 
-impl Pool {
-    /// Takes the next one who has room out of its queue and counts it in.
-    fn next(&mut self) -> Option<(Waiter, usize)> {
-        if let Some(first) = self.growing.first() {
-            let stuck = self.growing.len() >= self.calls;
-            if !stuck && !self.fits(first.bytes) {
-                return None;
-            }
-            return self.take(0);
+impl Queues {
+    fn of(&mut self, wants: Wants) -> &mut Rota<Waiter> {
+        match wants {
+            Wants::Growth => &mut self.growing,
+            Wants::Entry => &mut self.entering,
         }
-        let first = self.entering.first()?;
-        let alone = self.calls == 0;
-        if self.calls >= self.calls_max || (!alone && !self.fits(first.bytes)) {
-            return None;
-        }
-        self.take(1)
     }
 
-    fn take(&mut self, calls: usize) -> Option<(Waiter, usize)> {
-        let queue = match calls {
-            0 => &mut self.growing,
-            _ => &mut self.entering,
+    fn waiting(&self) -> usize {
+        self.growing.len() + self.entering.len()
+    }
+}
+
+impl Pool {
+    fn queues(&mut self, rank: Rank) -> &mut Queues {
+        match rank {
+            Rank::Service => &mut self.services,
+            Rank::Step => &mut self.steps,
+        }
+    }
+
+    /// How much may be used after somebody of this rank was let in.
+    fn limit(&self, rank: Rank) -> Room {
+        match rank {
+            Rank::Service => self.max,
+            Rank::Step => self.max.without(self.reserve),
+        }
+    }
+
+    /// Takes the next one who has room out of its queue and counts it in.
+    fn next(&mut self) -> Option<Waiter> {
+        let waiter = self
+            .next_of(Rank::Service)
+            .or_else(|| self.next_of(Rank::Step))?;
+        self.used = self.used.and(waiter.room);
+        self.queues(waiter.party.rank).calls += waiter.room.calls;
+        Some(waiter)
+    }
+
+    fn next_of(&mut self, rank: Rank) -> Option<Waiter> {
+        let (used, limit) = (self.used, self.limit(rank));
+        let fits = |waiter: &Waiter| used.and(waiter.room).within(limit);
+        let queues = self.queues(rank);
+        if let Some(growing) = take(&mut queues.growing, fits) {
+            return Some(growing);
+        }
+        if !queues.growing.is_empty() && queues.growing.len() >= queues.calls {
+            return queues.growing.pop();
+        }
+        let Some(growing) = queues.growing.first_mut() else {
+            // There will never be more room than now.
+            let alone = used.calls == 0;
+            return match alone {
+                true => queues.entering.pop(),
+                false => take(&mut queues.entering, fits),
+            };
         };
-        let waiter = queue.pop()?;
-        self.calls += calls;
-        self.memory += waiter.bytes;
-        Some((waiter, calls))
+        if growing.passed >= PASSES_MAX {
+            return None;
+        }
+        let small = |waiter: &Waiter| waiter.is_small() && fits(waiter);
+        let passes = queues.entering.pop_where(small)?;
+        growing.passed += 1;
+        Some(passes)
+    }
+
+    /// Why somebody waits to enter.
+    fn why(&self, rank: Rank, waiter: &Waiter) -> WaitReason {
+        let room = Room {
+            bytes: 0,
+            ..self.used.and(waiter.room)
+        };
+        match room.within(self.limit(rank)) {
+            true => WaitReason::Memory,
+            false => WaitReason::Calls,
+        }
     }
 
     fn forget_gone(&mut self) {
-        self.growing.retain(|waiter| !waiter.sender.is_closed());
-        self.entering.retain(|waiter| !waiter.sender.is_closed());
+        for queues in [&mut self.services, &mut self.steps] {
+            for queue in [&mut queues.growing, &mut queues.entering] {
+                queue.retain(|waiter| !waiter.sender.is_closed());
+            }
+        }
     }
+}
 
-    fn fits(&self, bytes: usize) -> bool {
-        self.memory.saturating_add(bytes) <= self.memory_max
+/// Takes the first in a queue if it fits, or a small one that may pass it.
+fn take(queue: &mut Rota<Waiter>, fits: impl Fn(&Waiter) -> bool) -> Option<Waiter> {
+    let first = queue.first_mut()?;
+    if fits(first) {
+        return queue.pop();
+    }
+    if first.passed >= PASSES_MAX {
+        return None;
+    }
+    let passes = queue.pop_where(|waiter| waiter.is_small() && fits(waiter))?;
+    if let Some(first) = queue.first_mut() {
+        first.passed += 1;
+    }
+    Some(passes)
+}
+
+impl Waiter {
+    fn is_small(&self) -> bool {
+        self.room.bytes <= SMALL_BYTES
     }
 }
 
 impl Share {
     /// Waits until there is room for this much more.
     pub(crate) async fn grow(&mut self, bytes: usize) {
+        let room = Room {
+            bytes,
+            ..Room::default()
+        };
         let (admission, party) = (&self.admission, &self.party);
-        let mut more = admission.wait(party, bytes, |pool| &mut pool.growing).await;
-        self.bytes += std::mem::take(&mut more.bytes);
+        let mut more = admission.wait(party, room, Wants::Growth).await;
+        self.room = self.room.and(std::mem::take(&mut more.room));
     }
 
     /// Gives back what is not needed.
     pub(crate) fn shrink(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.bytes);
-        self.bytes -= bytes;
-        drop(Self {
+        let _given_back = self.split_off(bytes);
+    }
+
+    /// The memory alone, which may grow; the place stays here.
+    pub(crate) fn take_memory(&mut self) -> Self {
+        self.split_off(self.room.bytes)
+    }
+
+    fn split_off(&mut self, bytes: usize) -> Self {
+        let room = Room {
+            bytes: bytes.min(self.room.bytes),
+            ..Room::default()
+        };
+        self.room = self.room.without(room);
+        Self {
             admission: self.admission.clone(),
             party: self.party.clone(),
-            calls: 0,
-            bytes,
-        });
+            room,
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.room.bytes
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        if self.calls == 0 && self.bytes == 0 {
+        if self.room == Room::default() {
             return;
         }
         self.admission.with(|pool| {
-            pool.calls -= self.calls;
-            pool.memory -= self.bytes;
+            pool.used = pool.used.without(self.room);
+            let queues = pool.queues(self.party.rank);
+            queues.calls = queues.calls.saturating_sub(self.room.calls);
         });
         self.admission.admit();
     }
@@ -275,6 +425,36 @@ mod tests {
 
     use super::*;
 
+    /// So that nobody is small.
+    const MIB: usize = 1 << 20;
+    const BIG: usize = 10 * MIB;
+
+    fn admission(calls: usize, bytes: usize) -> Admission {
+        let room = Room {
+            calls,
+            bytes,
+            ..unlimited()
+        };
+        Admission::new(room, Room::default())
+    }
+
+    fn unlimited() -> Room {
+        Room {
+            calls: usize::MAX,
+            memories: usize::MAX,
+            tables: usize::MAX,
+            bytes: usize::MAX,
+        }
+    }
+
+    fn call(bytes: usize) -> Room {
+        Room {
+            calls: 1,
+            bytes,
+            ..Room::default()
+        }
+    }
+
     fn enter(admission: &Admission, bytes: usize) -> impl Future<Output = Share> + use<> {
         enter_as(admission, "a", bytes)
     }
@@ -284,18 +464,27 @@ mod tests {
         plugin: &str,
         bytes: usize,
     ) -> impl Future<Output = Share> + use<> {
-        let (admission, party) = (admission.clone(), Party::new(plugin, "builder"));
-        async move { admission.enter(&party, bytes).await }
+        let party = Party::new(plugin, "builder");
+        enter_for(admission, party, call(bytes))
+    }
+
+    fn enter_for(
+        admission: &Admission,
+        party: Party,
+        room: Room,
+    ) -> impl Future<Output = Share> + use<> {
+        let admission = admission.clone();
+        async move { admission.enter(&party, room).await }
     }
 
     fn numbers(admission: &Admission) -> (usize, usize, usize) {
         let now = admission.occupancy();
-        (now.calls, now.memory, now.waiting)
+        (now.used.calls, now.used.bytes, now.waiting)
     }
 
     #[test]
     fn a_full_pool_makes_callers_wait_in_order() {
-        let admission = Admission::new(2, 100);
+        let admission = admission(2, 100);
         let first = enter(&admission, 10).now_or_never().unwrap();
         let second = enter(&admission, 10).now_or_never().unwrap();
         let (mut third, mut fourth) = (
@@ -315,7 +504,7 @@ mod tests {
 
     #[test]
     fn memory_is_shared_and_growth_goes_first() {
-        let admission = Admission::new(10, 100);
+        let admission = admission(10, 100);
         let mut a = enter(&admission, 40).now_or_never().unwrap();
         let b = enter(&admission, 50).now_or_never().unwrap();
         let mut entering = Box::pin(enter(&admission, 20));
@@ -334,7 +523,7 @@ mod tests {
 
     #[test]
     fn when_all_wait_to_grow_one_gets_on() {
-        let admission = Admission::new(10, 100);
+        let admission = admission(10, 100);
         let mut a = enter(&admission, 50).now_or_never().unwrap();
         let mut b = enter(&admission, 50).now_or_never().unwrap();
         let mut first = Box::pin(a.grow(10));
@@ -349,7 +538,7 @@ mod tests {
 
     #[test]
     fn a_call_larger_than_the_pool_runs_alone() {
-        let admission = Admission::new(10, 100);
+        let admission = admission(10, 100);
         let small = enter(&admission, 1).now_or_never().unwrap();
         let mut large = Box::pin(enter(&admission, 1_000));
         assert!(large.as_mut().now_or_never().is_none());
@@ -359,18 +548,18 @@ mod tests {
 
     #[test]
     fn who_gives_up_makes_room() {
-        let admission = Admission::new(10, 100);
-        let held = enter(&admission, 90).now_or_never().unwrap();
-        let mut large = Box::pin(enter(&admission, 50));
-        let mut small = Box::pin(enter(&admission, 10));
+        let admission = admission(10, 10 * BIG);
+        let held = enter(&admission, 9 * BIG).now_or_never().unwrap();
+        let mut large = Box::pin(enter(&admission, 5 * BIG));
+        let mut small = Box::pin(enter(&admission, BIG));
         assert!(large.as_mut().now_or_never().is_none());
         assert!(small.as_mut().now_or_never().is_none());
         drop(large);
         assert!(small.now_or_never().is_some());
         drop(held);
         let (mut granted, held) = {
-            let held = enter(&admission, 100).now_or_never().unwrap();
-            (Box::pin(enter(&admission, 100)), held)
+            let held = enter(&admission, 10 * BIG).now_or_never().unwrap();
+            (Box::pin(enter(&admission, 10 * BIG)), held)
         };
         assert!(granted.as_mut().now_or_never().is_none());
         drop(held);
@@ -381,7 +570,7 @@ mod tests {
 
     #[test]
     fn plugins_take_turns_and_those_who_wait_are_told_why() {
-        let admission = Admission::new(1, 100);
+        let admission = admission(1, 100);
         let held = enter(&admission, 10).now_or_never().unwrap();
         let mut crowd: Vec<_> = (0..3).map(|_| Box::pin(enter(&admission, 10))).collect();
         for waiting in &mut crowd {
@@ -409,10 +598,77 @@ mod tests {
         drop(crowd.remove(0).now_or_never().unwrap());
         assert_eq!(numbers(&admission), (0, 0, 0));
         let _held = enter(&admission, 100).now_or_never().unwrap();
-        let more = Admission::new(9, 10);
+        let more = admission(9, 10);
         let _all = enter(&more, 10).now_or_never().unwrap();
         let mut waiting = Box::pin(enter(&more, 10));
         assert!(waiting.as_mut().now_or_never().is_none());
         assert_eq!(more.waits()[0].reason, WaitReason::Memory);
+    }
+
+    #[test]
+    fn small_ones_pass_one_that_does_not_fit_but_not_for_ever() {
+        let admission = admission(1_000, 10 * BIG);
+        let mut grown = enter(&admission, 5 * BIG).now_or_never().unwrap();
+        let held = enter(&admission, 4 * BIG).now_or_never().unwrap();
+        let mut growing = Box::pin(grown.grow(4 * BIG));
+        assert!(growing.as_mut().now_or_never().is_none());
+        let mut large = Box::pin(enter(&admission, BIG));
+        assert!(large.as_mut().now_or_never().is_none(), "it fits, but is not small");
+        for _ in 0..PASSES_MAX {
+            drop(enter(&admission, MIB).now_or_never().expect("it is small"));
+        }
+        let mut small = Box::pin(enter(&admission, MIB));
+        assert!(small.as_mut().now_or_never().is_none(), "enough have passed");
+        drop(held);
+        assert!(growing.now_or_never().is_some());
+        assert!(large.now_or_never().is_some());
+        assert!(small.now_or_never().is_some());
+    }
+
+    #[test]
+    fn steps_leave_a_reserve_for_what_keeps_the_farm_going() {
+        let room = Room {
+            calls: 10,
+            bytes: 10 * BIG,
+            ..unlimited()
+        };
+        let admission = Admission::new(room, room.part(10));
+        let service = || Party::service("mail", "reporter");
+        let held: Vec<_> = (0..9)
+            .map(|_| enter(&admission, BIG).now_or_never().unwrap())
+            .collect();
+        let mut tenth = Box::pin(enter(&admission, BIG));
+        assert!(tenth.as_mut().now_or_never().is_none());
+        assert_eq!(admission.waits()[0].reason, WaitReason::Calls);
+        let report = enter_for(&admission, service(), call(BIG)).now_or_never();
+        let mut next = Box::pin(enter_for(&admission, service(), call(BIG)));
+        assert!(next.as_mut().now_or_never().is_none());
+        drop(held);
+        assert!(next.now_or_never().is_some());
+        assert!(tenth.now_or_never().is_some());
+        drop(report);
+        assert_eq!(numbers(&admission), (0, 0, 0));
+    }
+
+    #[test]
+    fn tables_and_memories_are_counted_as_places() {
+        let room = Room {
+            tables: 30,
+            ..unlimited()
+        };
+        let admission = Admission::new(room, Room::default());
+        let python = Room {
+            tables: 20,
+            ..call(BIG)
+        };
+        let enter = || enter_for(&admission, Party::new("python", "b"), python);
+        let mut first = enter().now_or_never().unwrap();
+        let mut second = Box::pin(enter());
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(admission.waits()[0].reason, WaitReason::Calls);
+        drop(first.take_memory());
+        assert!(second.as_mut().now_or_never().is_none(), "the place is kept");
+        drop(first);
+        assert!(second.now_or_never().is_some());
     }
 }

@@ -80,6 +80,27 @@ pub enum SandboxError {
         /// Where it was.
         stack: Stack,
     },
+    /// All calls of plugins together have the memory that it wanted more of, and none of them gave some back. Not the
+    /// plugin's fault.
+    #[error(
+        "the plugin waited {} for {} more memory, which all plugins that run have together: raise `memory_mib` in [plugins], or let fewer builds run at a time",
+        Seconds(*.waited), Bytes(*.asked)
+    )]
+    NoRoom {
+        /// How much more it wanted, in bytes.
+        asked: u64,
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// No call of a plugin ended for so long that it did not begin. Not the plugin's fault.
+    #[error(
+        "there was no room for another call of a plugin within {}: raise `calls` or `memory_mib` in [plugins]",
+        Seconds(*.waited)
+    )]
+    NoPlace {
+        /// How long it waited.
+        waited: Duration,
+    },
     /// The step was cancelled, and the plugin did not end within the grace period.
     #[error("the plugin was ended because the step was cancelled")]
     Cancelled,
@@ -144,6 +165,7 @@ impl SandboxError {
             Self::Memory { .. } => "memory",
             Self::StackOverflow { .. } => "stack",
             Self::Limit { .. } => "limit",
+            Self::NoRoom { .. } | Self::NoPlace { .. } => "room",
             Self::Cancelled => "cancelled",
             Self::NotAllowed(_) => "not-allowed",
             Self::Start(_) => "start",
@@ -169,6 +191,8 @@ impl SandboxError {
             | Self::Answer(_) => true,
             Self::Plugin { .. }
             | Self::Parameters(_)
+            | Self::NoRoom { .. }
+            | Self::NoPlace { .. }
             | Self::Cancelled
             | Self::UnknownStepType(_)
             | Self::Host(_)

@@ -4,9 +4,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Whether somebody may use what is kept from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// Short, and the farm needs it to go on: descriptions, schedulers, reporters.
+    Service,
+    /// A step, which may wait for hours.
+    Step,
+}
+
 /// On whose behalf somebody waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Party {
+    pub(crate) rank: Rank,
     /// The plugin that is to run.
     pub(crate) plugin: Arc<str>,
     /// What it runs for: a builder, or whatever else uses plugins.
@@ -14,10 +24,20 @@ pub(crate) struct Party {
 }
 
 impl Party {
+    /// A step.
     pub(crate) fn new(plugin: &str, user: &str) -> Self {
         Self {
+            rank: Rank::Step,
             plugin: plugin.into(),
             user: user.into(),
+        }
+    }
+
+    /// What is no step.
+    pub(crate) fn service(plugin: &str, user: &str) -> Self {
+        Self {
+            rank: Rank::Service,
+            ..Self::new(plugin, user)
         }
     }
 }
@@ -31,14 +51,16 @@ pub(crate) struct Rota<T> {
 /// Queues by name; the first is whose turn it is. None of them is empty.
 type Turn<Q> = VecDeque<(Arc<str>, Q)>;
 
-impl<T> Rota<T> {
-    pub(crate) fn new() -> Self {
+impl<T> Default for Rota<T> {
+    fn default() -> Self {
         Self {
             plugins: VecDeque::new(),
             length: 0,
         }
     }
+}
 
+impl<T> Rota<T> {
     pub(crate) fn push(&mut self, party: &Party, item: T) {
         let users = of(&mut self.plugins, &party.plugin);
         of(users, &party.user).push_back(item);
@@ -46,16 +68,29 @@ impl<T> Rota<T> {
     }
 
     /// Who comes next.
-    pub(crate) fn first(&self) -> Option<&T> {
-        let (_, users) = self.plugins.front()?;
-        users.front()?.1.front()
+    pub(crate) fn first_mut(&mut self) -> Option<&mut T> {
+        let (_, users) = self.plugins.front_mut()?;
+        users.front_mut()?.1.front_mut()
     }
 
     /// Takes who comes next, and passes the turn on.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let (plugin, mut users) = self.plugins.pop_front()?;
-        let (user, mut items) = users.pop_front()?;
-        let item = items.pop_front()?;
+        self.pop_where(|_| true)
+    }
+
+    /// Takes the first of those who are first of their own and for whom this is true, and passes their turn on.
+    pub(crate) fn pop_where(&mut self, is_it: impl Fn(&T) -> bool) -> Option<T> {
+        let of_plugin = |users: &Turn<VecDeque<T>>| {
+            let is_first = |(_, items): &(_, VecDeque<T>)| items.front().is_some_and(&is_it);
+            users.iter().position(is_first)
+        };
+        let found = self.plugins.iter().enumerate();
+        let (at, at_user) = found
+            .filter_map(|(at, (_, users))| Some((at, of_plugin(users)?)))
+            .next()?;
+        let (plugin, mut users) = self.plugins.remove(at)?;
+        let (user, mut items) = users.remove(at_user)?;
+        let item = items.pop_front();
         if !items.is_empty() {
             users.push_back((user, items));
         }
@@ -63,7 +98,7 @@ impl<T> Rota<T> {
             self.plugins.push_back((plugin, users));
         }
         self.length -= 1;
-        Some(item)
+        item
     }
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
@@ -79,6 +114,10 @@ impl<T> Rota<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.length
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
     }
 
     /// Everybody, with the name of the plugin.
@@ -106,7 +145,7 @@ mod tests {
 
     #[test]
     fn plugins_and_their_users_take_turns() {
-        let mut rota = Rota::new();
+        let mut rota = Rota::default();
         for (plugin, user, item) in [
             ("a", "x", "a x1"),
             ("a", "x", "a x2"),
@@ -119,9 +158,12 @@ mod tests {
         }
         rota.retain(|item| *item != "gone");
         assert_eq!(rota.len(), 5);
-        assert_eq!(rota.first(), Some(&"a x1"));
+        assert_eq!(rota.first_mut(), Some(&mut "a x1"));
+        assert_eq!(rota.pop_where(|item| *item == "a x2"), None, "not first of its own");
+        assert_eq!(rota.pop_where(|item| *item == "b x1"), Some("b x1"));
+        rota.push(&Party::new("b", "x"), "b x1");
         let order: Vec<_> = std::iter::from_fn(|| rota.pop()).collect();
         assert_eq!(order, ["a x1", "b x1", "a y1", "a x2", "a x3"]);
-        assert_eq!((rota.len(), rota.first()), (0, None));
+        assert_eq!((rota.len(), rota.first_mut()), (0, None));
     }
 }

@@ -22,6 +22,10 @@ pub struct SandboxOptions {
     pub calls_max: usize,
     /// Memory of all calls together; calls that want more wait in order.
     pub memory_bytes_max: usize,
+    /// How long a call waits for more memory when all calls together have it.
+    pub growth_wait_max: Duration,
+    /// How long a description waits until there is room for it.
+    pub describe_wait_max: Duration,
     /// Stack of a plugin.
     pub stack_bytes_max: usize,
     /// A component that is larger is not loaded.
@@ -48,6 +52,8 @@ impl Default for SandboxOptions {
             compile_threads: cores.saturating_sub(1).max(1),
             calls_max: 2_000,
             memory_bytes_max: half_of_the_machine(),
+            growth_wait_max: Duration::from_secs(5 * 60),
+            describe_wait_max: Duration::from_secs(30),
             stack_bytes_max: 512 << 10,
             component_bytes_max: 64 << 20,
             tick: Duration::from_millis(10),

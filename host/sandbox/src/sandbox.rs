@@ -9,13 +9,16 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Room};
 use crate::call::{CallState, Computing, Ended, Turns};
 use crate::compile::Compiler;
 use crate::engine::{self, Ticker, lower_thread_priority};
 use crate::http::Client;
 use crate::metrics::{Metrics, TypeMetrics};
 use crate::{LoadError, PluginVersion, PoolWait, SandboxError, SandboxOptions, imports, load};
+
+/// One part of so many is kept from steps.
+const RESERVED_PART: usize = 10;
 
 /// Why the sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -96,17 +99,25 @@ impl Sandbox {
             .enable_all()
             .build()
             .map_err(SetupError::Threads)?;
-        let calls_max = built.pooled_calls.unwrap_or(options.calls_max);
+        let room = Room {
+            bytes: options.memory_bytes_max,
+            ..built.pooled.unwrap_or(Room {
+                calls: options.calls_max,
+                memories: usize::MAX,
+                tables: usize::MAX,
+                bytes: usize::MAX,
+            })
+        };
         let shared = Shared {
             compiler: Compiler::new(&engine, &options)?,
-            admission: Admission::new(calls_max, options.memory_bytes_max),
+            admission: Admission::new(room, room.part(RESERVED_PART)),
             turns: Turns::new(options.threads),
             computing: Computing::default(),
             metrics: Metrics::default(),
             ticker: Ticker::start(&engine, options.tick).map_err(SetupError::Threads)?,
             shutdown: CancellationToken::new(),
             http: Arc::new(Client::new(options.http.clone())),
-            pooling: built.pooled_calls.is_some(),
+            pooling: built.pooled.is_some(),
             runtime: Some(runtime),
             options,
             engine,
@@ -136,11 +147,11 @@ impl Sandbox {
     pub fn pool(&self) -> PoolStatus {
         let now = self.shared.admission.occupancy();
         PoolStatus {
-            calls: now.calls,
-            calls_max: now.calls_max,
+            calls: now.used.calls,
+            calls_max: now.max.calls,
             waiting: now.waiting,
-            memory_bytes: now.memory,
-            memory_bytes_max: now.memory_max,
+            memory_bytes: now.used.bytes,
+            memory_bytes_max: now.max.bytes,
             pooling: self.shared.pooling,
         }
     }

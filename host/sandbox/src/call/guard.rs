@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use wasmtime::ResourceLimiterAsync;
 
 use crate::CallLimits;
 use crate::admission::Share;
-use crate::call::Stop;
+use crate::call::{Stop, WallClock};
 
 /// Linear memories and tables of one component instance.
 const MEMORIES_MAX: usize = 16;
@@ -21,13 +22,23 @@ pub(crate) struct Guard {
     bytes: usize,
     last_growth: usize,
     peak_bytes: Arc<AtomicUsize>,
+    clock: Arc<WallClock>,
+    growth_wait_max: Duration,
 }
 
 impl Guard {
-    pub(crate) fn new(share: Share, limits: Arc<CallLimits>, peak_bytes: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(
+        share: Share,
+        limits: Arc<CallLimits>,
+        peak_bytes: Arc<AtomicUsize>,
+        clock: Arc<WallClock>,
+        growth_wait_max: Duration,
+    ) -> Self {
         Self {
             share,
             limits,
+            clock,
+            growth_wait_max,
             bytes: 0,
             last_growth: 0,
             peak_bytes,
@@ -58,7 +69,9 @@ impl ResourceLimiterAsync for Guard {
         }
         let missing = total.saturating_sub(self.share.bytes());
         if missing > 0 {
-            self.share.grow(missing).await;
+            let _standing = self.clock.stand();
+            let grown = tokio::time::timeout(self.growth_wait_max, self.share.grow(missing)).await;
+            grown.map_err(|_| Stop::NoMemory { missing })?;
         }
         self.bytes = total;
         self.last_growth = growth;

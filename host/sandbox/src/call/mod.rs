@@ -3,6 +3,7 @@
 //! Every call has a store of its own: a plugin that crashed or was stopped leaves nothing behind. Whatever waits is
 //! ended by dropping it; whatever computes is stopped at the engine's next tick.
 
+mod clock;
 mod computing;
 mod frozen;
 mod guard;
@@ -22,11 +23,13 @@ use tokio_util::sync::CancellationToken;
 use toolpost_core::Timestamp;
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
+use crate::admission::{Room, Share};
 use crate::fair::Party;
 use crate::plugin::{Linked, Started};
 use crate::sandbox::Shared;
 use crate::{CallLimits, CallUsage, SandboxError, Stack};
 
+pub(crate) use clock::WallClock;
 pub(crate) use computing::Computing;
 pub(crate) use guard::Guard;
 pub(crate) use meter::{Meter, Metered};
@@ -46,6 +49,8 @@ pub(crate) struct CallContext {
     /// Who waits when there is no room.
     pub(crate) party: Party,
     pub(crate) limits: Arc<CallLimits>,
+    /// How long it waits for its turn; for ever, if nothing is said.
+    pub(crate) entry_wait_max: Option<Duration>,
     /// `None` while the plugin describes itself, or schedules.
     pub(crate) home: Option<Home>,
     /// The time, for a call that must not see the real one.
@@ -79,20 +84,16 @@ pub(crate) struct Ended<T> {
 pub(crate) async fn run<T>(
     shared: Arc<Shared>,
     linked: Arc<Linked>,
-    start_bytes: usize,
+    needs: Room,
     context: CallContext,
     export: impl Export<T>,
 ) -> Ended<T> {
     let asked = Instant::now();
-    let entered = tokio::select! {
-        biased;
-        () = shared.shutdown.cancelled() => Err(SandboxError::Shutdown),
-        () = context.cancel.cancelled() => Err(SandboxError::Cancelled),
-        share = shared.admission.enter(&context.party, start_bytes) => Ok(share),
-    };
+    let entered = enter(&shared, needs, &context).await;
     let queued = asked.elapsed();
-    let share = match entered {
-        Ok(share) => share,
+    // Kept until the store is gone, so that whoever is let in next finds its place empty.
+    let mut place = match entered {
+        Ok(place) => place,
         Err(error) => {
             return Ended {
                 result: Err(error),
@@ -104,10 +105,16 @@ pub(crate) async fn run<T>(
             };
         }
     };
-    let began = Instant::now();
+    let clock = Arc::new(WallClock::start(context.limits.wall));
     let peak = Arc::new(AtomicUsize::new(0));
     let log = LogSink::new(context.log, &context.limits);
-    let guard = Guard::new(share, context.limits.clone(), peak.clone());
+    let guard = Guard::new(
+        place.take_memory(),
+        context.limits.clone(),
+        peak.clone(),
+        clock.clone(),
+        shared.options.growth_wait_max,
+    );
     let state = CallState::new(
         guard,
         context.limits.clone(),
@@ -125,21 +132,22 @@ pub(crate) async fn run<T>(
         turns: shared.turns.clone(),
         party: context.party,
         cpu_max: context.limits.cpu,
-        deadline: began + context.limits.wall,
+        clock: clock.clone(),
     };
     let mut progress = Progress::default();
     let work = work(&shared, &linked, state, checks, export, &mut progress);
-    let stopped = stop_reason(&shared, &context.limits, &context.cancel, &commands);
+    let stopped = stop_reason(&shared, &context.limits, &clock, &context.cancel, &commands);
     let ticking = shared.ticker.tick();
     let result = tokio::select! {
         biased;
         stop = stopped => Err(Failure::Stopped(stop)),
         result = Metered::new(work, meter.clone()) => result.map_err(Failure::Engine),
     };
-    drop(ticking);
+    drop((ticking, place));
     let scene = Scene {
         limits: &context.limits,
         stack_bytes_max: shared.options.stack_bytes_max,
+        growth_wait_max: shared.options.growth_wait_max,
         last_words: log.finish(),
         started: progress.started,
     };
@@ -147,9 +155,10 @@ pub(crate) async fn run<T>(
         Failure::Stopped(stop) => scene.stopped(stop, Stack::default()),
         Failure::Engine(error) => scene.explain(&error),
     });
+    let (wall, waited) = clock.read();
     let usage = CallUsage {
-        queued,
-        wall: began.elapsed(),
+        queued: queued + waited,
+        wall,
         cpu: meter.used(),
         memory_peak_bytes: peak.load(Ordering::Relaxed),
     };
@@ -157,6 +166,28 @@ pub(crate) async fn run<T>(
         result,
         usage,
         host_calls: host_calls.take(),
+    }
+}
+
+/// Waits until there is room.
+async fn enter(
+    shared: &Shared,
+    needs: Room,
+    context: &CallContext,
+) -> Result<Share, SandboxError> {
+    let too_long = async {
+        match context.entry_wait_max {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => std::future::pending().await,
+        }
+        context.entry_wait_max.unwrap_or_default()
+    };
+    tokio::select! {
+        biased;
+        () = shared.shutdown.cancelled() => Err(SandboxError::Shutdown),
+        () = context.cancel.cancelled() => Err(SandboxError::Cancelled),
+        share = shared.admission.enter(&context.party, needs) => Ok(share),
+        waited = too_long => Err(SandboxError::NoPlace { waited }),
     }
 }
 
@@ -184,9 +215,9 @@ async fn work<T>(
         let mut store = new_store(shared, state, checks.clone());
         match linked.instantiate(&mut store).await {
             Ok(instance) => break (instance, store),
-            // Components of many modules can fill the pool before the number of calls does. What this one has got
-            // so far is given back with the store, so that callers never block each other.
+            // Admission counts what the pool has, but a call that was just ended may still be giving its part back.
             Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                let _standing = checks.clock.stand();
                 state = store.into_data();
                 state.guard.reset();
                 tokio::time::sleep(POOL_RETRY).await;
@@ -217,7 +248,7 @@ struct Checks {
     turns: Turns,
     party: Party,
     cpu_max: Duration,
-    deadline: Instant,
+    clock: Arc<WallClock>,
 }
 
 impl Checks {
@@ -227,14 +258,18 @@ impl Checks {
         if used > self.cpu_max {
             return Err(Stop::Cpu { used }.into());
         }
-        if Instant::now() > self.deadline {
+        if self.clock.is_over() {
             return Err(Stop::Wall.into());
         }
         let (meter, turns, party) = (self.meter.clone(), self.turns.clone(), self.party.clone());
+        let clock = self.clock.clone();
         let others_first = Box::pin(async move {
             meter.set_turn(None);
             let turn = match used > turns::TURN_AFTER {
-                true => Some(turns.take(&party).await),
+                true => {
+                    let _standing = clock.stand();
+                    Some(turns.take(&party).await)
+                }
                 false => None,
             };
             // Goes to the end of the runtime's queue; the engine's own yield goes to its front and would
@@ -251,6 +286,7 @@ impl Checks {
 async fn stop_reason(
     shared: &Shared,
     limits: &CallLimits,
+    clock: &WallClock,
     cancel: &CancellationToken,
     commands: &Commands,
 ) -> Stop {
@@ -263,6 +299,6 @@ async fn stop_reason(
         biased;
         () = shared.shutdown.cancelled() => Stop::Shutdown,
         () = cancelled => Stop::Cancelled,
-        () = tokio::time::sleep(limits.wall) => Stop::Wall,
+        () = clock.over() => Stop::Wall,
     }
 }

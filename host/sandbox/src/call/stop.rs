@@ -16,6 +16,8 @@ pub(crate) enum Stop {
     Wall,
     #[error("memory limit")]
     Memory { asked: usize },
+    #[error("no room for more memory")]
+    NoMemory { missing: usize },
     #[error("limit: {what}")]
     Limit { what: &'static str, limit: u64 },
     #[error("cancelled")]
@@ -35,6 +37,7 @@ const HOSTCALL_FUEL_TEXT: &str = "fuel allocated for hostcalls has been exhauste
 pub(crate) struct Scene<'a> {
     pub(crate) limits: &'a CallLimits,
     pub(crate) stack_bytes_max: usize,
+    pub(crate) growth_wait_max: Duration,
     /// What the plugin last printed to standard error.
     pub(crate) last_words: Option<String>,
     /// Whether the component was instantiated.
@@ -95,6 +98,10 @@ impl Scene<'_> {
                 asked: asked as u64,
                 limit: self.limits.memory_bytes_max as u64,
                 stack,
+            },
+            Stop::NoMemory { missing } => SandboxError::NoRoom {
+                asked: missing as u64,
+                waited: self.growth_wait_max,
             },
             Stop::Limit { what, limit } => SandboxError::Limit { what, limit, stack },
             Stop::Cancelled => SandboxError::Cancelled,

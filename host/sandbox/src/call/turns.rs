@@ -34,7 +34,7 @@ impl Turns {
     pub(crate) fn new(threads: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             free: threads.max(1),
-            waiting: Rota::new(),
+            waiting: Rota::default(),
         })))
     }
 

@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::admission::Room;
 use crate::{SandboxOptions, SetupError};
 
 pub(crate) use priority::lower_thread_priority;
@@ -22,8 +23,8 @@ const HOST_STACK_BYTES: usize = 512 << 10;
 const STACK_FRAMES_MAX: usize = 30;
 /// Pools that are tried, largest first, as shares of the configured number of calls.
 const POOL_SHARES: [usize; 3] = [1, 10, 100];
-/// Core instances of one component, on average: a Rust component has 3, a Python one about 20.
-const CORE_INSTANCES_PER_CALL: usize = 4;
+/// Tables of one component, on average: a Rust component has 2, a Python one about 20. Where there are more, fewer calls are let in.
+const TABLES_PER_CALL: usize = 4;
 /// Elements of one table; the limit of a call is enforced by its own limiter.
 const TABLE_ELEMENTS_MAX: usize = 64 << 10;
 /// Bytes of an idle slot that stay in memory, so that the next call does not fault them in again.
@@ -34,8 +35,8 @@ const WARM_SLOTS_MAX: u32 = 100;
 /// An engine and what it could reserve.
 pub(crate) struct BuiltEngine {
     pub(crate) engine: Engine,
-    /// Calls that the pool has room for; `None` without a pool.
-    pub(crate) pooled_calls: Option<usize>,
+    /// What the pool has room for, bytes aside; `None` without a pool.
+    pub(crate) pooled: Option<Room>,
 }
 
 /// The best engine that this machine allows.
@@ -47,7 +48,7 @@ pub(crate) fn build(options: &SandboxOptions) -> Result<BuiltEngine, SetupError>
                 Ok(engine) => {
                     return Ok(BuiltEngine {
                         engine,
-                        pooled_calls: Some(calls),
+                        pooled: Some(room(calls)),
                     });
                 }
                 Err(error) => {
@@ -63,7 +64,7 @@ pub(crate) fn build(options: &SandboxOptions) -> Result<BuiltEngine, SetupError>
         Engine::new(&common(options)).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
     Ok(BuiltEngine {
         engine,
-        pooled_calls: None,
+        pooled: None,
     })
 }
 
@@ -79,14 +80,26 @@ fn common(options: &SandboxOptions) -> Config {
     config
 }
 
+/// What a pool for so many calls has.
+fn room(calls: usize) -> Room {
+    Room {
+        calls,
+        memories: calls,
+        tables: calls * TABLES_PER_CALL,
+        bytes: usize::MAX,
+    }
+}
+
 fn pooled(options: &SandboxOptions, calls: usize) -> Config {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let room = room(calls);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count(calls))
         .total_stacks(count(calls))
-        .total_memories(count(calls))
-        .total_core_instances(count(calls * CORE_INSTANCES_PER_CALL))
-        .total_tables(count(calls * CORE_INSTANCES_PER_CALL))
+        .total_memories(count(room.memories))
+        // Only a number: an instance has no place of its own in the pool.
+        .total_core_instances(u32::MAX)
+        .total_tables(count(room.tables))
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .max_tables_per_module(16)

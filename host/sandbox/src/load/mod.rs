@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use toolpost_core::Timestamp;
 use wasmtime::component::Component;
 
+use crate::admission::Room;
 use crate::call::{self, CallContext};
 use crate::compile::Compiled;
 use crate::fair::Party;
@@ -56,13 +57,13 @@ pub(crate) async fn load(
         .and_then(|pre| Linked::new(pre, contract.major, |kind| contract.kinds.contains(&kind)))
         .map_err(|error| LoadError::Interface(format!("{error:#}")))?;
     let linked = Arc::new(linked);
-    let start_bytes = start_bytes(&component);
-    let description = describe(shared, &linked, start_bytes).await?;
+    let needs = needs(&component);
+    let description = describe(shared, &linked, &digest, needs).await?;
     check_kinds(&linked, &description)?;
     Ok(Arc::new(PluginVersion::new(
         shared.clone(),
         linked,
-        start_bytes,
+        needs,
         description,
         crate::plugin::Identity {
             digest,
@@ -129,29 +130,40 @@ fn check_contract(shared: &Shared, component: &Component) -> Result<Built, LoadE
     contract::check(&imports, &exports)
 }
 
-/// Linear memory that an instance has at its start, as far as it is known beforehand.
-fn start_bytes(component: &Component) -> usize {
-    let Some(required) = component.resources_required() else {
-        return 0;
+/// What an instance takes at its start, as far as it is known beforehand.
+fn needs(component: &Component) -> Room {
+    let one = Room {
+        calls: 1,
+        ..Room::default()
     };
+    let Some(required) = component.resources_required() else {
+        return one;
+    };
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     // The largest memory times their number is too much, but nearly every component has one memory only.
     let largest = required.max_initial_memory_size.unwrap_or(0);
-    let memories = usize::try_from(required.num_memories).unwrap_or(usize::MAX);
-    usize::try_from(largest)
+    let bytes = usize::try_from(largest)
         .unwrap_or(usize::MAX)
-        .saturating_mul(memories)
-        .min(CallLimits::default().memory_bytes_max)
+        .saturating_mul(count(required.num_memories));
+    Room {
+        memories: count(required.num_memories),
+        tables: count(required.num_tables),
+        bytes: bytes.min(CallLimits::default().memory_bytes_max),
+        ..one
+    }
 }
 
 async fn describe(
     shared: &Arc<Shared>,
     linked: &Arc<Linked>,
-    start_bytes: usize,
+    digest: &str,
+    needs: Room,
 ) -> Result<Description, LoadError> {
     let context = CallContext {
         // Nobody knows its name yet.
-        party: Party::new("(describe)", ""),
+        party: Party::service("(describe)", digest),
         limits: Arc::new(CallLimits::describe()),
+        entry_wait_max: Some(shared.options.describe_wait_max),
         home: None,
         // What a plugin is must not depend on the time or on chance: it is asked again at each start.
         at: Some(Timestamp(0)),
@@ -161,7 +173,7 @@ async fn describe(
     let call = call::run(
         shared.clone(),
         linked.clone(),
-        start_bytes,
+        needs,
         context,
         |plugin, store| {
             Box::pin(async move {

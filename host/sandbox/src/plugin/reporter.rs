@@ -65,8 +65,9 @@ impl ReporterType {
         let listener = host.clone();
         let log: LineTarget = Arc::new(move |level, line| listener.log(level, line));
         let context = CallContext {
-            party: Party::new(self.plugin.name(), self.info.name()),
+            party: Party::service(self.plugin.name(), self.info.name()),
             limits: Arc::new(limits),
+            entry_wait_max: None,
             home: Some(Home {
                 caller: Caller::Reporter(host),
                 runtime: tokio::runtime::Handle::current(),

@@ -90,8 +90,9 @@ impl SchedulerType {
             .map_err(SandboxError::Parameters)?;
         let (state_max, actions_max) = (limits.state_bytes_max, limits.actions_max);
         let context = CallContext {
-            party: Party::new(self.plugin.name(), self.info.name()),
+            party: Party::service(self.plugin.name(), self.info.name()),
             limits: Arc::new(limits),
+            entry_wait_max: None,
             home: None,
             at: Some(now),
             log,

@@ -76,6 +76,7 @@ impl StepType {
         let context = CallContext {
             party,
             limits: Arc::new(limits),
+            entry_wait_max: None,
             home: Some(Home {
                 caller: Caller::Step(host),
                 runtime: tokio::runtime::Handle::current(),

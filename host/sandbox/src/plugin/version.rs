@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tracing::Instrument;
 
+use crate::admission::Room;
 use crate::call::{self, CallContext, Ended, Export};
 use crate::load::Description;
 use crate::plugin::{Linked, PluginKind, ReporterType, SchedulerType, StepType, TypeInfo, Want};
@@ -30,7 +31,7 @@ pub(crate) struct Identity {
 pub struct PluginVersion {
     shared: Arc<Shared>,
     linked: Arc<Linked>,
-    start_bytes: usize,
+    needs: Room,
     description: Description,
     identity: Identity,
     numbers: Numbers,
@@ -71,14 +72,14 @@ impl PluginVersion {
     pub(crate) fn new(
         shared: Arc<Shared>,
         linked: Arc<Linked>,
-        start_bytes: usize,
+        needs: Room,
         description: Description,
         identity: Identity,
     ) -> Self {
         Self {
             shared,
             linked,
-            start_bytes,
+            needs,
             description,
             identity,
             numbers: Numbers::default(),
@@ -198,7 +199,7 @@ impl PluginVersion {
         );
         let running = Running::start(self);
         let (shared, linked) = (self.shared.clone(), self.linked.clone());
-        let call = call::run(shared, linked, self.start_bytes, context, export);
+        let call = call::run(shared, linked, self.needs, context, export);
         let Ended {
             result,
             usage,

@@ -120,6 +120,7 @@ pub(crate) async fn run<T>(
         context.limits.clone(),
         log.clone(),
         context.home,
+        context.party.clone(),
         shared.http.clone(),
         context.cancel.clone(),
         context.at,

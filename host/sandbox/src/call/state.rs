@@ -11,6 +11,7 @@ use toolpost_core::Timestamp;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::fair::Party;
 use crate::http::{CallHttp, Client};
 use crate::{CallLimits, Want};
 
@@ -107,6 +108,7 @@ impl CallState {
         limits: Arc<CallLimits>,
         log: LogSink,
         home: Option<Home>,
+        party: Party,
         http: Arc<Client>,
         cancel: CancellationToken,
         at: Option<Timestamp>,
@@ -145,7 +147,7 @@ impl CallState {
             cancel,
             commands: Arc::default(),
             counts: Counts::default(),
-            http: CallHttp::new(http, home.clone(), host_calls.clone()),
+            http: CallHttp::new(http, home.clone(), party, host_calls.clone()),
             host_calls,
             table,
             home,

@@ -1,9 +1,11 @@
-//! Processor time shared between plugins that compute for long.
+//! Turns with something of which there is little: processor time shared between plugins that compute for long, exchanges
+//! over the network.
 //!
-//! Most calls compute for less than [`TURN_AFTER`] in all and never come here. Who computes for longer needs a turn for each
+//! Most calls compute for less than [`TURN_AFTER`] in all and need no turn for that. Who computes for longer needs one for each
 //! tick, and there are as many turns as there are threads. So a thread is free for a short call after one tick at the
 //! latest, and fifty loops of one plugin get together what one loop of another gets.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,20 +22,37 @@ pub(crate) struct Turns(Arc<Mutex<Inner>>);
 
 struct Inner {
     free: usize,
-    waiting: Rota<oneshot::Sender<Turn>>,
+    /// How many of them one plugin may have.
+    each_max: usize,
+    /// Those that plugins have.
+    held: BTreeMap<Arc<str>, usize>,
+    waiting: Rota<Waiter>,
 }
 
-/// Leave to compute, given back when it is dropped.
+struct Waiter {
+    plugin: Arc<str>,
+    sender: oneshot::Sender<Turn>,
+}
+
+/// A turn, given back when it is dropped.
 pub(crate) struct Turn {
     turns: Turns,
-    /// Whether it counts. Cleared by whoever gives it back without a drop.
-    counts: bool,
+    /// Whose it is. Taken by whoever gives it back without a drop.
+    plugin: Option<Arc<str>>,
 }
 
 impl Turns {
-    pub(crate) fn new(threads: usize) -> Self {
+    /// So many, of which one plugin can have all.
+    pub(crate) fn new(turns: usize) -> Self {
+        Self::shared(turns, turns)
+    }
+
+    /// So many, of which one plugin has some at the most.
+    pub(crate) fn shared(turns: usize, each_max: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
-            free: threads.max(1),
+            free: turns.max(1),
+            each_max: each_max.max(1),
+            held: BTreeMap::new(),
             waiting: Rota::default(),
         })))
     }
@@ -41,7 +60,8 @@ impl Turns {
     /// Waits for a turn.
     pub(crate) async fn take(&self, party: &Party) -> Turn {
         let (sender, receiver) = oneshot::channel();
-        self.with(|inner| inner.waiting.push(party, sender));
+        let plugin = party.plugin.clone();
+        self.with(|inner| inner.waiting.push(party, Waiter { plugin, sender }));
         self.hand_out();
         match receiver.await {
             Ok(turn) => turn,
@@ -51,14 +71,15 @@ impl Turns {
 
     /// Gives the free turns to those who wait. Who has gone meanwhile is passed over.
     fn hand_out(&self) {
-        while let Some(sender) = self.with(Inner::next) {
+        while let Some(Waiter { plugin, sender }) = self.with(Inner::next) {
             let turn = Turn {
                 turns: self.clone(),
-                counts: true,
+                plugin: Some(plugin),
             };
-            if let Err(mut unwanted) = sender.send(turn) {
-                unwanted.counts = false;
-                self.with(|inner| inner.free += 1);
+            if let Err(mut unwanted) = sender.send(turn)
+                && let Some(plugin) = unwanted.plugin.take()
+            {
+                self.with(|inner| inner.give_back(&plugin));
             }
         }
     }
@@ -69,20 +90,33 @@ impl Turns {
 }
 
 impl Inner {
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+    fn next(&mut self) -> Option<Waiter> {
         if self.free == 0 {
             return None;
         }
-        let next = self.waiting.pop()?;
+        let (held, each_max) = (&self.held, self.each_max);
+        let may = |waiter: &Waiter| held.get(&waiter.plugin).is_none_or(|has| *has < each_max);
+        let next = self.waiting.pop_where(may)?;
         self.free -= 1;
+        *self.held.entry(next.plugin.clone()).or_default() += 1;
         Some(next)
+    }
+
+    fn give_back(&mut self, plugin: &Arc<str>) {
+        self.free += 1;
+        if let Some(has) = self.held.get_mut(plugin) {
+            *has -= 1;
+            if *has == 0 {
+                self.held.remove(plugin);
+            }
+        }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if self.counts {
-            self.turns.with(|inner| inner.free += 1);
+        if let Some(plugin) = self.plugin.take() {
+            self.turns.with(|inner| inner.give_back(&plugin));
             self.turns.hand_out();
         }
     }
@@ -115,5 +149,18 @@ mod tests {
         drop(single);
         drop(crowd.remove(0).now_or_never().unwrap());
         assert!(turns.take(&few).now_or_never().is_some());
+    }
+
+    #[test]
+    fn one_plugin_cannot_have_all() {
+        let turns = Turns::shared(4, 2);
+        let (many, few) = (Party::new("many", "b"), Party::new("few", "b"));
+        let take = |party| turns.take(party).now_or_never();
+        let held = (take(&many).unwrap(), take(&many).unwrap());
+        let mut third = Box::pin(turns.take(&many));
+        assert!(third.as_mut().now_or_never().is_none());
+        assert!(take(&few).is_some());
+        drop(held);
+        assert!(third.now_or_never().is_some());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -16,6 +16,7 @@ use wasmtime_wasi_http::{Error, Result};
 use super::internal;
 use super::options::{HttpLimits, HttpOptions, Resolve};
 use super::rules::Target;
+use crate::call::Turns;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_TRIED_MAX: usize = 4;
@@ -24,7 +25,7 @@ const ADDRESSES_TRIED_MAX: usize = 4;
 pub(crate) struct Client {
     pub(super) limits: HttpLimits,
     resolver: Arc<dyn Resolve>,
-    pub(super) exchanges: Arc<Semaphore>,
+    pub(super) exchanges: Turns,
     /// Made when it is first needed: reading the system's certificates takes a while.
     tls: OnceCell<TlsConnector>,
 }
@@ -39,7 +40,10 @@ impl Client {
         Self {
             limits: options.limits,
             resolver: options.resolver,
-            exchanges: Arc::new(Semaphore::new(options.limits.exchanges_max)),
+            exchanges: Turns::shared(
+                options.limits.exchanges_max,
+                options.limits.exchanges_of_plugin_max,
+            ),
             tls: OnceCell::new(),
         }
     }

@@ -23,6 +23,7 @@ use super::fill::Filler;
 use super::internal;
 use super::rules::Target;
 use crate::Want;
+use crate::fair::Party;
 use crate::host::{HttpFailure, HttpRequest, HttpResponse, Network, PluginServices};
 
 /// Headers of one response.
@@ -33,6 +34,8 @@ pub(super) struct Exchange {
     pub(super) client: Arc<Client>,
     pub(super) services: Arc<dyn PluginServices>,
     pub(super) wants: Arc<[Want]>,
+    /// Who waits for its turn.
+    pub(super) party: Party,
     pub(super) places: Arc<Semaphore>,
     pub(super) options: RequestOptions,
 }
@@ -47,17 +50,6 @@ struct Collected {
 impl Exchange {
     /// Sends a request and collects its response.
     pub(super) async fn run(self, request: Request<WasiBody>) -> Result<Response<WasiBody>> {
-        let total = self.client.limits.total;
-        let exchanged = timeout(total, self.exchange(request)).await;
-        exchanged.unwrap_or_else(|_| {
-            Err(internal(format!(
-                "the exchange was not over after {} s",
-                total.as_secs_f64()
-            )))
-        })
-    }
-
-    async fn exchange(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>> {
         let place = acquire(&self.places).await?;
         let (head, body) = request.into_parts();
         let grants = self.services.http_grants();
@@ -66,12 +58,15 @@ impl Exchange {
         if header_bytes(&head.headers) > limits.header_bytes_max {
             return Err(Error::HttpRequestHeaderSectionSize(None));
         }
-        let body = collect(body, limits.request_bytes_max, None).await?.ok_or(
-            Error::HttpRequestBodySize(Some(limits.request_bytes_max as u64)),
-        )?;
+        let body = collect(body, limits.request_bytes_max, None);
+        let body = in_time("the request was not written", limits.total, body)
+            .await?
+            .ok_or(Error::HttpRequestBodySize(Some(
+                limits.request_bytes_max as u64,
+            )))?;
         let is_head = head.method == Method::HEAD;
         let wire = Wire {
-            exchange: self,
+            exchange: &self,
             target,
         };
         let request = Request::from_parts(head, body);
@@ -85,7 +80,18 @@ impl Exchange {
 
     /// Sends a request that was checked, and gives what the plugin may see of the response.
     async fn over_the_wire(&self, target: &Target, request: HttpRequest) -> Result<HttpResponse> {
-        let turn = acquire(&self.client.exchanges).await?;
+        // Waiting for others is not part of the exchange.
+        let turn = self.client.exchanges.take(&self.party).await;
+        let limit = self.client.limits.total;
+        let exchange = self.exchange(target, request);
+        let (collected, has_filled) =
+            in_time("the exchange was not over", limit, exchange).await?;
+        drop(turn);
+        self.incoming(collected, has_filled)
+    }
+
+    /// Fills secrets in, sends a request and collects its response. Says whether there were secrets.
+    async fn exchange(&self, target: &Target, request: HttpRequest) -> Result<(Collected, bool)> {
         let mut filler = Filler {
             services: &*self.services,
             has_filled: false,
@@ -93,9 +99,7 @@ impl Exchange {
         let (head, body) = request.into_parts();
         let request = self.outgoing(head, body, &mut filler).await?;
         let has_filled = filler.has_filled;
-        let collected = self.send(target, request).await?;
-        drop(turn);
-        self.incoming(collected, has_filled)
+        Ok((self.send(target, request).await?, has_filled))
     }
 
     /// The request as it goes over the wire.
@@ -209,6 +213,19 @@ fn handed_over(
         frame
     });
     Response::from_parts(head, body.boxed_unsync())
+}
+
+/// What somebody does, unless it takes too long.
+async fn in_time<T>(
+    what: &str,
+    limit: Duration,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let done = timeout(limit, work).await;
+    done.unwrap_or_else(|_| {
+        let limit = limit.as_secs_f64();
+        Err(internal(format!("{what} after {limit} s")))
+    })
 }
 
 async fn acquire(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {

@@ -23,6 +23,7 @@ use wasmtime_wasi_http::{
 };
 
 use crate::call::{CallState, Caller, Home, HostCalls};
+use crate::fair::Party;
 use crate::host::LogLevel;
 
 pub(crate) use connect::Client;
@@ -42,6 +43,7 @@ pub(crate) struct CallHttp {
 struct Hooks {
     client: Arc<Client>,
     home: Option<Home>,
+    party: Party,
     host_calls: HostCalls,
     /// Places for exchanges whose response is not dropped yet.
     places: Arc<Semaphore>,
@@ -52,7 +54,12 @@ type Sending = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io)>> +
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl CallHttp {
-    pub(crate) fn new(client: Arc<Client>, home: Option<Home>, host_calls: HostCalls) -> Self {
+    pub(crate) fn new(
+        client: Arc<Client>,
+        home: Option<Home>,
+        party: Party,
+        host_calls: HostCalls,
+    ) -> Self {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(client.limits.header_bytes_max);
         let places = Arc::new(Semaphore::new(client.limits.responses_held_max));
@@ -61,6 +68,7 @@ impl CallHttp {
             hooks: Hooks {
                 client,
                 home,
+                party,
                 host_calls,
                 places,
                 sent: 0,
@@ -99,6 +107,7 @@ impl WasiHttpHooks for Hooks {
             client: Arc::clone(&self.client),
             services: home.services(),
             wants: Arc::clone(&home.wants),
+            party: self.party.clone(),
             places: Arc::clone(&self.places),
             options: options.unwrap_or_default(),
         };

@@ -23,8 +23,10 @@ pub struct HttpLimits {
     pub requests_max: u32,
     /// Responses of one call that it has not dropped yet, with the requests that are under way.
     pub responses_held_max: usize,
-    /// Exchanges of all calls at one time; further ones wait.
+    /// Exchanges of all calls at one time; further ones wait, and plugins take turns.
     pub exchanges_max: usize,
+    /// How many of these one plugin may have.
+    pub exchanges_of_plugin_max: usize,
     /// Body of a request.
     pub request_bytes_max: usize,
     /// Body of a response.
@@ -37,7 +39,8 @@ pub struct HttpLimits {
     pub first_byte: Duration,
     /// Between two pieces of a response.
     pub between_bytes: Duration,
-    /// For all of it, from the plugin's call to the last byte: a server cannot keep a plugin for longer by sending slowly.
+    /// For all of it once it is its turn, to the last byte: a server cannot keep a plugin for longer by sending slowly. Before
+    /// that, as long for the plugin to write its request.
     pub total: Duration,
 }
 
@@ -47,6 +50,7 @@ impl Default for HttpLimits {
             requests_max: 100,
             responses_held_max: 4,
             exchanges_max: 64,
+            exchanges_of_plugin_max: 16,
             request_bytes_max: 4 << 20,
             response_bytes_max: 4 << 20,
             header_bytes_max: 64 << 10,

@@ -29,6 +29,10 @@ struct Granted {
     private: Vec<String>,
 }
 
+fn party() -> Party {
+    Party::new("greet", "unit")
+}
+
 fn stand_in() -> String {
     placeholder([1; 16])
 }
@@ -133,6 +137,7 @@ impl Caller {
             client: Arc::new(Client::new(options)),
             services: Arc::new(self.granted),
             wants: self.wants.into(),
+            party: party(),
             places: Arc::new(Semaphore::new(1)),
             options: RequestOptions::default(),
         };
@@ -377,7 +382,7 @@ async fn a_request_that_is_too_large_is_not_sent() {
 #[tokio::test]
 async fn a_call_without_a_host_sends_nothing() {
     let client = Arc::new(Client::new(HttpOptions::default()));
-    let mut http = CallHttp::new(client, None, HostCalls::default());
+    let mut http = CallHttp::new(client, None, party(), HostCalls::default());
     let body = Full::new(Bytes::new())
         .map_err(|never| match never {})
         .boxed_unsync();

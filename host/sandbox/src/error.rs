@@ -83,7 +83,7 @@ pub enum SandboxError {
     /// All calls of plugins together have the memory that it wanted more of, and none of them gave some back. Not the
     /// plugin's fault.
     #[error(
-        "the plugin waited {} for {} more memory, which all plugins that run have together: raise `memory_mib` in [plugins], or let fewer builds run at a time",
+        "the plugin waited {} for {} more memory, which all plugins that run have together: raise `memory_mib` in [master.plugins], or let fewer builds run at a time",
         Seconds(*.waited), Bytes(*.asked)
     )]
     NoRoom {
@@ -94,7 +94,7 @@ pub enum SandboxError {
     },
     /// No call of a plugin ended for so long that it did not begin. Not the plugin's fault.
     #[error(
-        "there was no room for another call of a plugin within {}: raise `calls` or `memory_mib` in [plugins]",
+        "there was no room for another call of a plugin within {}: raise `calls` or `memory_mib` in [master.plugins]",
         Seconds(*.waited)
     )]
     NoPlace {

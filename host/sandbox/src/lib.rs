@@ -23,6 +23,7 @@ mod http;
 mod imports;
 mod limits;
 mod load;
+mod machine;
 pub mod metrics;
 mod options;
 mod plugin;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::HttpOptions;
+use crate::machine;
 
 /// Options of [`crate::Sandbox::new`].
 #[derive(Debug, Clone)]
@@ -64,18 +65,11 @@ impl Default for SandboxOptions {
     }
 }
 
-/// Half of the machine's memory, in bytes.
+/// Half of the memory that this process may have, in bytes.
 fn half_of_the_machine() -> usize {
-    const UNKNOWN: usize = 1 << 30;
-    let total_kib = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| {
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix("MemTotal:"))?;
-            line.trim().strip_suffix(" kB")?.parse::<usize>().ok()
-        });
-    total_kib.map_or(UNKNOWN, |kib| kib.saturating_mul(1024) / 2)
+    const UNKNOWN: u64 = 2 << 30;
+    let all = machine::memory_bytes().unwrap_or(UNKNOWN);
+    usize::try_from(all / 2).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -177,9 +177,19 @@ async fn open_store(settings: &MasterConfig, bus: Bus) -> anyhow::Result<Store> 
 
 fn open_sandbox(settings: &MasterConfig) -> anyhow::Result<Sandbox> {
     let cache_dir = settings.object_dir.with_file_name("plugin-cache");
+    let default = SandboxOptions::default();
+    let settings = &settings.plugins;
+    let or = |number: Option<u32>, default| number.map_or(Ok(default), usize::try_from);
+    let memory_bytes_max = match settings.memory_mib {
+        Some(mib) => usize::try_from(mib)?.saturating_mul(1 << 20),
+        None => default.memory_bytes_max,
+    };
     Ok(Sandbox::new(SandboxOptions {
         cache_dir: Some(cache_dir),
-        ..SandboxOptions::default()
+        memory_bytes_max,
+        calls_max: or(settings.calls, default.calls_max)?,
+        threads: or(settings.threads, default.threads)?,
+        ..default
     })?)
 }
 

@@ -7,12 +7,16 @@ use toolpost_core::locks::{LockScope as Scope, LockSpec};
 
 use super::names::{Thing, identifier_fault};
 use super::{Checker, list, value};
-use crate::config::{LimitsConfig, Link, MasterConfig, PluginConfig};
-use crate::raw::{LockScope, RawLimits, RawLock, RawMaster, RawPlugin};
+use crate::config::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig};
+use crate::raw::{LockScope, RawLimits, RawLock, RawMaster, RawPlugin, RawPlugins};
 use crate::tree::At;
 
 /// Lines cut shorter than this are not readable.
 const LOG_LINE_BYTES_MIN: u64 = 256;
+
+/// More calls than any machine has address space for.
+const PLUGIN_CALLS_MAX: u32 = 100_000;
+const PLUGIN_THREADS_MAX: u32 = 1_024;
 
 impl Checker<'_, '_> {
     pub(super) fn master(&mut self, raw: RawMaster) -> MasterConfig {
@@ -48,6 +52,26 @@ impl Checker<'_, '_> {
             drain_timeout: value(raw.drain_timeout)
                 .map_or(MasterConfig::DRAIN_TIMEOUT_DEFAULT, |duration| duration.0),
             limits: self.limits(&value(raw.limits).unwrap_or_default()),
+            plugins: self.plugins(value(raw.plugins).unwrap_or_default()),
+        }
+    }
+
+    fn plugins(&mut self, raw: RawPlugins) -> PluginsConfig {
+        self.at_most(raw.calls.as_ref(), PLUGIN_CALLS_MAX);
+        self.at_most(raw.threads.as_ref(), PLUGIN_THREADS_MAX);
+        PluginsConfig {
+            memory_mib: self.at_least_one(raw.memory_mib),
+            calls: self.at_least_one(raw.calls),
+            threads: self.at_least_one(raw.threads),
+        }
+    }
+
+    fn at_most(&mut self, number: Option<&At<u32>>, limit: u32) {
+        if let Some(number) = number
+            && number.value > limit
+        {
+            self.report
+                .at(number.span, format!("must be at most {limit}"));
         }
     }
 

@@ -33,6 +33,8 @@ pub struct MasterConfig {
     pub drain_timeout: Duration,
     /// Limits that keep one user from taking the farm from the others.
     pub limits: LimitsConfig,
+    /// What all plugins together may take of the machine. A change needs a restart.
+    pub plugins: PluginsConfig,
 }
 
 /// A link on the home page.
@@ -53,6 +55,17 @@ pub struct LimitsConfig {
     pub log_line_bytes_max: u64,
     /// A log ends here and says so.
     pub log_bytes_max: u64,
+}
+
+/// `[master.plugins]`: `None` leaves a limit to the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PluginsConfig {
+    /// Memory of all calls together, MiB.
+    pub memory_mib: Option<u32>,
+    /// Calls that exist at one time.
+    pub calls: Option<u32>,
+    /// Threads that run plugins.
+    pub threads: Option<u32>,
 }
 
 impl Default for LimitsConfig {
@@ -94,6 +107,7 @@ impl Default for MasterConfig {
             secrets_dir: None,
             drain_timeout: Self::DRAIN_TIMEOUT_DEFAULT,
             limits: LimitsConfig::default(),
+            plugins: PluginsConfig::default(),
         }
     }
 }

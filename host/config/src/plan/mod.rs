@@ -20,13 +20,16 @@ use facts::Facts;
 use mask::mask;
 
 /// Settings of the master that are read once, when it starts.
-pub const RESTART_FIELDS: [&str; 6] = [
+pub const RESTART_FIELDS: [&str; 9] = [
     "name",
     "listen",
     "database_url",
     "object_dir",
     "plugin_dir",
     "limits.log_line_size_max",
+    "plugins.memory_mib",
+    "plugins.calls",
+    "plugins.threads",
 ];
 
 /// A value is shown up to this length.

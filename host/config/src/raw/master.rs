@@ -33,6 +33,8 @@ raw_table! {
         drain_timeout ? HumanDuration,
         /// Limits that keep one user from taking the farm from the others.
         limits ? RawLimits,
+        /// What all plugins together may take of the machine. A change needs a restart.
+        plugins ? RawPlugins,
     }
 }
 
@@ -59,6 +61,19 @@ raw_table! {
         log_line_size_max ? ByteSize,
         /// A log ends at this size and says so. Default: "1GiB".
         log_size_max ? ByteSize,
+    }
+}
+
+raw_table! {
+    /// What all plugins together may take of the machine. A change needs a restart.
+    RawPlugins("[master.plugins]") {
+        /// Memory of all calls together, MiB; calls that want more wait. Default: half of the machine's, or of what the
+        /// container may have.
+        memory_mib ? u32,
+        /// Calls that exist at one time; further ones wait.
+        calls ? u32,
+        /// Threads that run plugins. Default: one for each processor.
+        threads ? u32,
     }
 }
 

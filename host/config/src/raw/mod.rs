@@ -20,7 +20,7 @@ pub(crate) use force::{
 };
 pub(crate) use master::{
     LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,
-    RawPlugin, RawRemoteWorker, RawSecret, RawWorker,
+    RawPlugin, RawPlugins, RawRemoteWorker, RawSecret, RawWorker,
 };
 pub(crate) use reporter::{RawReporter, RawRetry, ReportedResults, ReporterEvent};
 pub(crate) use scheduler::{

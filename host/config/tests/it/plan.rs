@@ -229,6 +229,11 @@ fn no_setting_is_forgotten() {
             "limits.log_line_size_max",
         ),
         (
+            "[master]",
+            "[master]\nplugins.calls = 100",
+            "plugins.calls",
+        ),
+        (
             "name = \"poll\"",
             "name = \"poll\"\nbuild_newest = true",
             "build_newest",

@@ -16,7 +16,7 @@ use super::FieldChange;
 use super::steps;
 use crate::config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, EnvironmentValue,
-    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, SecretReference, WorkerConfig,
+    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, SecretReference, WorkerConfig,
     WorkerKind,
 };
 
@@ -52,7 +52,13 @@ impl Facts for MasterConfig {
             secrets_dir,
             drain_timeout,
             limits,
+            plugins,
         } = self;
+        let PluginsConfig {
+            memory_mib,
+            calls,
+            threads,
+        } = plugins;
         let LimitsConfig {
             builds_max,
             log_line_bytes_max,
@@ -80,6 +86,9 @@ impl Facts for MasterConfig {
             fact("limits.builds_max", *builds_max),
             fact("limits.log_line_size_max", *log_line_bytes_max),
             fact("limits.log_size_max", *log_bytes_max),
+            fact("plugins.memory_mib", *memory_mib),
+            fact("plugins.calls", *calls),
+            fact("plugins.threads", *threads),
         ]
     }
 }

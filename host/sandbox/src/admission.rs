@@ -597,12 +597,15 @@ mod tests {
         drop(crowd.remove(0).now_or_never().unwrap());
         drop(crowd.remove(0).now_or_never().unwrap());
         assert_eq!(numbers(&admission), (0, 0, 0));
-        let _held = enter(&admission, 100).now_or_never().unwrap();
-        let more = admission(9, 10);
-        let _all = enter(&more, 10).now_or_never().unwrap();
-        let mut waiting = Box::pin(enter(&more, 10));
+    }
+
+    #[test]
+    fn who_waits_for_memory_is_told_so() {
+        let admission = admission(9, 10);
+        let _all = enter(&admission, 10).now_or_never().unwrap();
+        let mut waiting = Box::pin(enter(&admission, 10));
         assert!(waiting.as_mut().now_or_never().is_none());
-        assert_eq!(more.waits()[0].reason, WaitReason::Memory);
+        assert_eq!(admission.waits()[0].reason, WaitReason::Memory);
     }
 
     #[test]
@@ -613,12 +616,22 @@ mod tests {
         let mut growing = Box::pin(grown.grow(4 * BIG));
         assert!(growing.as_mut().now_or_never().is_none());
         let mut large = Box::pin(enter(&admission, BIG));
-        assert!(large.as_mut().now_or_never().is_none(), "it fits, but is not small");
+        assert!(
+            large.as_mut().now_or_never().is_none(),
+            "it fits, but is not small"
+        );
         for _ in 0..PASSES_MAX {
-            drop(enter(&admission, MIB).now_or_never().expect("it is small"));
+            drop(
+                enter_as(&admission, "b", MIB)
+                    .now_or_never()
+                    .expect("it is small"),
+            );
         }
-        let mut small = Box::pin(enter(&admission, MIB));
-        assert!(small.as_mut().now_or_never().is_none(), "enough have passed");
+        let mut small = Box::pin(enter_as(&admission, "b", MIB));
+        assert!(
+            small.as_mut().now_or_never().is_none(),
+            "enough have passed"
+        );
         drop(held);
         assert!(growing.now_or_never().is_some());
         assert!(large.now_or_never().is_some());
@@ -667,7 +680,10 @@ mod tests {
         assert!(second.as_mut().now_or_never().is_none());
         assert_eq!(admission.waits()[0].reason, WaitReason::Calls);
         drop(first.take_memory());
-        assert!(second.as_mut().now_or_never().is_none(), "the place is kept");
+        assert!(
+            second.as_mut().now_or_never().is_none(),
+            "the place is kept"
+        );
         drop(first);
         assert!(second.now_or_never().is_some());
     }

@@ -159,7 +159,11 @@ mod tests {
         rota.retain(|item| *item != "gone");
         assert_eq!(rota.len(), 5);
         assert_eq!(rota.first_mut(), Some(&mut "a x1"));
-        assert_eq!(rota.pop_where(|item| *item == "a x2"), None, "not first of its own");
+        assert_eq!(
+            rota.pop_where(|item| *item == "a x2"),
+            None,
+            "not first of its own"
+        );
         assert_eq!(rota.pop_where(|item| *item == "b x1"), Some("b x1"));
         rota.push(&Party::new("b", "x"), "b x1");
         let order: Vec<_> = std::iter::from_fn(|| rota.pop()).collect();

@@ -70,7 +70,10 @@ mod tests {
                 "version 2, limited above",
                 "0::/system.slice/toolpost.service\n",
                 vec![
-                    ("/sys/fs/cgroup/system.slice/toolpost.service/memory.max", "max\n"),
+                    (
+                        "/sys/fs/cgroup/system.slice/toolpost.service/memory.max",
+                        "max\n",
+                    ),
                     ("/sys/fs/cgroup/system.slice/memory.max", "2147483648\n"),
                 ],
                 Some(2 * GIB),
@@ -85,7 +88,10 @@ mod tests {
                 "version 1",
                 "4:cpu,memory:/docker/abc\n1:name=systemd:/\n0::/\n",
                 vec![
-                    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+                    (
+                        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                        "9223372036854771712\n",
+                    ),
                     (
                         "/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes",
                         "1073741824\n",
@@ -96,7 +102,10 @@ mod tests {
             (
                 "version 1 in a container that does not see its path",
                 "4:memory:/docker/abc\n",
-                vec![("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824\n")],
+                vec![(
+                    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                    "1073741824\n",
+                )],
                 Some(GIB),
             ),
             (

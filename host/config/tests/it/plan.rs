@@ -228,11 +228,7 @@ fn no_setting_is_forgotten() {
             "[master]\nlimits.log_line_size_max = 4096",
             "limits.log_line_size_max",
         ),
-        (
-            "[master]",
-            "[master]\nplugins.calls = 100",
-            "plugins.calls",
-        ),
+        ("[master]", "[master]\nplugins.calls = 100", "plugins.calls"),
         (
             "name = \"poll\"",
             "name = \"poll\"\nbuild_newest = true",

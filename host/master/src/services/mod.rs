@@ -189,12 +189,7 @@ impl PluginServices for Services {
     }
 
     async fn render(&self, template: String, values: Value) -> Result<String, HostError> {
-        // Within its limits it is short, but not so short that a thread of the runtime may wait for it.
-        let rendered = tokio::task::spawn_blocking(move || render(&TEMPLATES, &template, &values));
-        rendered
-            .await
-            .map_err(|error| HostError::Internal(error.to_string()))?
-            .map_err(HostError::Config)
+        render(&TEMPLATES, &template, &values).map_err(HostError::Config)
     }
 
     async fn send_mail(&self, message: Message, key: &str) -> Result<(), HostError> {

@@ -47,7 +47,9 @@ impl WallClock {
     pub(crate) fn read(&self) -> (Duration, Duration) {
         self.with(|times| {
             let now = Instant::now();
-            let waits = times.waits_since.map_or(Duration::ZERO, |since| now - since);
+            let waits = times
+                .waits_since
+                .map_or(Duration::ZERO, |since| now - since);
             let waited = times.waited + waits;
             let all = now.saturating_duration_since(times.began);
             (all.saturating_sub(waited), waited)

@@ -11,9 +11,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::call::Computing;
 use crate::call::turns::Turn;
+use crate::fair::Party;
 
 /// Not being polled.
 const IDLE: u64 = u64::MAX;
@@ -49,6 +52,15 @@ impl Meter {
         drop(before);
     }
 
+    /// Does something for the plugin outside of its polls, and counts that as well.
+    pub(crate) fn charge<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = thread_clock_ns();
+        let done = work();
+        let took = thread_clock_ns().saturating_sub(began);
+        self.used_ns.fetch_add(took, Ordering::Relaxed);
+        done
+    }
+
     /// Used so far. During a poll it is right only on the thread that polls.
     pub(crate) fn used(&self) -> Duration {
         let began = self.poll_began_ns.load(Ordering::Relaxed);
@@ -57,6 +69,27 @@ impl Meter {
             began => thread_clock_ns().saturating_sub(began),
         };
         Duration::from_nanos(self.used_ns.load(Ordering::Relaxed) + current)
+    }
+}
+
+/// Who pays for what the host computes on behalf of a call, and the threads where it is computed: those of the plugins, which keep
+/// nobody else waiting.
+#[derive(Clone)]
+pub(crate) struct Paying {
+    pub(crate) party: Party,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) threads: Handle,
+}
+
+impl Paying {
+    /// Computes something on the plugins' threads; `None` when they are ending.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let meter = self.meter.clone();
+        let task = self.threads.spawn(async move { meter.charge(work) });
+        AbortOnDropHandle::new(task).await.ok()
     }
 }
 
@@ -129,5 +162,8 @@ mod tests {
         assert!(meter.used() >= 2 * WORK);
         assert!(meter.used() < WORK_OF_OTHERS);
         assert!(computing.names().is_empty());
+        let used = meter.used();
+        meter.charge(|| compute(WORK));
+        assert!(meter.used() >= used + WORK);
     }
 }

@@ -32,7 +32,7 @@ use crate::{CallLimits, CallUsage, SandboxError, Stack};
 pub(crate) use clock::WallClock;
 pub(crate) use computing::Computing;
 pub(crate) use guard::Guard;
-pub(crate) use meter::{Meter, Metered};
+pub(crate) use meter::{Meter, Metered, Paying};
 pub use output::LineTarget;
 pub(crate) use output::{LogSink, StdStream, cut};
 pub(crate) use state::{CallState, Caller, Commands, Home, HostCalls};
@@ -115,19 +115,23 @@ pub(crate) async fn run<T>(
         clock.clone(),
         shared.options.growth_wait_max,
     );
+    let meter = Meter::new(context.party.plugin.clone(), shared.computing.clone());
     let state = CallState::new(
         guard,
         context.limits.clone(),
         log.clone(),
         context.home,
-        context.party.clone(),
+        Paying {
+            party: context.party.clone(),
+            meter: meter.clone(),
+            threads: tokio::runtime::Handle::current(),
+        },
         shared.http.clone(),
         context.cancel.clone(),
         context.at,
     );
     let commands = state.commands.clone();
     let host_calls = state.host_calls.clone();
-    let meter = Meter::new(context.party.plugin.clone(), shared.computing.clone());
     let checks = Checks {
         meter: meter.clone(),
         turns: shared.turns.clone(),
@@ -171,11 +175,7 @@ pub(crate) async fn run<T>(
 }
 
 /// Waits until there is room.
-async fn enter(
-    shared: &Shared,
-    needs: Room,
-    context: &CallContext,
-) -> Result<Share, SandboxError> {
+async fn enter(shared: &Shared, needs: Room, context: &CallContext) -> Result<Share, SandboxError> {
     let too_long = async {
         match context.entry_wait_max {
             Some(wait) => tokio::time::sleep(wait).await,

@@ -11,11 +11,10 @@ use toolpost_core::Timestamp;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::fair::Party;
 use crate::http::{CallHttp, Client};
 use crate::{CallLimits, Want};
 
-use crate::call::{Guard, LogSink, StdStream, Stop, frozen};
+use crate::call::{Guard, LogSink, Paying, StdStream, Stop, frozen};
 use crate::host::{CommandControl, PluginServices, ReporterHost, StepHost, UploadRoom};
 
 /// What a call is made for, and the runtime where the host does its work: not on the plugins' threads,
@@ -108,7 +107,7 @@ impl CallState {
         limits: Arc<CallLimits>,
         log: LogSink,
         home: Option<Home>,
-        party: Party,
+        paying: Paying,
         http: Arc<Client>,
         cancel: CancellationToken,
         at: Option<Timestamp>,
@@ -147,7 +146,7 @@ impl CallState {
             cancel,
             commands: Arc::default(),
             counts: Counts::default(),
-            http: CallHttp::new(http, home.clone(), party, host_calls.clone()),
+            http: CallHttp::new(http, home.clone(), paying, host_calls.clone()),
             host_calls,
             table,
             home,

@@ -29,7 +29,8 @@ pub trait PluginServices: Send + Sync + 'static {
     /// What stands for a secret until it leaves for somebody who may have it.
     async fn secret_placeholder(&self, name: &str) -> Result<String, HostError>;
 
-    /// HMAC with SHA-256 of these bytes, with a secret as its key.
+    /// HMAC with SHA-256 of these bytes, with a secret as its key. Computed where it is asked for: on the plugins' threads, as
+    /// the plugin's time.
     async fn hmac_sha256(&self, secret: &str, data: Bytes) -> Result<Vec<u8>, HostError>;
 
     /// The value of a key of the plugin's storage.
@@ -49,7 +50,7 @@ pub trait PluginServices: Send + Sync + 'static {
     /// Keys that begin with this, sorted.
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, HostError>;
 
-    /// Renders a template with the variables of an object.
+    /// Renders a template with the variables of an object. Computed where it is asked for, likewise.
     async fn render(&self, template: String, values: Value) -> Result<String, HostError>;
 
     /// Hands a message to the mail server.

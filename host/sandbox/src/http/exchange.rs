@@ -23,7 +23,7 @@ use super::fill::Filler;
 use super::internal;
 use super::rules::Target;
 use crate::Want;
-use crate::fair::Party;
+use crate::call::Paying;
 use crate::host::{HttpFailure, HttpRequest, HttpResponse, Network, PluginServices};
 
 /// Headers of one response.
@@ -34,8 +34,7 @@ pub(super) struct Exchange {
     pub(super) client: Arc<Client>,
     pub(super) services: Arc<dyn PluginServices>,
     pub(super) wants: Arc<[Want]>,
-    /// Who waits for its turn.
-    pub(super) party: Party,
+    pub(super) paying: Paying,
     pub(super) places: Arc<Semaphore>,
     pub(super) options: RequestOptions,
 }
@@ -81,13 +80,12 @@ impl Exchange {
     /// Sends a request that was checked, and gives what the plugin may see of the response.
     async fn over_the_wire(&self, target: &Target, request: HttpRequest) -> Result<HttpResponse> {
         // Waiting for others is not part of the exchange.
-        let turn = self.client.exchanges.take(&self.party).await;
+        let turn = self.client.exchanges.take(&self.paying.party).await;
         let limit = self.client.limits.total;
         let exchange = self.exchange(target, request);
-        let (collected, has_filled) =
-            in_time("the exchange was not over", limit, exchange).await?;
+        let (collected, has_filled) = in_time("the exchange was not over", limit, exchange).await?;
         drop(turn);
-        self.incoming(collected, has_filled)
+        self.incoming(collected, has_filled).await
     }
 
     /// Fills secrets in, sends a request and collects its response. Says whether there were secrets.
@@ -163,18 +161,25 @@ impl Exchange {
     }
 
     /// The response as the plugin sees it.
-    fn incoming(&self, collected: Collected, has_filled: bool) -> Result<HttpResponse> {
+    async fn incoming(&self, collected: Collected, has_filled: bool) -> Result<HttpResponse> {
         let mut headers = collected.headers;
         if has_filled && let Some(coding) = headers.get(CONTENT_ENCODING) {
             let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
             return Err(Error::HttpResponseContentCoding(Some(coding)));
         }
-        for value in headers.values_mut() {
-            let shown = self.services.mask(Bytes::copy_from_slice(value.as_bytes()));
-            *value = HeaderValue::from_maybe_shared(shown)
-                .map_err(|_| internal("a header of the response is not valid".into()))?;
-        }
-        let mut response = Response::new(self.services.mask(collected.body));
+        let services = Arc::clone(&self.services);
+        let masked = self.paying.compute(move || {
+            for value in headers.values_mut() {
+                let shown = services.mask(Bytes::copy_from_slice(value.as_bytes()));
+                *value = HeaderValue::from_maybe_shared(shown).ok()?;
+            }
+            Some((headers, services.mask(collected.body)))
+        });
+        let (headers, body) = masked
+            .await
+            .ok_or(Error::ConnectionTerminated)?
+            .ok_or_else(|| internal("a header of the response is not valid".into()))?;
+        let mut response = Response::new(body);
         *response.status_mut() = collected.status;
         *response.headers_mut() = headers;
         Ok(response)

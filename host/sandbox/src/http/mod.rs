@@ -22,8 +22,7 @@ use wasmtime_wasi_http::{
     WasiHttpView,
 };
 
-use crate::call::{CallState, Caller, Home, HostCalls};
-use crate::fair::Party;
+use crate::call::{CallState, Caller, Home, HostCalls, Paying};
 use crate::host::LogLevel;
 
 pub(crate) use connect::Client;
@@ -43,7 +42,7 @@ pub(crate) struct CallHttp {
 struct Hooks {
     client: Arc<Client>,
     home: Option<Home>,
-    party: Party,
+    paying: Paying,
     host_calls: HostCalls,
     /// Places for exchanges whose response is not dropped yet.
     places: Arc<Semaphore>,
@@ -57,7 +56,7 @@ impl CallHttp {
     pub(crate) fn new(
         client: Arc<Client>,
         home: Option<Home>,
-        party: Party,
+        paying: Paying,
         host_calls: HostCalls,
     ) -> Self {
         let mut context = WasiHttpCtx::new();
@@ -68,7 +67,7 @@ impl CallHttp {
             hooks: Hooks {
                 client,
                 home,
-                party,
+                paying,
                 host_calls,
                 places,
                 sent: 0,
@@ -107,7 +106,7 @@ impl WasiHttpHooks for Hooks {
             client: Arc::clone(&self.client),
             services: home.services(),
             wants: Arc::clone(&home.wants),
-            party: self.party.clone(),
+            paying: self.paying.clone(),
             places: Arc::clone(&self.places),
             options: options.unwrap_or_default(),
         };

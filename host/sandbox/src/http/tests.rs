@@ -18,6 +18,8 @@ use wasmtime_wasi_http::Error;
 
 use super::*;
 use crate::Want;
+use crate::call::{Computing, Meter};
+use crate::fair::Party;
 use crate::host::{HostError, HttpGrants, Message, NoServices, PluginServices};
 
 const SECRET: &str = "s3cret/value&more";
@@ -29,8 +31,12 @@ struct Granted {
     private: Vec<String>,
 }
 
-fn party() -> Party {
-    Party::new("greet", "unit")
+fn paying() -> Paying {
+    Paying {
+        party: Party::new("greet", "unit"),
+        meter: Meter::new("greet".into(), Computing::default()),
+        threads: tokio::runtime::Handle::current(),
+    }
 }
 
 fn stand_in() -> String {
@@ -137,7 +143,7 @@ impl Caller {
             client: Arc::new(Client::new(options)),
             services: Arc::new(self.granted),
             wants: self.wants.into(),
-            party: party(),
+            paying: paying(),
             places: Arc::new(Semaphore::new(1)),
             options: RequestOptions::default(),
         };
@@ -382,7 +388,7 @@ async fn a_request_that_is_too_large_is_not_sent() {
 #[tokio::test]
 async fn a_call_without_a_host_sends_nothing() {
     let client = Arc::new(Client::new(HttpOptions::default()));
-    let mut http = CallHttp::new(client, None, party(), HostCalls::default());
+    let mut http = CallHttp::new(client, None, paying(), HostCalls::default());
     let body = Full::new(Bytes::new())
         .map_err(|never| match never {})
         .boxed_unsync();

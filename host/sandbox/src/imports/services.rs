@@ -16,6 +16,19 @@ const SECRET_NAME_BYTES_MAX: usize = 256;
 const RECIPIENTS_MAX: usize = 100;
 
 impl CallState {
+    /// Asks a service that only computes, here and now: that is the plugin's own time, on the plugins' threads.
+    async fn compute<T, F>(
+        &mut self,
+        what: &'static str,
+        question: impl FnOnce(Arc<dyn PluginServices>) -> F,
+    ) -> Answer<T>
+    where
+        F: Future<Output = Result<T, HostError>> + Send,
+    {
+        self.host_calls.count(what);
+        answer(question(self.home(what)?.services()).await)
+    }
+
     /// Asks a service of the master.
     async fn serve<T, F>(
         &mut self,
@@ -28,11 +41,7 @@ impl CallState {
     {
         self.host_calls.count(what);
         let home = self.home(what)?;
-        let services = match &home.caller {
-            Caller::Step(host) => host.services(),
-            Caller::Reporter(host) => host.services(),
-        };
-        answer(home.run(question(services)).await?)
+        answer(home.run(question(home.services())).await?)
     }
 
     fn key_objection(&self, key: &str) -> Option<String> {
@@ -65,7 +74,7 @@ impl secrets::Host for CallState {
                 "the name of a secret has at most {SECRET_NAME_BYTES_MAX} bytes"
             ));
         }
-        self.serve("secrets.hmac-sha256", async move |services| {
+        self.compute("secrets.hmac-sha256", async move |services| {
             services.hmac_sha256(&name, data.into()).await
         })
         .await
@@ -128,7 +137,7 @@ impl templates::Host for CallState {
             Ok(_) => return refuse("the values of a template must be a JSON object"),
             Err(error) => return refuse(format!("the values of a template are not JSON: {error}")),
         };
-        self.serve("templates.render", async move |services| {
+        self.compute("templates.render", async move |services| {
             services.render(template, values).await
         })
         .await

@@ -92,7 +92,10 @@ async fn many_loops_of_one_plugin_get_what_one_of_another_gets() {
     assert_eq!(error.word(), "cpu");
     assert_eq!(crowd.usage().calls_running, 20);
     cancel.cancel();
-    until("they end", || sandbox.pool().calls == 0).await;
+    until("they end and are counted", || {
+        crowd.usage().calls_running == 0
+    })
+    .await;
     let metrics = sandbox.metrics();
     let told: Vec<_> = metrics
         .iter()

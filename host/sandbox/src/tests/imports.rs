@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::CallLimits;
-use crate::admission::Admission;
+use crate::admission::{Admission, Room};
 use crate::bindings::toolpost::plugin::commands::{
     Capture, CommandLine, CommandSpec, Exit, ExitStatus, HostRunningCommand, OutputSource,
 };
@@ -16,7 +17,9 @@ use crate::bindings::toolpost::plugin::worker_files::{FileError, WriteMode};
 use crate::bindings::toolpost::plugin::{
     build_info, cancellation, log, properties, step_status, types, worker_files,
 };
-use crate::call::{CallState, Caller, Guard, Home, LogSink, Stop};
+use crate::call::{
+    CallState, Caller, Computing, Guard, Home, LogSink, Meter, Paying, Stop, WallClock,
+};
 use crate::fair::Party;
 use crate::http::{Client, HttpOptions};
 use crate::tests::scripted_host::ScriptedHost;
@@ -34,10 +37,23 @@ pub(super) async fn call(limits: CallLimits) -> (CallState, Arc<ScriptedHost>) {
 
 async fn state(limits: CallLimits, home: Option<Home>) -> CallState {
     let limits = Arc::new(limits);
-    let share = Admission::new(1, usize::MAX)
-        .enter(&Party::new("greet", "unit"), 0)
+    let party = Party::new("greet", "unit");
+    let share = Admission::new(Room::default(), Room::default())
+        .enter(&party, Room::default())
         .await;
-    let guard = Guard::new(share, limits.clone(), Arc::default());
+    let clock = Arc::new(WallClock::start(limits.wall));
+    let guard = Guard::new(
+        share,
+        limits.clone(),
+        Arc::default(),
+        clock,
+        Duration::from_secs(1),
+    );
+    let paying = Paying {
+        party,
+        meter: Meter::new("greet".into(), Computing::default()),
+        threads: Handle::current(),
+    };
     let log = LogSink::new(Arc::new(|_, _| ()), &limits);
     let http = Arc::new(Client::new(HttpOptions::default()));
     CallState::new(
@@ -45,6 +61,7 @@ async fn state(limits: CallLimits, home: Option<Home>) -> CallState {
         limits,
         log,
         home,
+        paying,
         http,
         CancellationToken::new(),
         None,

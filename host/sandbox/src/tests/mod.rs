@@ -9,5 +9,6 @@ mod imports;
 mod loading;
 mod misdeeds;
 mod registry;
+mod room;
 mod scripted_host;
 mod support;

@@ -16,8 +16,8 @@ use super::FieldChange;
 use super::steps;
 use crate::config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, EnvironmentValue,
-    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, SecretReference, WorkerConfig,
-    WorkerKind,
+    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, SecretReference,
+    WorkerConfig, WorkerKind,
 };
 
 /// Names of settings, as in the configuration, with their values.

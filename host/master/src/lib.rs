@@ -35,6 +35,7 @@ mod start;
 mod status;
 mod steps;
 mod stop;
+mod told;
 mod uses;
 mod worker;
 

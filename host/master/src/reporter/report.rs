@@ -4,19 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use toolpost_core::journal::{Fact, JournalEntry};
-use toolpost_core::model::{
-    Build, BuildRequest, Builder, Buildset, Change, Log, SourceStamp, Step, Worker,
-};
+use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Change, Log, Step, Worker};
 use toolpost_core::{
     BuildId, BuildsetId, Properties, RequestId, Results, StepId, Timestamp, WorkerId,
 };
 use toolpost_sandbox::reporter::{
-    self, BuildReport, BuildsetReport, Event, Link, LogReport, RequestReport, StepReport,
-    WorkerReport,
+    BuildReport, BuildsetReport, Event, Link, LogReport, RequestReport, StepReport, WorkerReport,
 };
 use toolpost_store::{Filter, Op, Query, Store, StoreError};
 
-use super::select::{last_build, previous_results, scheduler_of};
+use super::select::{previous_results, scheduler_of};
+use crate::told::{self, last_build, number};
 
 /// Changes of one build that are told: the newest, as the contract says.
 const CHANGES_MAX: usize = 100;
@@ -143,17 +141,19 @@ impl<'a> Reports<'a> {
             url: format!("{}builds/{}", self.url, build.id),
             worker: worker.map(|worker| worker.name).unwrap_or_default(),
             reason: origin.buildset.reason.clone(),
-            previous_results: previous_results(self.store, &build).await?.map(results_of),
-            properties: values(&self.store.build_properties(build.id).await?),
+            previous_results: previous_results(self.store, &build)
+                .await?
+                .map(told::results),
+            properties: told::values(&self.store.build_properties(build.id).await?),
             summary: build.state_string,
-            results: build.results.map(results_of),
+            results: build.results.map(told::results),
             started_ms: ms(build.started_at),
             complete_ms: build.complete_at.map(ms),
             request_id: number(build.request_id),
             buildset_id: number(origin.buildset.id),
             scheduler: origin.scheduler.clone(),
-            source_stamps: stamps(&origin.buildset.sourcestamps),
-            changes: origin.changes.iter().map(change).collect(),
+            source_stamps: told::stamps(&origin.buildset.sourcestamps),
+            changes: origin.changes.iter().cloned().map(told::change).collect(),
             steps,
         })
     }
@@ -173,7 +173,7 @@ impl<'a> Reports<'a> {
                 logs: logs.remove(&step.id).unwrap_or_default(),
                 name: step.name,
                 summary: step.state_string,
-                results: step.results.map(results_of),
+                results: step.results.map(told::results),
                 started_ms: step.started_at.map(ms),
                 complete_ms: step.complete_at.map(ms),
                 urls: step
@@ -223,7 +223,6 @@ impl<'a> Reports<'a> {
         let mut reported = BTreeSet::new();
         let mut builds = Vec::new();
         for request in requests {
-            // A request that was cancelled, or done together with another, has none.
             if let Some(build) = last_build(self.store, &request).await? {
                 reported.insert(build.id);
                 builds.push(self.build(build, &origin, Steps::Without).await?);
@@ -232,12 +231,12 @@ impl<'a> Reports<'a> {
         let report = BuildsetReport {
             id: number(id),
             reason: origin.buildset.reason,
-            results: results_of(results),
+            results: told::results(results),
             submitted_ms: ms(origin.buildset.submitted_at),
             complete_ms: ms(origin.buildset.complete_at.unwrap_or(at)),
             scheduler: origin.scheduler,
-            source_stamps: stamps(&origin.buildset.sourcestamps),
-            properties: values(&origin.properties),
+            source_stamps: told::stamps(&origin.buildset.sourcestamps),
+            properties: told::values(&origin.properties),
             builds,
         };
         Ok((report, reported))
@@ -254,10 +253,10 @@ impl<'a> Reports<'a> {
             // The page of a builder shows what is asked of it.
             url: format!("{}builders/{}", self.url, request.builder_id),
             submitted_ms: ms(request.submitted_at),
-            source_stamps: stamps(&origin.buildset.sourcestamps),
+            source_stamps: told::stamps(&origin.buildset.sourcestamps),
             reason: origin.buildset.reason,
             scheduler: origin.scheduler,
-            properties: values(&origin.properties),
+            properties: told::values(&origin.properties),
         })
     }
 
@@ -289,63 +288,6 @@ impl<'a> Reports<'a> {
     }
 }
 
-/// Ids and counts are not negative.
-fn number(id: impl Into<i64>) -> u64 {
-    u64::try_from(id.into()).unwrap_or(0)
-}
-
 fn ms(at: Timestamp) -> u64 {
     number(at.0)
-}
-
-/// An object of values by name.
-fn values(properties: &Properties) -> String {
-    let object: Map<String, Value> = properties
-        .iter()
-        .map(|(name, property)| (name.to_owned(), property.value.clone()))
-        .collect();
-    Value::Object(object).to_string()
-}
-
-fn stamps(stamps: &[SourceStamp]) -> Vec<reporter::SourceStamp> {
-    stamps
-        .iter()
-        .map(|stamp| reporter::SourceStamp {
-            codebase: stamp.spec.codebase.clone(),
-            repository: stamp.spec.repository.clone(),
-            project: stamp.spec.project.clone(),
-            branch: stamp.spec.branch.clone(),
-            revision: stamp.spec.revision.clone(),
-        })
-        .collect()
-}
-
-fn change(change: &Change) -> reporter::Change {
-    reporter::Change {
-        id: number(change.id),
-        author: change.author.clone(),
-        comments: change.comments.clone(),
-        files: change.files.clone(),
-        branch: change.branch.clone(),
-        revision: change.revision.clone(),
-        category: change.category.clone(),
-        repository: change.repository.clone(),
-        project: change.project.clone(),
-        codebase: change.codebase.clone(),
-        revlink: change.revlink.clone(),
-        when_ms: ms(change.when),
-        properties: values(&change.properties),
-    }
-}
-
-fn results_of(results: Results) -> reporter::Results {
-    match results {
-        Results::Success => reporter::Results::Success,
-        Results::Warnings => reporter::Results::Warnings,
-        Results::Failure => reporter::Results::Failure,
-        Results::Skipped => reporter::Results::Skipped,
-        Results::Exception => reporter::Results::Exception,
-        Results::Retry => reporter::Results::Retry,
-        Results::Cancelled => reporter::Results::Cancelled,
-    }
 }

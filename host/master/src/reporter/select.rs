@@ -8,6 +8,8 @@ use toolpost_core::report::{About, Needs, Wants};
 use toolpost_core::{BuildId, BuilderId, BuildsetId, Results};
 use toolpost_store::{Op, Query, Store, StoreError};
 
+use crate::told::last_build;
+
 /// Requests of a build set that are looked at.
 const REQUESTS_MAX: u32 = 1_000;
 
@@ -152,18 +154,6 @@ impl<'a> Selector<'a> {
 pub(super) fn scheduler_of(properties: &toolpost_core::Properties) -> Option<String> {
     let scheduler = properties.get("scheduler")?;
     scheduler.as_str().map(str::to_owned)
-}
-
-/// The newest build of a request: of one that was tried again, the last.
-pub(super) async fn last_build(
-    store: &Store,
-    request: &BuildRequest,
-) -> Result<Option<Build>, StoreError> {
-    let query = Query::new()
-        .eq("buildrequestid", request.id)
-        .order("-buildid")
-        .limit(1);
-    Ok(store.list(&query).await?.pop())
 }
 
 /// How the build of the builder before this one ended. One that was to be run again does not count: what came of it

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Change, SourceStamp};
+use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Change};
 use toolpost_core::schedule::plugin::{Due, Farm};
-use toolpost_core::{BuildId, BuildsetId, ForcedId, Properties, Results};
+use toolpost_core::{BuildId, BuildsetId, ForcedId, Results};
 use toolpost_sandbox::scheduler as wire;
 use toolpost_store::{NewForced, Query, Store, StoreError};
+
+use crate::told::{self, last_build, number};
 
 /// Requests of one build set that are told of: one for each builder.
 const REQUESTS_MAX: u32 = 1_000;
@@ -27,7 +28,7 @@ pub(super) async fn event(
         Due::Timer => Some(wire::Event::Timer),
         Due::Change(id) => {
             let change: Option<Change> = store.find(id).await?;
-            change.map(|change| wire::Event::Change(of_change(change)))
+            change.map(|change| wire::Event::Change(told::change(change)))
         }
         Due::BuildFinished(id) => find_build(store, id).await?.map(wire::Event::BuildFinished),
         Due::BuildsetComplete(id) => find_buildset(store, id)
@@ -75,20 +76,14 @@ async fn find_buildset(
     let requests: Vec<BuildRequest> = store.list(&query).await?;
     let mut builds = Vec::with_capacity(requests.len());
     for request in requests {
-        // A request that was cancelled, or done together with another, has none.
-        let query = Query::new()
-            .eq("buildrequestid", request.id)
-            .order("-number")
-            .limit(1);
-        let last: Vec<Build> = store.list(&query).await?;
-        for build in last {
+        if let Some(build) = last_build(store, &request).await? {
             builds.push(of_build(store, build, &buildset).await?);
         }
     }
     Ok(Some(wire::Buildset {
         id: number(id),
         label: buildset.external_idstring.unwrap_or_default(),
-        results: of_results(buildset.results.unwrap_or(Results::Success)),
+        results: told::results(buildset.results.unwrap_or(Results::Success)),
         builds,
     }))
 }
@@ -103,64 +98,9 @@ async fn of_build(
         id: number(build.id),
         builder: builder.name,
         number: number(build.number),
-        results: of_results(build.results.unwrap_or(Results::Exception)),
+        results: told::results(build.results.unwrap_or(Results::Exception)),
         buildset_id: number(buildset.id),
-        source_stamps: buildset.sourcestamps.iter().map(of_stamp).collect(),
-        properties: values(&store.build_properties(build.id).await?),
+        source_stamps: told::stamps(&buildset.sourcestamps),
+        properties: told::values(&store.build_properties(build.id).await?),
     })
-}
-
-fn of_change(change: Change) -> wire::Change {
-    wire::Change {
-        id: number(change.id),
-        author: change.author,
-        comments: change.comments,
-        files: change.files,
-        branch: change.branch,
-        revision: change.revision,
-        category: change.category,
-        repository: change.repository,
-        project: change.project,
-        codebase: change.codebase,
-        revlink: change.revlink,
-        when_ms: number(change.when.0),
-        properties: values(&change.properties),
-    }
-}
-
-fn of_stamp(stamp: &SourceStamp) -> wire::SourceStamp {
-    let spec = stamp.spec.clone();
-    wire::SourceStamp {
-        codebase: spec.codebase,
-        repository: spec.repository,
-        project: spec.project,
-        branch: spec.branch,
-        revision: spec.revision,
-    }
-}
-
-fn of_results(results: Results) -> wire::Results {
-    match results {
-        Results::Success => wire::Results::Success,
-        Results::Warnings => wire::Results::Warnings,
-        Results::Failure => wire::Results::Failure,
-        Results::Skipped => wire::Results::Skipped,
-        Results::Exception => wire::Results::Exception,
-        Results::Retry => wire::Results::Retry,
-        Results::Cancelled => wire::Results::Cancelled,
-    }
-}
-
-/// An object of values by name.
-fn values(properties: &Properties) -> String {
-    let object: Map<String, Value> = properties
-        .iter()
-        .map(|(name, property)| (name.to_owned(), property.value.clone()))
-        .collect();
-    Value::Object(object).to_string()
-}
-
-/// Ids, counts and times are not negative.
-fn number(id: impl Into<i64>) -> u64 {
-    u64::try_from(id.into()).unwrap_or(0)
 }

@@ -75,7 +75,7 @@ impl Checker<'_, '_> {
                 name: &name.value,
                 own_keys,
             };
-            for problem in schema.check(&values) {
+            for problem in schema.check(kind, &values) {
                 self.parameter_problem(&used, &node, problem);
             }
         }

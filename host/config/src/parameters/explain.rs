@@ -11,15 +11,28 @@ use crate::template::{self, Becomes};
 /// Values are quoted up to this length.
 const QUOTE_CHARS_MAX: usize = 60;
 
-pub(super) fn explain<'i>(
-    schema: &Value,
-    errors: impl Iterator<Item = ValidationError<'i>>,
-) -> Vec<ParameterProblem> {
-    let mut problems = Vec::new();
-    for error in errors.filter(|error| !passes_as_template(error)) {
-        explain_one(schema, &error, &mut problems);
+/// Explains the errors of one value.
+pub(super) struct Explainer<'a> {
+    pub(super) schema: &'a Value,
+    /// Whether templates are rendered before the value is used.
+    pub(super) renders: bool,
+}
+
+impl Explainer<'_> {
+    pub(super) fn explain<'i>(
+        &self,
+        errors: impl Iterator<Item = ValidationError<'i>>,
+    ) -> Vec<ParameterProblem> {
+        let mut problems = Vec::new();
+        for error in errors.filter(|error| !self.passes(error)) {
+            explain_one(self, &error, &mut problems);
+        }
+        problems
     }
-    problems
+
+    fn passes(&self, error: &ValidationError<'_>) -> bool {
+        self.renders && passes_as_template(error)
+    }
 }
 
 /// Whether an error is only that a value is not known before a template is rendered.
@@ -48,7 +61,11 @@ fn types(kind: &TypeKind) -> Vec<JsonType> {
     }
 }
 
-fn explain_one(schema: &Value, error: &ValidationError<'_>, problems: &mut Vec<ParameterProblem>) {
+fn explain_one(
+    explainer: &Explainer<'_>,
+    error: &ValidationError<'_>,
+    problems: &mut Vec<ParameterProblem>,
+) {
     use ValidationErrorKind as Kind;
     let path = path_of(error);
     let mut add = |fault| {
@@ -59,7 +76,7 @@ fn explain_one(schema: &Value, error: &ValidationError<'_>, problems: &mut Vec<P
     };
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            let known = known_keys(schema, error);
+            let known = known_keys(explainer.schema, error);
             for key in unexpected {
                 add(Fault::UnknownKey {
                     key: key.clone(),
@@ -71,7 +88,7 @@ fn explain_one(schema: &Value, error: &ValidationError<'_>, problems: &mut Vec<P
         Kind::Type { kind } => add(wrong_type(&types(kind), error.instance())),
         Kind::Enum { options } => add(not_listed(options, error.instance())),
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-            explain_branches(schema, error, context, problems);
+            explain_branches(explainer, error, context, problems);
         }
         _ => add(Fault::Other(in_words(error))),
     }
@@ -79,7 +96,7 @@ fn explain_one(schema: &Value, error: &ValidationError<'_>, problems: &mut Vec<P
 
 /// No branch fits: speaks of what all of them want, or of the one that was most likely meant.
 fn explain_branches(
-    schema: &Value,
+    explainer: &Explainer<'_>,
     error: &ValidationError<'_>,
     branches: &[Vec<ValidationError<'static>>],
     problems: &mut Vec<ParameterProblem>,
@@ -109,8 +126,8 @@ fn explain_branches(
         problems.push(ParameterProblem { path, fault });
         return;
     };
-    for inner in likely.iter().filter(|inner| !passes_as_template(inner)) {
-        explain_one(schema, inner, problems);
+    for inner in likely.iter().filter(|inner| !explainer.passes(inner)) {
+        explain_one(explainer, inner, problems);
     }
 }
 

@@ -1,8 +1,8 @@
-//! Parameters of a step type against its JSON Schema.
+//! Parameters of a type against its JSON Schema.
 //!
-//! A string that is one `{{ expression }}` passes whatever the schema wants, because it is rendered before
-//! the step runs and keeps the type of its value; any other string with a template in it passes as a
-//! string of any content. References to other documents are refused, and patterns
+//! In parameters of steps a string that is one `{{ expression }}` passes whatever the schema wants, because it is
+//! rendered before the step runs and keeps the type of its value; any other string with a template in it passes as a
+//! string of any content. Schedulers and reporters get their parameters as they are written, templates included. References to other documents are refused, and patterns
 //! run in linear time, because schemas come from plugins.
 
 mod explain;
@@ -11,6 +11,7 @@ use std::fmt;
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
+use toolpost_core::PluginKind;
 use toolpost_core::schema_work::{self, SchemaWorkError};
 
 /// The schema of a step type is of no use.
@@ -126,9 +127,13 @@ impl ParametersSchema {
         })
     }
 
-    /// Everything that the schema does not allow.
+    /// Everything that the schema does not allow in the parameters of a type of this kind.
     #[must_use]
-    pub fn check(&self, parameters: &Map<String, Value>) -> Vec<ParameterProblem> {
+    pub fn check(
+        &self,
+        kind: PluginKind,
+        parameters: &Map<String, Value>,
+    ) -> Vec<ParameterProblem> {
         if schema_work::depth_of(parameters.values()) > self.depth_max {
             let message = format!("nested more than {} levels deep", self.depth_max);
             return vec![ParameterProblem {
@@ -141,6 +146,10 @@ impl ParametersSchema {
         if self.validator.is_valid(&instance) {
             return Vec::new();
         }
-        explain::explain(&self.source, self.validator.iter_errors(&instance))
+        let explainer = explain::Explainer {
+            schema: &self.source,
+            renders: kind == PluginKind::Step,
+        };
+        explainer.explain(self.validator.iter_errors(&instance))
     }
 }

@@ -3,13 +3,14 @@
 use insta::assert_snapshot;
 use serde_json::{Map, Value, json};
 use toolpost_config::ParametersSchema;
+use toolpost_core::PluginKind;
 
 fn verdict(schema: &Value, parameters: &Value) -> String {
     let schema = match ParametersSchema::compile(schema) {
         Ok(schema) => schema,
         Err(error) => return error.to_string(),
     };
-    let problems = schema.check(parameters.as_object().expect("an object"));
+    let problems = schema.check(PluginKind::Step, parameters.as_object().expect("an object"));
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     format!("[{}]", texts.join("; "))
 }

@@ -105,6 +105,14 @@ fn every_event_and_result_has_a_word() {
 }
 
 #[test]
+fn a_template_is_a_text_to_reporters_and_schedulers() {
+    assert_snapshot!(
+        problems("[[reporter]]\nname = \"r\"\nuse = \"chat\"\nroom = \"{{ x }}\"\nlines = \"{{ build.number }}\"\n"),
+        @""
+    );
+}
+
+#[test]
 fn mistakes() {
     assert_snapshot!(problems(r#"
 [[reporter]]

@@ -23,10 +23,6 @@ pub(crate) struct Parameters {
     /// Whether the first bad change is built once more in the end, with its name in the properties.
     #[serde(default = "default_confirm")]
     pub(crate) confirm: bool,
-
-    /// Priority of its requests; higher ones run first.
-    #[serde(default)]
-    pub(crate) priority: i32,
 }
 
 fn default_remember() -> usize {

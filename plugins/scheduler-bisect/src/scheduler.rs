@@ -122,7 +122,7 @@ fn build_finished(
             state.hunts_made += 1;
             let label = format!("hunt-{}", state.hunts_made);
             let step = hunt.next(parameters.confirm);
-            go_on(reaction, parameters, label, hunt, step)
+            go_on(reaction, label, hunt, step)
         }
     }
 }
@@ -137,20 +137,14 @@ fn buildset_complete(
         return reaction;
     };
     let step = hunt.built(buildset.results, parameters.confirm);
-    go_on(reaction, parameters, buildset.label.clone(), hunt, step)
+    go_on(reaction, buildset.label.clone(), hunt, step)
 }
 
-fn go_on(
-    mut reaction: Reaction<State>,
-    parameters: &Parameters,
-    label: String,
-    hunt: Hunt,
-    step: Step,
-) -> Reaction<State> {
+fn go_on(mut reaction: Reaction<State>, label: String, hunt: Hunt, step: Step) -> Reaction<State> {
     match step {
         Step::Build(buildset) => {
             reaction.state.hunts.insert(label.clone(), hunt);
-            tell(reaction.build(buildset.label(label).priority(parameters.priority)))
+            tell(reaction.build(buildset.label(label)))
         }
         Step::Done(text) => {
             reaction.state.last = text;
@@ -232,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_first_bad_change_is_found_and_told() {
-        let mut run = broken(json!({"priority": 3}));
+        let mut run = broken(json!({}));
         assert_eq!(
             run.status(),
             "looking for what broke linux in build 2: 8 changes of 8 left"
@@ -251,7 +245,7 @@ mod tests {
             run.finish(index, results);
         }
         let last = &run.buildsets()[3];
-        assert_eq!((last.changes.as_slice(), last.priority), (&[7][..], 3));
+        assert_eq!(last.changes, [7]);
         assert_eq!(last.builders, ["linux"]);
         assert_eq!(last.reason, "change 7 (r7) broke build 2 of linux");
         assert_eq!(

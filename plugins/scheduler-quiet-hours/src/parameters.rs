@@ -33,10 +33,6 @@ pub(crate) struct Parameters {
     /// The reason that builds show.
     #[serde(default = "default_reason")]
     pub(crate) reason: String,
-
-    /// Priority of its requests; higher ones run first.
-    #[serde(default)]
-    pub(crate) priority: i32,
 }
 
 /// A window.

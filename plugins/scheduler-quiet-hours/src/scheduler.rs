@@ -53,8 +53,7 @@ impl Scheduler for QuietHours {
                         Level::Warn,
                         "too many branches wait; the oldest is passed on at once",
                     );
-                    reaction =
-                        reaction.build(branch.buildset(&parameters.reason, parameters.priority));
+                    reaction = reaction.build(branch.buildset(&parameters.reason));
                 }
             }
             Event::Force(_) => is_forced = true,
@@ -63,7 +62,7 @@ impl Scheduler for QuietHours {
         }
         if is_forced || calendar.is_open(now) {
             for branch in reaction.state.waiting.take() {
-                reaction = reaction.build(branch.buildset(&parameters.reason, parameters.priority));
+                reaction = reaction.build(branch.buildset(&parameters.reason));
             }
         }
         Ok(wait(reaction, &calendar, &parameters.zone()?, now))

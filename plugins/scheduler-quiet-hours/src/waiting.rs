@@ -79,11 +79,10 @@ impl Branch {
     }
 
     /// The build of it.
-    pub(crate) fn buildset(self, reason: &str, priority: i32) -> NewBuildset {
+    pub(crate) fn buildset(self, reason: &str) -> NewBuildset {
         NewBuildset::new(reason)
             .source_stamps(self.stamps)
             .changes(self.changes)
-            .priority(priority)
     }
 }
 
@@ -116,7 +115,7 @@ mod tests {
         let buildsets: Vec<NewBuildset> = waiting
             .take()
             .into_iter()
-            .map(|branch| branch.buildset("x", 5))
+            .map(|branch| branch.buildset("x"))
             .collect();
         let revisions = |index: usize| -> Vec<_> {
             let stamps = &buildsets[index].source_stamps;
@@ -134,7 +133,6 @@ mod tests {
             (buildsets[1].changes.as_slice(), revisions(1)),
             (&[3][..], vec!["r3"])
         );
-        assert_eq!(buildsets[0].priority, 5);
         assert_eq!(waiting.count(), 0);
     }
 
@@ -151,7 +149,7 @@ mod tests {
             .add(&change(6_000, "one more", ""))
             .expect("it is one too many");
         assert_eq!(oldest.count, 2_000);
-        let changes = oldest.buildset("", 0).changes;
+        let changes = oldest.buildset("").changes;
         assert_eq!(
             (changes.len(), changes[0], changes[999]),
             (1_000, 1_000, 1_999)

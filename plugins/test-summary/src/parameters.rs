@@ -46,7 +46,8 @@ pub(crate) struct Parameters {
     pub(crate) min_tests: u64,
 
     /// The numbers become the properties `PREFIX_passed`, `PREFIX_failed`, `PREFIX_errors`,
-    /// `PREFIX_skipped`, `PREFIX_expected_failures` and `PREFIX_total` of the build.
+    /// `PREFIX_skipped`, `PREFIX_expected_failures` and `PREFIX_total` of the build; the results of single tests become
+    /// a set of test results called `PREFIX`.
     #[serde(default = "default_prefix")]
     #[schemars(length(min = 1, max = 200))]
     pub(crate) property_prefix: String,

@@ -4,7 +4,8 @@ use crate::parameters::{Format, Parameters};
 use crate::parse::{Counts, Report, TextFormat, TextReader, read_junit};
 use crate::verdict;
 use std::io::{BufRead, Read};
-use toolpost_sdk::{CommandLine, Context, Error, Exit, FileReader, Outcome, Step};
+use std::time::Duration;
+use toolpost_sdk::{CommandLine, Context, Error, Exit, FileReader, Outcome, Step, TestResult};
 
 /// What is read of one line of a file.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -35,6 +36,7 @@ impl Step for TestSummary {
         }
         write_failures(&report, ctx)?;
         write_slowest(&report, usize::from(parameters.slowest), ctx)?;
+        record_results(&report, &parameters.property_prefix, ctx)?;
         set_properties(&parameters.property_prefix, report.counts, ctx)?;
         Ok(verdict::outcome(&report, exit.as_ref(), &parameters))
     }
@@ -181,6 +183,41 @@ fn write_slowest(report: &Report, most: usize, ctx: &Context) -> Result<(), Erro
     log.finish()
 }
 
+/// A set of test results with each test that ran. It stays incomplete when not all of them are known by name, because
+/// the tool does not print them or there are too many.
+fn record_results(report: &Report, description: &str, ctx: &Context) -> Result<(), Error> {
+    if report.results.is_empty() {
+        return Ok(());
+    }
+    let mut set = ctx.test_results(description, "pass_fail", "boolean")?;
+    for case in &report.results {
+        let value = if case.is_good { "1" } else { "0" };
+        let mut result = TestResult::named(&case.name, value);
+        if let Some((path, line)) = place(&case.location) {
+            result = result.place(path, line);
+        }
+        result.duration = case.duration_ms.map(Duration::from_millis);
+        set.add(result)?;
+    }
+    if !report.has_all_results() {
+        return Ok(());
+    }
+    let Counts {
+        passed, expected, ..
+    } = report.counts;
+    set.complete(
+        Some(passed.saturating_add(expected)),
+        Some(report.counts.bad()),
+    )
+}
+
+/// `src/lib.rs:7:5` or `test_a.py:12`: the file and the line.
+fn place(location: &str) -> Option<(&str, u32)> {
+    let mut parts = location.splitn(3, ':');
+    let path = parts.next().filter(|path| !path.is_empty())?;
+    Some((path, parts.next()?.parse().ok()?))
+}
+
 fn set_properties(prefix: &str, counts: Counts, ctx: &Context) -> Result<(), Error> {
     for (name, count) in [
         ("passed", counts.passed),
@@ -216,6 +253,14 @@ mod tests {
         assert_eq!(host.property_value("tests_passed"), Some(json!(1)));
         assert_eq!(host.property_value("tests_failed"), Some(json!(1)));
         assert_eq!(host.property_value("tests_total"), Some(json!(2)));
+        assert_eq!(
+            host.test_results("tests"),
+            [
+                TestResult::named("a", "1"),
+                TestResult::named("b", "0").place("src/lib.rs", 7),
+            ]
+        );
+        assert_eq!(host.test_totals("tests"), Some((Some(1), Some(1))));
     }
 
     #[test]

@@ -8,6 +8,8 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 const NAME_BYTES_MAX: usize = 512;
 /// Slow tests that are kept.
 const SLOWEST_MAX: usize = 20;
+/// Tests whose results are kept one by one. With names as long as in large projects they take 20 MB.
+const RESULTS_MAX: usize = 50_000;
 /// Problems of the run itself that are kept.
 const PROBLEMS_MAX: usize = 20;
 
@@ -148,6 +150,19 @@ impl Counts {
     }
 }
 
+/// The result of a test that ran and whose name is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CaseResult {
+    /// Its full name.
+    pub(crate) name: String,
+    /// Where it failed.
+    pub(crate) location: String,
+    /// How long it took, milliseconds.
+    pub(crate) duration_ms: Option<u64>,
+    /// Whether it ended as it should.
+    pub(crate) is_good: bool,
+}
+
 /// A test run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Report {
@@ -157,6 +172,8 @@ pub(crate) struct Report {
     pub(crate) failures: Vec<Case>,
     /// The slowest tests, slowest first: name and milliseconds.
     pub(crate) slowest: Vec<(String, u64)>,
+    /// The tests that ran, as far as their names are known, up to a limit.
+    pub(crate) results: Vec<CaseResult>,
     /// What is wrong with the run itself (it was cut off, its plan does not fit ...).
     pub(crate) problems: Vec<String>,
 }
@@ -172,6 +189,14 @@ impl Report {
             self.record_duration(&case.name, duration_ms);
         }
         let bad = matches!(case.outcome, Outcome::Failed | Outcome::Errored);
+        if case.outcome != Outcome::Skipped && self.results.len() < RESULTS_MAX {
+            self.results.push(CaseResult {
+                name: case.name.clone(),
+                location: case.location.clone(),
+                duration_ms: case.duration_ms,
+                is_good: !bad,
+            });
+        }
         if bad && self.failures.len() < FAILURES_MAX {
             self.failures.push(case);
         }
@@ -197,6 +222,12 @@ impl Report {
         }
     }
 
+    /// Whether the result of each test that ran is kept.
+    #[must_use]
+    pub(crate) fn has_all_results(&self) -> bool {
+        self.results.len() as u64 == self.counts.ran()
+    }
+
     /// Takes in another report (of another file of the same run).
     pub(crate) fn merge(&mut self, other: Self) {
         for (outcome, count) in [
@@ -210,6 +241,8 @@ impl Report {
         }
         let room = FAILURES_MAX.saturating_sub(self.failures.len());
         self.failures.extend(other.failures.into_iter().take(room));
+        let room = RESULTS_MAX.saturating_sub(self.results.len());
+        self.results.extend(other.results.into_iter().take(room));
         for (name, duration_ms) in other.slowest {
             self.record_duration(&name, duration_ms);
         }

@@ -66,13 +66,10 @@ impl UseCheck for RunningUses {
                 uses.collect()
             }
             PluginKind::Reporter => {
-                let reporters = config.reporters.values();
-                let uses = reporters
-                    .filter(|reporter| reporter.reporter_type == name)
-                    .map(|reporter| TypeUse {
-                        place: format!("reporter `{}`", reporter.name),
-                        parameters: Value::Object(reporter.parameters.clone()),
-                    });
+                let uses = config.reporter_uses_of(name).map(|reporter| TypeUse {
+                    place: format!("reporter `{}`", reporter.name),
+                    parameters: Value::Object(reporter.parameters.clone()),
+                });
                 uses.collect()
             }
             PluginKind::Scheduler => {

@@ -11,7 +11,7 @@ use support::{NOW, TestFarm, build, step};
 use toolpost_core::model::LogType;
 use toolpost_core::{Results, Timestamp};
 use toolpost_store::{Cancel, LogStream, NewStep, StartBuild};
-use toolpost_web::StepPlace;
+use toolpost_web::Place;
 
 const MINUTE: i64 = 60_000;
 
@@ -82,7 +82,7 @@ fn masters_words(farm: &TestFarm) {
         live.last_fault = Some("trap: wasm `unreachable` instruction executed\n  0: compile_warnings::parse\n  1: compile_warnings::run".into());
     }
     said.plugins = vec![warnings, summary];
-    let place = |builder: &str, step: &str| StepPlace {
+    let place = |builder: &str, step: &str| Place::Step {
         builder: builder.into(),
         step: step.into(),
     };

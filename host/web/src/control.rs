@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, PluginKind, ReporterId, RequestId, WorkerId};
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
     MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
@@ -22,13 +22,20 @@ pub struct Farm {
     pub links: Vec<(String, String)>,
 }
 
-/// A step of the running configuration.
+/// Where the running configuration uses a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepPlace {
-    /// Name of the builder.
-    pub builder: String,
-    /// Name of the step, or of its type where it has none.
-    pub step: String,
+pub enum Place {
+    /// A step.
+    Step {
+        /// Name of the builder.
+        builder: String,
+        /// Name of the step, or of its type where it has none.
+        step: String,
+    },
+    /// The scheduler of this name.
+    Scheduler(String),
+    /// The reporter of this name.
+    Reporter(String),
 }
 
 /// What the calls of plugins take and took.
@@ -66,8 +73,8 @@ pub trait Control: Send + Sync + 'static {
         digest: &str,
         reason: &str,
     ) -> Result<(), ControlError>;
-    /// Where the running configuration uses a step type.
-    fn uses_of(&self, step_type: &str) -> Vec<StepPlace>;
+    /// Where the running configuration uses a type.
+    fn uses_of(&self, kind: PluginKind, type_name: &str) -> Vec<Place>;
     /// The change sources that ask repositories.
     fn pollers(&self) -> Vec<PollerStatus>;
     /// The schedulers that act by themselves.
@@ -161,19 +168,32 @@ impl Control for MasterHandle {
         self.rollback_plugin(plugin, digest, reason).await
     }
 
-    fn uses_of(&self, step_type: &str) -> Vec<StepPlace> {
-        self.config()
-            .uses_of(step_type)
-            .map(|place| StepPlace {
-                builder: place.builder.name.clone(),
-                step: place
-                    .step
-                    .options
-                    .name
-                    .clone()
-                    .unwrap_or_else(|| place.step.step_type.clone()),
-            })
-            .collect()
+    fn uses_of(&self, kind: PluginKind, type_name: &str) -> Vec<Place> {
+        let config = self.config();
+        match kind {
+            PluginKind::Step => {
+                let places = config.uses_of(type_name).map(|place| Place::Step {
+                    builder: place.builder.name.clone(),
+                    step: place
+                        .step
+                        .options
+                        .name
+                        .clone()
+                        .unwrap_or_else(|| place.step.step_type.clone()),
+                });
+                places.collect()
+            }
+            PluginKind::Scheduler => {
+                let places = config.scheduler_uses_of(type_name);
+                let names = places.map(|place| place.scheduler.name.clone());
+                names.map(Place::Scheduler).collect()
+            }
+            PluginKind::Reporter => {
+                let places = config.reporter_uses_of(type_name);
+                let names = places.map(|reporter| reporter.name.clone());
+                names.map(Place::Reporter).collect()
+            }
+        }
     }
 
     fn pollers(&self) -> Vec<PollerStatus> {

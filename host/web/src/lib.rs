@@ -34,7 +34,7 @@ use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use control::{Control, Farm, PluginLoad, SharedControl, StepPlace};
+pub use control::{Control, Farm, Place, PluginLoad, SharedControl};
 pub use reactor::Reactor;
 pub use state::{Clock, SHARED_AGE_MAX_MS, WebOptions, WebState};
 

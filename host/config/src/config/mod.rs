@@ -119,4 +119,13 @@ impl Config {
         self.plugin_schedulers()
             .filter(move |place| place.plugin.scheduler_type == scheduler_type)
     }
+
+    /// The reporters that use a type.
+    pub fn reporter_uses_of(
+        &self,
+        reporter_type: &str,
+    ) -> impl Iterator<Item = &Arc<ReporterConfig>> {
+        let reporters = self.reporters.values();
+        reporters.filter(move |reporter| reporter.reporter_type == reporter_type)
+    }
 }

@@ -277,6 +277,22 @@ fn stream<R: Row>(store: Store, mut spec: Spec, first: Page<R>) -> Body {
     ))
 }
 
+/// All rows of a short list that are within the scopes.
+pub(crate) async fn rows_within<R: Row>(
+    store: &Store,
+    scopes: &[Scope],
+) -> Result<Vec<R>, ApiError> {
+    let mut query = Query::new().order(R::ID).limit(PAGE_ROWS);
+    for scope in scopes {
+        match narrow(store, R::RESOURCE, scope).await? {
+            Narrowed::Filter(filter) => query.filters.push(filter),
+            Narrowed::Empty => return Ok(Vec::new()),
+            Narrowed::Missing(what) => return Err(ApiError::not_found(what)),
+        }
+    }
+    Ok(store.list(&query).await?)
+}
+
 /// One row in its envelope.
 pub(crate) async fn single<R: Row>(
     store: &Store,

@@ -16,6 +16,7 @@ mod reporters;
 pub(crate) mod resolve;
 pub(crate) mod rows;
 mod rpc;
+mod schedulers;
 pub(crate) mod schema;
 mod special;
 
@@ -29,8 +30,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 use toolpost_core::model::{
-    Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
-    SourceStamp, Step, Worker,
+    Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, SourceStamp, Step,
+    Worker,
 };
 use toolpost_core::report::Delivery;
 use toolpost_core::{BuildId, BuildsetId};
@@ -282,6 +283,12 @@ async fn unkept(
         Endpoint::PluginMetrics(name) => plugins::metrics(&*web.master, name, query),
         Endpoint::Reporters => reporters::list(web, query).await,
         Endpoint::Reporter(id) => reporters::one(web, *id, query).await,
+        Endpoint::Collection(Resource::Scheduler, scopes) => {
+            schedulers::list(web, scopes, query).await
+        }
+        Endpoint::Single(Resource::Scheduler, id, scopes) => {
+            schedulers::one(web, *id, scopes, query).await
+        }
         _ => return None,
     })
 }
@@ -375,7 +382,6 @@ async fn collection(
         Resource::Master => list::collection::<Master>(store, scopes, query).await,
         Resource::Builder => list::collection::<Builder>(store, scopes, query).await,
         Resource::Worker => list::collection::<Worker>(store, scopes, query).await,
-        Resource::Scheduler => list::collection::<Scheduler>(store, scopes, query).await,
         Resource::ChangeSource => list::collection::<ChangeSource>(store, scopes, query).await,
         Resource::Change => list::collection::<Change>(store, scopes, query).await,
         Resource::SourceStamp => list::collection::<SourceStamp>(store, scopes, query).await,
@@ -403,7 +409,6 @@ async fn single(
     let store = &web.store;
     match resource {
         Resource::Master => list::single_by_id::<Master>(store, id, scopes, query).await,
-        Resource::Scheduler => list::single_by_id::<Scheduler>(store, id, scopes, query).await,
         Resource::ChangeSource => {
             list::single_by_id::<ChangeSource>(store, id, scopes, query).await
         }

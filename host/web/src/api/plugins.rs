@@ -1,7 +1,6 @@
 //! Plugins: what runs and what becomes of it, their history, what their calls took; and the actions on them.
 
 use serde_json::{Map, Value, json};
-use toolpost_core::PluginKind;
 use toolpost_sandbox::metrics::TypeMetrics;
 use toolpost_sandbox::{PluginStatus, PoolWait, VersionStatus, WaitReason, Want};
 use toolpost_store::{PluginEventRow, PluginVersionRow};
@@ -9,7 +8,7 @@ use toolpost_store::{PluginEventRow, PluginVersionRow};
 use super::memory;
 use super::schema::Resource;
 use super::special::members;
-use crate::control::Control;
+use crate::control::{Control, Place};
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -74,11 +73,9 @@ fn plugin_json(
         .live
         .iter()
         .flat_map(|version| &version.types)
-        .filter(|told| told.kind == PluginKind::Step)
-        .flat_map(|step| {
-            master.uses_of(&step.name).into_iter().map(|place| {
-                json!({"builder": place.builder, "step": place.step, "step_type": step.name})
-            })
+        .flat_map(|told| {
+            let places = master.uses_of(told.kind, &told.name).into_iter();
+            places.map(|place| use_json(&told.name, &place))
         })
         .collect();
     members(json!({
@@ -94,6 +91,20 @@ fn plugin_json(
         "versions": versions,
         "waiting": waiting(waits, &plugin.name),
     }))
+}
+
+fn use_json(type_name: &str, place: &Place) -> Value {
+    match place {
+        Place::Step { builder, step } => json!({
+            "builder": builder, "kind": "step", "step": step, "step_type": type_name,
+        }),
+        Place::Scheduler(name) => json!({
+            "kind": "scheduler", "scheduler": name, "scheduler_type": type_name,
+        }),
+        Place::Reporter(name) => json!({
+            "kind": "reporter", "reporter": name, "reporter_type": type_name,
+        }),
+    }
 }
 
 /// The version that waits for grants.

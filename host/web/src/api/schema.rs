@@ -228,9 +228,13 @@ const WORKER: &[Field] = &[
 
 const SCHEDULER: &[Field] = &[
     field("enabled", Kind::Bool),
+    nullable("error", Kind::Text),
+    nullable("held", Kind::Text),
     nullable("master", Kind::Nested),
     field("name", Kind::Text),
     field("schedulerid", Kind::Int),
+    field("text", Kind::Text),
+    nullable("type", Kind::Text),
 ];
 
 const FORCE_SCHEDULER: &[Field] = &[

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Response;
-use toolpost_core::{PluginKind, Timestamp};
+use toolpost_core::Timestamp;
 use toolpost_sandbox::metrics::{GOOD, TypeMetrics};
 use toolpost_sandbox::{PluginStatus, PoolWait, VersionStatus, WaitReason};
 use toolpost_store::{PluginEventKind, PluginEventRow};
@@ -17,7 +17,7 @@ use super::filters;
 use super::parts::{When, bytes, duration, short};
 use super::shell::{Ask, Section, Shell};
 use crate::api::plugin_state;
-use crate::control::StepPlace;
+use crate::control::Place;
 use crate::error::ApiError;
 use crate::reactor::Reactor;
 use crate::state::Web;
@@ -92,7 +92,7 @@ struct PluginView {
     state: &'static str,
     problem_at: Option<When>,
     versions: Vec<VersionView>,
-    uses: Vec<(String, Vec<StepPlace>)>,
+    uses: Vec<(String, Vec<Place>)>,
     events: Vec<EventView>,
     /// How many calls wait, how long the first has, and what for.
     waiting: Vec<(usize, String, &'static str)>,
@@ -236,10 +236,7 @@ impl PluginView {
             loaded: When::new(version.loaded_at, now),
         };
         let live = plugin.live.iter();
-        let steps = live
-            .clone()
-            .flat_map(|version| &version.types)
-            .filter(|told| told.kind == PluginKind::Step);
+        let types = live.clone().flat_map(|version| &version.types);
         Self {
             state: plugin_state(&plugin),
             waiting: waits
@@ -263,8 +260,8 @@ impl PluginView {
                         .map(|draining| version(draining, false)),
                 )
                 .collect(),
-            uses: steps
-                .map(|step| (step.name.clone(), web.master.uses_of(&step.name)))
+            uses: types
+                .map(|told| (told.name.clone(), web.master.uses_of(told.kind, &told.name)))
                 .collect(),
             events: events
                 .into_iter()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use toolpost_config::{Config, Place, Problem, diff};
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
@@ -18,7 +19,7 @@ use toolpost_master::{
 };
 use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
-use toolpost_web::{Control, Farm, PluginLoad, StepPlace};
+use toolpost_web::{Control, Farm, Place, PluginLoad};
 
 /// What the master says.
 pub struct Said {
@@ -28,7 +29,7 @@ pub struct Said {
     pub needs_restart: Vec<String>,
     pub plugins: Vec<PluginStatus>,
     pub load: PluginLoad,
-    pub uses: BTreeMap<String, Vec<StepPlace>>,
+    pub uses: BTreeMap<String, Vec<Place>>,
     pub pollers: Vec<PollerStatus>,
     pub schedulers: Vec<SchedulerStatus>,
     pub reporters: Vec<ReporterStatus>,
@@ -84,6 +85,7 @@ impl Scripted {
         };
         Self {
             now,
+            works: Notify::new(),
             said: Mutex::new(said),
         }
     }
@@ -159,8 +161,8 @@ impl Control for Scripted {
         }
     }
 
-    fn uses_of(&self, step_type: &str) -> Vec<StepPlace> {
-        self.said().uses.get(step_type).cloned().unwrap_or_default()
+    fn uses_of(&self, _: PluginKind, type_name: &str) -> Vec<Place> {
+        self.said().uses.get(type_name).cloned().unwrap_or_default()
     }
 
     fn pollers(&self) -> Vec<PollerStatus> {

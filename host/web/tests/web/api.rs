@@ -97,7 +97,7 @@ async fn schedulers() {
     let farm = farm().await;
     assert_snapshot!(farm.get("/api/v2/schedulers").await.shown(), @r#"
     200
-    {"schedulers":[{"enabled":true,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"force","schedulerid":1},{"enabled":true,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"on-push","schedulerid":2}],"meta":{"total":2}}
+    {"schedulers":[{"enabled":true,"error":null,"held":null,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"force","schedulerid":1,"text":"","type":null},{"enabled":true,"error":null,"held":null,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"on-push","schedulerid":2,"text":"","type":null}],"meta":{"total":2}}
     "#);
     assert_snapshot!(farm.get("/api/v2/changesources").await.shown(), @r#"
     200
@@ -332,7 +332,7 @@ async fn plugins() {
             .push(version("test-summary", "0.3.0", 0x4e, NOW));
         summary.problem = Some(refusal(NOW, 0x0c, "the file is truncated"));
         said.plugins = vec![summary];
-        let place = toolpost_web::StepPlace {
+        let place = toolpost_web::Place::Step {
             builder: "unit".into(),
             step: "tests".into(),
         };
@@ -340,7 +340,7 @@ async fn plugins() {
     }
     assert_snapshot!(farm.get("/api/v2/plugins").await.shown(), @r#"
     200
-    {"plugins":[{"held":null,"last_reload":{"at":1763929036,"digest":"0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c","outcome":"refused","reason":"the file is truncated"},"name":"test-summary","not_granted":[],"refusals":0,"reloads":1,"rollbacks":0,"state":"held","uses":[{"builder":"unit","step":"tests","step_type":"test-summary"}],"versions":[{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"live","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.1","wants":[]},{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"draining","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.0","wants":[]}],"waiting":null}],"meta":{"total":1}}
+    {"plugins":[{"held":null,"last_reload":{"at":1763929036,"digest":"0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c","outcome":"refused","reason":"the file is truncated"},"name":"test-summary","not_granted":[],"refusals":0,"reloads":1,"rollbacks":0,"state":"held","uses":[{"builder":"unit","kind":"step","step":"tests","step_type":"test-summary"}],"versions":[{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"live","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.1","wants":[]},{"builds":0,"calls_running":0,"calls_total":41,"contract":"1.0.0","description":"Provides test-summary.","digest":"4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e","faults_total":0,"last_fault":null,"loaded_at":1763929036,"size_bytes":212480,"state":"draining","types":[{"force_schema":null,"kind":"step","name":"test-summary","schema":{"properties":{"path":{"type":"string"}},"type":"object"},"summary":"Runs test-summary."}],"version":"0.3.0","wants":[]}],"waiting":null}],"meta":{"total":1}}
     "#);
     assert_snapshot!(farm.get("/api/v2/plugins/test-summary?field=state").await.shown(), @r#"
     200

@@ -228,7 +228,7 @@ async fn plugins_show_digests_uses_and_the_last_refusal() {
             .push(version("test-summary", "0.3.0", 0x4e, NOW));
         summary.problem = Some(refusal(NOW, 0x0c, "the file is <truncated>"));
         said.plugins = vec![summary];
-        let place = toolpost_web::StepPlace {
+        let place = toolpost_web::Place::Step {
             builder: "unit".into(),
             step: "tests".into(),
         };

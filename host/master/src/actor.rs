@@ -44,6 +44,17 @@ impl Actor {
         Self { stop, task }
     }
 
+    /// Waits until the task has ended by itself, or ends it when its time is over. Says whether it was the former.
+    pub(crate) async fn finish(mut self, over: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            // A panic was reported when it happened.
+            _ = &mut self.task => return true,
+            () = over => {}
+        }
+        self.stop().await;
+        false
+    }
+
     /// Ends the task and waits until it has ended.
     pub(crate) async fn stop(self) {
         self.stop.cancel();

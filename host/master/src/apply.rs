@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
 use toolpost_config::config::{ChangeSourceConfig, ChangeSourceKind};
 use toolpost_config::plan::Action;
 use toolpost_config::{Config, Plan, ReporterConfig, diff};
@@ -33,6 +36,8 @@ pub(crate) struct Actors {
 struct ReporterSlot {
     config: Arc<ReporterConfig>,
     status: Arc<Mutex<ReporterStatus>>,
+    /// Tells it to end as soon as it has nothing left to do.
+    closing: CancellationToken,
     actor: Actor,
 }
 
@@ -226,6 +231,7 @@ impl Engine {
 
     fn start_reporter(&self, config: &Arc<ReporterConfig>, id: ReporterId) -> ReporterSlot {
         let status = Arc::new(Mutex::new(ReporterStatus::new(&config.name)));
+        let closing = CancellationToken::new();
         let deliver = PluginDeliver {
             store: self.store.clone(),
             registry: self.registry.clone(),
@@ -242,11 +248,13 @@ impl Engine {
             config: Arc::clone(config),
             deliver: Arc::new(deliver),
             status: Arc::clone(&status),
+            closing: closing.clone(),
         };
         let name = format!("reporter `{}`", config.name);
         ReporterSlot {
             config: Arc::clone(config),
             status,
+            closing,
             actor: Actor::spawn(name, move || body.clone().run()),
         }
     }
@@ -286,8 +294,8 @@ impl Engine {
         info!("configuration applied: {} changes", plan.items.len());
     }
 
-    /// Ends every scheduler, poller and reporter.
-    pub(crate) async fn stop_actors(&self) {
+    /// Ends every poller and scheduler, so that nothing new is asked for.
+    pub(crate) async fn stop_sources(&self) {
         let mut actors = self.actors.lock().await;
         let Actors {
             schedulers,

@@ -14,6 +14,9 @@ use crate::engine::Engine;
 /// How long builds that are interrupted at the end may take to end by themselves.
 const INTERRUPT_WAIT: Duration = Duration::from_secs(30);
 
+/// How long reporters have to tell what has happened until the last build ended.
+const REPORTS_WAIT: Duration = Duration::from_secs(10);
+
 /// How long commands that still run at the very end have before they are killed.
 const WORKER_GRACE: Duration = Duration::from_secs(2);
 
@@ -33,6 +36,8 @@ pub(crate) enum Phase {
 pub(crate) struct Ending {
     /// Builds may run until then.
     deadline: Option<Instant>,
+    /// Somebody asked a second time: everything else is over then as well.
+    is_hurried: bool,
     done: bool,
 }
 
@@ -59,6 +64,7 @@ impl Engine {
         let deadline = Instant::now() + limit;
         let first = self.phase.send_replace(Phase::Stopping) != Phase::Stopping;
         self.ending.send_modify(|ending| {
+            ending.is_hurried = !first;
             ending.deadline = Some(ending.deadline.map_or(deadline, |at| at.min(deadline)));
         });
         let mut ending = self.ending.subscribe();
@@ -72,7 +78,7 @@ impl Engine {
 
     async fn end(&self) {
         self.stop_loops().await;
-        self.stop_actors().await;
+        self.stop_sources().await;
         let running = self.builds.count();
         if running > 0 {
             info!("waiting for {running} running builds");
@@ -93,6 +99,10 @@ impl Engine {
         if let Err(error) = self.store.recover_master(self.master_id, now).await {
             warn!("builds that were given up are put back at the next start: {error}");
         }
+        let until = Instant::now() + REPORTS_WAIT;
+        self.finish_reporters(|| over(self.ending.subscribe(), until))
+            .await;
+        let now = self.clock.now();
         if let Err(error) = self.store.stop_master(self.master_id, now).await {
             warn!("the end of this master was not stored: {error}");
         }
@@ -128,6 +138,18 @@ impl Engine {
         let loops = std::mem::take(&mut *self.loops.lock().await);
         for actor in loops {
             actor.stop().await;
+        }
+    }
+}
+
+/// Returns at this time, or earlier when somebody is in a hurry.
+async fn over(mut ending: watch::Receiver<Ending>, until: Instant) {
+    loop {
+        let now = *ending.borrow_and_update();
+        let hurried = now.deadline.filter(|_| now.is_hurried);
+        tokio::select! {
+            () = tokio::time::sleep_until(hurried.map_or(until, |at| at.min(until))) => return,
+            changed = ending.changed() => if changed.is_err() { return },
         }
     }
 }

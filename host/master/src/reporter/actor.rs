@@ -1,13 +1,14 @@
 //! Moves one reporter through the journal and its deliveries to their end.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use toolpost_bus::{Bus, Wake, Woken};
 use toolpost_config::config::ReporterConfig;
 use toolpost_core::backoff::Backoff;
@@ -49,6 +50,16 @@ pub(crate) struct ReporterActor {
     pub(crate) config: Arc<ReporterConfig>,
     pub(crate) deliver: Arc<dyn Deliver>,
     pub(crate) status: Arc<Mutex<ReporterStatus>>,
+    /// Cancelled when it is to end as soon as everything that happened is told, or cannot be told now.
+    pub(crate) closing: CancellationToken,
+}
+
+/// How things stand after a look.
+struct Look {
+    /// There is more in the journal.
+    more: bool,
+    /// When to look again if nothing happens.
+    wake_at: Option<Timestamp>,
 }
 
 /// A try that came to its end.
@@ -65,7 +76,8 @@ struct Tries {
 }
 
 impl ReporterActor {
-    /// Reacts to what happens until it is dropped, and its running tries with it.
+    /// Reacts to what happens until it is told to close and has nothing left to do, or is dropped, and its running tries
+    /// with it.
     pub(crate) async fn run(self) {
         let mut wake =
             Wake::new(self.bus.subscribe(), LOOK_INTERVAL, is_reason_to_look).gathering(GATHER);
@@ -74,9 +86,12 @@ impl ReporterActor {
         loop {
             let looked = self.look(&mut tries).await;
             let next_look = match &looked {
-                Ok(next_look) => {
-                    backoff.succeeded();
-                    *next_look
+                Ok(look) if look.more => Some(self.clock.now()),
+                Ok(look) => {
+                    if self.closing.is_cancelled() && tries.streams.is_empty() {
+                        return;
+                    }
+                    look.wake_at
                 }
                 Err(error) => {
                     let wait = backoff.next_wait(rand::random());
@@ -85,19 +100,23 @@ impl ReporterActor {
                     Some(self.clock.now().after(wait))
                 }
             };
+            if looked.is_ok() {
+                backoff.succeeded();
+            }
             self.tell(looked.as_ref().err(), tries.streams.len());
             let failed = looked.is_err();
             tokio::select! {
                 // After an error only time helps, or a burst of events would make a storm of attempts.
                 woken = wake.next(None), if !failed => if woken == Woken::Closed { return },
                 () = self.clock.sleep_until_some(next_look) => {}
+                () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
                 Some(ended) = tries.futures.next() => self.record(ended, &mut tries).await,
             }
         }
     }
 
-    /// Takes in what is new, begins the tries that are due, and says when to look again if nothing happens.
-    async fn look(&self, tries: &mut Tries) -> Result<Option<Timestamp>, StoreError> {
+    /// Takes in what is new and begins the tries that are due.
+    async fn look(&self, tries: &mut Tries) -> Result<Look, StoreError> {
         let more = self.fan_out().await?;
         let due = self.begin(tries).await?;
         Ok(if more { Some(self.clock.now()) } else { due })
@@ -222,15 +241,15 @@ impl ReporterActor {
     }
 }
 
-/// One try. A panic is a failed one, so that the others go on.
+/// One try, in a task of its own that ends when this is dropped: a try holds a connection of the store at times, and must go
+/// on while the reporter waits for one. A panic is a failed try, so that the others go on.
 async fn attempt(deliver: Arc<dyn Deliver>, delivery: Delivery) -> Ended {
-    let outcome = AssertUnwindSafe(deliver.deliver(&delivery))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            let reason = "stopped by a defect of this program".to_owned();
-            Err(Untold::Failed(Failure::Retryable, reason))
-        });
+    let told = delivery.clone();
+    let task = tokio::spawn(async move { deliver.deliver(&told).await });
+    let outcome = AbortOnDropHandle::new(task).await.unwrap_or_else(|_| {
+        let reason = "stopped by a defect of this program".to_owned();
+        Err(Untold::Failed(Failure::Retryable, reason))
+    });
     (delivery, outcome)
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
 use toolpost_config::config::ReporterConfig;
 use toolpost_core::journal::JournalKind;
@@ -44,6 +45,7 @@ pub(super) struct Desk {
     pub(super) reporter: ReporterId,
     pub(super) config: Arc<ReporterConfig>,
     pub(super) messenger: Arc<Messenger>,
+    pub(super) closing: CancellationToken,
     pub(super) status: Arc<Mutex<ReporterStatus>>,
     _dir: TempDir,
 }
@@ -184,6 +186,7 @@ impl Desk {
                 parameters: serde_json::Map::new(),
             }),
             messenger: Arc::default(),
+            closing: CancellationToken::new(),
             status: Arc::new(Mutex::new(ReporterStatus::new("room"))),
             store,
             bus,
@@ -201,6 +204,7 @@ impl Desk {
             config: Arc::clone(&self.config),
             deliver: Arc::clone(&self.messenger) as Arc<dyn Deliver>,
             status: Arc::clone(&self.status),
+            closing: self.closing.clone(),
         };
         Actor::spawn("reporter `room`".into(), move || body.clone().run())
     }

@@ -29,6 +29,22 @@ use JournalKind::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reporter_that_closes_tells_what_it_can_and_ends() {
+    let desk = Desk::wanting(builds_only()).await;
+    desk.messenger.script([Outcome::Fails(Failure::Retryable)]);
+    desk.build(Results::Success).await;
+    desk.build(Results::Success).await;
+    desk.closing.cancel();
+    let finished = desk.start().finish(tokio::time::sleep(PATIENCE)).await;
+    assert!(finished);
+    let deliveries: Vec<Delivery> = desk.store.list(&Query::new()).await.unwrap();
+    let mut statuses: Vec<_> = deliveries.iter().map(|one| one.status).collect();
+    statuses.sort_by_key(|status| status.name());
+    // Of one build everything waits for the second try.
+    assert_eq!(statuses, [Delivered, Delivered, Pending, Pending]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_that_happens_is_told() {
     let desk = Desk::wanting(everything()).await;
     let actor = desk.start();

@@ -23,6 +23,7 @@ use crate::reporter::{PluginDeliver, ReporterActor};
 use crate::scheduler::SchedulerSlot;
 use crate::status::{PollerStatus, ReporterStatus};
 use crate::stop::Phase;
+use crate::uses::UsesOf;
 use crate::worker::Workers;
 
 /// The actors that the running configuration asks for.
@@ -48,8 +49,13 @@ struct PollerSlot {
 }
 
 impl Engine {
-    /// Makes `config` the running configuration. Running builds go on with the builder that they started with.
-    pub(crate) async fn apply(&self, config: Config) -> Result<Plan, ApplyError> {
+    /// Makes `config` the running configuration, together with the versions of plugins that it was checked against.
+    /// Running builds go on with the builder that they started with.
+    pub(crate) async fn apply(
+        &self,
+        config: Config,
+        prospect: &Prospect,
+    ) -> Result<Plan, ApplyError> {
         let mut actors = self.actors.lock().await;
         if *self.phase.borrow() == Phase::Stopping {
             return Err(ApplyError::Stopping);
@@ -68,6 +74,11 @@ impl Engine {
         };
         let reporters = self.register_reporters(&config).await?;
         self.connect(&workers, &ids).await?;
+        let uses = UsesOf(Arc::clone(&config));
+        if let Err(error) = self.registry.release(prospect, &uses).await {
+            self.name_again(&before.config).await;
+            return Err(error.into());
+        }
         // From here on nothing fails.
         self.capabilities.configure(&config).await;
         self.locks
@@ -297,18 +308,10 @@ impl Engine {
     /// Ends every poller and scheduler, so that nothing new is asked for.
     pub(crate) async fn stop_sources(&self) {
         let mut actors = self.actors.lock().await;
-        let Actors {
-            schedulers,
-            pollers,
-            reporters,
-        } = std::mem::take(&mut *actors);
-        for (_, slot) in pollers {
+        for (_, slot) in std::mem::take(&mut actors.pollers) {
             slot.actor.stop().await;
         }
-        for (_, slot) in reporters {
-            slot.actor.stop().await;
-        }
-        for (_, slot) in schedulers {
+        for (_, slot) in std::mem::take(&mut actors.schedulers) {
             slot.stop().await;
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
+use toolpost_sandbox::registry::RegistryError;
 use toolpost_store::StoreError;
 
 use crate::worker::WorkerError;

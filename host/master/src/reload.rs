@@ -8,15 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use toolpost_bus::{Signal, Subscription};
-use toolpost_config::{Problem, Problems, Sources, check, load};
+use toolpost_config::{
+    Config, Problem, Problems, Sources, TypeCatalog, check, check_plugins, load,
+};
 use toolpost_core::Event;
+use toolpost_sandbox::{PluginKind, Prospect};
 use tracing::{error, info, warn};
 
 use crate::applied::record_applied;
 use crate::engine::Engine;
 use crate::status::ConfigurationStatus;
+use crate::uses::RunningUses;
 
 /// Editors write a file in several steps; wait until it was quiet for this long.
 const QUIET_WAIT: Duration = Duration::from_millis(100);
@@ -122,10 +127,10 @@ impl Engine {
         if seen.as_ref() == Some(&sources) {
             return seen;
         }
-        match check(&sources, self.catalog.as_ref()) {
-            Ok(config) if config == *self.config() => self.note_checked(),
-            Ok(config) => {
-                if let Err(error) = self.apply(config).await {
+        match self.judge(&sources) {
+            Ok((config, _)) if config == *self.config() => self.note_checked(),
+            Ok((config, prospect)) => {
+                if let Err(error) = self.apply(config, &prospect).await {
                     error!("{error}");
                     self.refuse_text(error.to_string());
                     // To be tried again at the next look.
@@ -136,6 +141,33 @@ impl Engine {
             Err(problems) => self.refuse(&problems),
         }
         Some(sources)
+    }
+
+    /// Checks what was read: with the types that there are, or else with those of plugins that wait for this very
+    /// configuration, because it grants what they ask for or uses them as they are now.
+    fn judge(&self, sources: &Sources) -> Result<(Config, Prospect), Problems> {
+        let mut best = Prospect::default();
+        let mut checked = check(sources, self.catalog.as_ref());
+        let Ok(plugins) = check_plugins(sources) else {
+            return checked.map(|config| (config, best));
+        };
+        let grants = RunningUses::with_plugins(plugins);
+        for one in self.registry.prospects(&grants) {
+            let Err(problems) = &checked else { break };
+            let Some(prospect) = best.and(&one) else {
+                continue;
+            };
+            let catalog = Prospective {
+                now: self.catalog.as_ref(),
+                prospect: &prospect,
+            };
+            let with = check(sources, &catalog);
+            // A version that does not help goes on waiting.
+            if with.as_ref().err().map_or(0, count) < count(problems) {
+                (best, checked) = (prospect, with);
+            }
+        }
+        checked.map(|config| (config, best))
     }
 
     /// The files say what runs already.
@@ -177,6 +209,27 @@ impl Engine {
             left_out: 0,
         });
     }
+}
+
+/// The types as they would be.
+struct Prospective<'a> {
+    now: &'a (dyn TypeCatalog + Send + Sync),
+    prospect: &'a Prospect,
+}
+
+impl TypeCatalog for Prospective<'_> {
+    fn names(&self, kind: PluginKind) -> Vec<String> {
+        self.prospect.names(kind, self.now.names(kind))
+    }
+
+    fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
+        let now = self.now.parameters_schema(kind, type_name);
+        self.prospect.schema(kind, type_name, now)
+    }
+}
+
+fn count(problems: &Problems) -> usize {
+    problems.list.len() + problems.left_out
 }
 
 /// Watches the directory of the main file, which sees renames over it too, and `conf.d` beside it.

@@ -54,9 +54,30 @@ impl RunningUses {
 
 impl UseCheck for RunningUses {
     fn uses_of(&self, kind: PluginKind, name: &str) -> Vec<TypeUse> {
-        let Some(config) = self.running.load_full() else {
-            return Vec::new();
-        };
+        match self.running.load_full() {
+            Some(config) => UsesOf(config).uses_of(kind, name),
+            None => Vec::new(),
+        }
+    }
+
+    fn not_granted(&self, plugin: &str, wants: &[Want]) -> Vec<Want> {
+        match self.running.load_full() {
+            Some(config) => UsesOf(config).not_granted(plugin, wants),
+            None => not_granted(&self.first_plugins, plugin, wants),
+        }
+    }
+
+    fn check(&self, info: &TypeInfo, type_use: &TypeUse) -> Result<(), String> {
+        check(info, type_use)
+    }
+}
+
+/// The uses of one configuration, whether it runs or not.
+pub(crate) struct UsesOf(pub(crate) Arc<Config>);
+
+impl UseCheck for UsesOf {
+    fn uses_of(&self, kind: PluginKind, name: &str) -> Vec<TypeUse> {
+        let config = &self.0;
         match kind {
             PluginKind::Step => {
                 let uses = config.uses_of(name).map(|place| TypeUse {
@@ -83,30 +104,37 @@ impl UseCheck for RunningUses {
     }
 
     fn not_granted(&self, plugin: &str, wants: &[Want]) -> Vec<Want> {
-        let running = self.running.load_full();
-        let plugins = match &running {
-            Some(config) => &config.plugins,
-            None => &self.first_plugins,
-        };
-        match plugins.get(plugin) {
-            Some(plugin) => missing(&plugin.grants, wants),
-            None => wants.to_vec(),
-        }
+        not_granted(&self.0.plugins, plugin, wants)
     }
 
-    /// As the configuration itself is checked: strings that are templates fit everything.
     fn check(&self, info: &TypeInfo, type_use: &TypeUse) -> Result<(), String> {
-        let schema = ParametersSchema::compile(info.schema()).map_err(|error| error.to_string())?;
-        let Value::Object(parameters) = &type_use.parameters else {
-            return Err("parameters are not an object".into());
-        };
-        let problems = schema.check(parameters);
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        if texts.is_empty() {
-            Ok(())
-        } else {
-            Err(texts.join("; "))
-        }
+        check(info, type_use)
+    }
+}
+
+fn not_granted(
+    plugins: &BTreeMap<String, Arc<PluginConfig>>,
+    plugin: &str,
+    wants: &[Want],
+) -> Vec<Want> {
+    match plugins.get(plugin) {
+        Some(plugin) => missing(&plugin.grants, wants),
+        None => wants.to_vec(),
+    }
+}
+
+/// As the configuration itself is checked: in parameters of steps, strings that are templates fit everything.
+fn check(info: &TypeInfo, type_use: &TypeUse) -> Result<(), String> {
+    let schema = ParametersSchema::compile(info.schema()).map_err(|error| error.to_string())?;
+    let Value::Object(parameters) = &type_use.parameters else {
+        return Err("parameters are not an object".into());
+    };
+    let problems = schema.check(info.kind(), parameters);
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    if texts.is_empty() {
+        Ok(())
+    } else {
+        Err(texts.join("; "))
     }
 }
 

@@ -36,7 +36,7 @@ pub use admission::{PoolWait, WaitReason};
 pub use call::LineTarget;
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};
-pub use http::{HttpLimits, HttpOptions, Resolve, SystemResolver};
+pub use http::{HttpLimits, HttpOptions, Resolve, SystemResolver, read_authorities};
 pub use limits::CallLimits;
 pub use load::LoadError;
 pub use options::SandboxOptions;
@@ -45,7 +45,7 @@ pub use plugin::{
     TypeInfo, VersionUse, Want, reporter, scheduler,
 };
 pub use registry::{
-    HeldVersion, PluginRegistry, PluginStatus, RegistryEvent, RegistryEventKind, RegistryOptions,
-    RegistryStore, UseCheck, VersionStatus,
+    HeldVersion, PluginRegistry, PluginStatus, Prospect, RegistryEvent, RegistryEventKind,
+    RegistryOptions, RegistryStore, UseCheck, VersionStatus,
 };
 pub use sandbox::{PoolStatus, Sandbox, SetupError};

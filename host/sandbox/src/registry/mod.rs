@@ -13,6 +13,7 @@ mod files;
 mod live;
 mod memory;
 mod options;
+mod prospect;
 mod reconcile;
 mod slot;
 mod status;
@@ -38,6 +39,7 @@ use verify::Verifier;
 pub use live::{LiveTypes, Pins, Snapshot};
 pub use memory::MemoryStore;
 pub use options::{RegistryError, RegistryOptions};
+pub use prospect::Prospect;
 pub use status::{
     HeldVersion, PluginStatus, Problem, RegistryEvent, RegistryEventKind, TypeStatus, VersionStatus,
 };
@@ -78,7 +80,7 @@ impl PluginRegistry {
     /// yet and removes nothing, because the configuration that uses the plugins can be checked only now.
     ///
     /// # Errors
-    /// When the directory or the store cannot be read. A bad plugin is no error here but a [`PluginStatus::problem`].
+    /// As those.
     pub async fn open(
         options: RegistryOptions,
         sandbox: Sandbox,
@@ -226,11 +228,17 @@ impl Inner {
         rejected.contains(digest)
     }
 
+    /// Measures something against what runs.
     fn verify<T>(&self, with: impl FnOnce(&Verifier<'_>) -> T) -> T {
+        self.verify_for(&*self.uses, with)
+    }
+
+    /// Measures something against a configuration.
+    fn verify_for<T>(&self, uses: &dyn UseCheck, with: impl FnOnce(&Verifier<'_>) -> T) -> T {
         with(&Verifier {
             live: &self.live.load_full(),
             native_types: &self.options.native_types,
-            uses: &*self.uses,
+            uses,
         })
     }
 
@@ -257,9 +265,14 @@ impl Inner {
     /// Records and tells something that has happened. A store that fails cannot undo it.
     async fn tell(&self, plugin: &str, kind: RegistryEventKind) {
         let event = self.event(plugin, kind);
-        if let Err(error) = self.store.record_event(&event).await {
+        self.remember(&event).await;
+        (self.options.observer)(&event);
+    }
+
+    async fn remember(&self, event: &RegistryEvent) {
+        if let Err(error) = self.store.record_event(event).await {
+            let plugin = &event.plugin;
             tracing::warn!("cannot record what happened to plugin {plugin}: {error}");
         }
-        (self.options.observer)(&event);
     }
 }

@@ -87,6 +87,14 @@ pub enum RegistryError {
     /// No such plugin.
     #[error("there is no plugin `{0}`")]
     UnknownPlugin(String),
+    /// A version that waited cannot go live with the configuration that it waited for.
+    #[error("plugin `{plugin}` cannot go live together with the configuration: {reason}")]
+    Release {
+        /// The plugin.
+        plugin: String,
+        /// Why not.
+        reason: String,
+    },
     /// A version cannot be made the live one.
     #[error("cannot go back to version {digest} of `{plugin}`: {reason}")]
     Rollback {

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use toolpost_core::Timestamp;
 
 use crate::registry::files::{self, Content, Fingerprint, Reading};
+use crate::registry::prospect::Waiting;
 use crate::registry::slot::{Live, Slot};
 use crate::registry::verify::gone_but_used;
-use crate::registry::{HeldVersion, Inner, LastGood, Problem, RegistryEventKind, VersionRecord};
+use crate::registry::{
+    HeldVersion, Inner, LastGood, Problem, RecordError, RegistryEvent, RegistryEventKind, UseCheck,
+    VersionRecord,
+};
 use crate::{LoadError, PluginVersion};
 
 /// How often a file that changes while it is read is read again.
@@ -34,13 +39,26 @@ enum Verdict {
     Waits,
 }
 
+/// A file that may go live.
+pub(super) struct Staged {
+    content: Content,
+    version: Arc<PluginVersion>,
+}
+
+impl Staged {
+    pub(super) fn digest(&self) -> &str {
+        self.version.digest()
+    }
+}
+
 /// Why a file is not taken.
-struct Refusal {
+pub(super) struct Refusal {
     digest: Option<String>,
-    reason: String,
+    pub(super) reason: String,
     fingerprint: Option<Fingerprint>,
     may_vanish: bool,
     held: Option<Box<HeldVersion>>,
+    waiting: Option<Waiting>,
 }
 
 impl Refusal {
@@ -51,6 +69,7 @@ impl Refusal {
             fingerprint: None,
             may_vanish: false,
             held: None,
+            waiting: None,
         }
     }
 
@@ -61,6 +80,7 @@ impl Refusal {
             fingerprint: content.fingerprint,
             may_vanish: false,
             held: None,
+            waiting: None,
         }
     }
 }
@@ -155,14 +175,29 @@ impl Inner {
 
     /// Reads, loads, verifies and commits one file.
     async fn stage(&self, name: &str, path: &Path) -> Result<Verdict, Refusal> {
+        let Some(staged) = self.verified(name, path, &*self.uses).await? else {
+            return Ok(Verdict::Unchanged);
+        };
+        self.commit(name, staged).await?;
+        Ok(Verdict::Live)
+    }
+
+    /// Reads, loads and verifies one file against a configuration; `None` when there is nothing new about it. The caller
+    /// holds the reconciliation.
+    pub(super) async fn verified(
+        &self,
+        name: &str,
+        path: &Path,
+        uses: &dyn UseCheck,
+    ) -> Result<Option<Staged>, Refusal> {
         let (content, version) = loop {
             let content = self.read(path).await?;
             if self.is_settled(name, &content) {
-                return Ok(Verdict::Unchanged);
+                return Ok(None);
             }
             if self.is_rejected(&content.digest) {
                 if self.is_known_problem(name, &content) {
-                    return Ok(Verdict::Unchanged);
+                    return Ok(None);
                 }
                 let reason = "this version was rolled back: replace the file with another one";
                 return Err(Refusal::of(&content, reason.into()));
@@ -177,14 +212,14 @@ impl Inner {
         };
         let old = self.with_slot(name, |slot| slot.live.clone());
         let old = old.as_ref().map(|live| &*live.version);
-        self.verify(|verifier| verifier.check(name, &version, old))
+        self.verify_for(uses, |verifier| verifier.check(name, &version, old))
             .map_err(|objection| Refusal {
                 may_vanish: objection.may_vanish,
                 held: objection.held,
+                waiting: objection.may_vanish.then(|| Waiting::of(&version)),
                 ..Refusal::of(&content, objection.reason)
             })?;
-        self.commit(name, version, &content).await?;
-        Ok(Verdict::Live)
+        Ok(Some(Staged { content, version }))
     }
 
     fn may_be_half_copied(&self, error: &LoadError, content: &Content) -> bool {
@@ -217,8 +252,7 @@ impl Inner {
             let settled = slot.live_digest() == Some(content.digest.as_str());
             if settled {
                 slot.judged = content.fingerprint;
-                slot.problem = None;
-                slot.held = None;
+                slot.settled();
             }
             settled
         })
@@ -243,6 +277,7 @@ impl Inner {
         let is_news = self.with_slot(name, |slot| {
             slot.judged = refusal.fingerprint;
             slot.held = refusal.held;
+            slot.waiting = refusal.waiting;
             slot.set_problem(problem)
         });
         if is_news {
@@ -253,24 +288,10 @@ impl Inner {
         }
     }
 
-    async fn commit(
-        &self,
-        name: &str,
-        version: Arc<PluginVersion>,
-        content: &Content,
-    ) -> Result<(), Refusal> {
-        let digest = version.digest().to_owned();
-        let replaced = self.with_slot(name, |slot| slot.live_digest().map(str::to_owned));
-        let kind = RegistryEventKind::Live {
-            digest: digest.clone(),
-            replaced: replaced.clone(),
-        };
-        let event = self.event(name, kind);
-        let record = record_of(&version, event.at);
+    async fn commit(&self, name: &str, staged: Staged) -> Result<(), Refusal> {
+        let event = self.goes_live(name, &staged);
         let recorded = async {
-            self.store
-                .record_version(record, content.bytes.clone())
-                .await?;
+            self.record(&staged, event.at).await?;
             self.store.record_event(&event).await
         };
         if let Err(error) = recorded.await {
@@ -278,33 +299,51 @@ impl Inner {
             let reason = format!("cannot be recorded in the store: {error}");
             return Err(Refusal {
                 fingerprint: None,
-                ..Refusal::of(content, reason)
+                ..Refusal::of(&staged.content, reason)
             });
         }
+        self.go_live(staged, &event);
+        Ok(())
+    }
+
+    /// What happens to a plugin when a version goes live.
+    pub(super) fn goes_live(&self, name: &str, staged: &Staged) -> RegistryEvent {
+        let kind = RegistryEventKind::Live {
+            digest: staged.version.digest().to_owned(),
+            replaced: self.with_slot(name, |slot| slot.live_digest().map(str::to_owned)),
+        };
+        self.event(name, kind)
+    }
+
+    /// Keeps a version in the store.
+    pub(super) async fn record(&self, staged: &Staged, at: Timestamp) -> Result<(), RecordError> {
+        let record = record_of(&staged.version, at);
+        let component = staged.content.bytes.clone();
+        self.store.record_version(record, component).await
+    }
+
+    /// Gives a version to new builds, and tells about it.
+    pub(super) fn go_live(&self, staged: Staged, event: &RegistryEvent) {
+        let Staged { content, version } = staged;
+        let name = &event.plugin;
         tracing::info!(
             "plugin {name} {} is live ({})",
             version.version(),
-            short(&digest)
+            short(version.digest())
         );
         let live = self.live(version, event.at);
         let old = self.with_slot(name, |slot| {
             slot.judged = content.fingerprint;
-            slot.problem = None;
-            slot.held = None;
-            slot.previous = replaced;
+            slot.settled();
+            slot.previous = slot.live_digest().map(str::to_owned);
             slot.replace(Some(live))
         });
         self.publish();
         drop(old);
-        (self.options.observer)(&event);
-        Ok(())
+        (self.options.observer)(event);
     }
 
-    pub(super) fn live(
-        &self,
-        version: Arc<PluginVersion>,
-        loaded_at: toolpost_core::Timestamp,
-    ) -> Live {
+    pub(super) fn live(&self, version: Arc<PluginVersion>, loaded_at: Timestamp) -> Live {
         version.watch(self.versions_changed.clone());
         Live {
             version,
@@ -367,6 +406,8 @@ impl Inner {
             let live = self.live(version, (self.options.now)());
             self.with_slot(name, |slot| {
                 // It waited for grants that it does not need to go on.
+                slot.waiting
+                    .take_if(|waiting| waiting.digest() == good.digest);
                 if slot
                     .held
                     .take_if(|held| held.digest == good.digest)
@@ -414,6 +455,13 @@ impl Inner {
 }
 
 impl Slot {
+    /// The file is as it should be.
+    fn settled(&mut self) {
+        self.problem = None;
+        self.held = None;
+        self.waiting = None;
+    }
+
     /// Whether the problem is another one than before.
     fn set_problem(&mut self, problem: Problem) -> bool {
         let same = self.problem.as_ref().is_some_and(|known| {
@@ -427,7 +475,7 @@ impl Slot {
     }
 }
 
-fn record_of(version: &PluginVersion, loaded_at: toolpost_core::Timestamp) -> VersionRecord {
+fn record_of(version: &PluginVersion, loaded_at: Timestamp) -> VersionRecord {
     VersionRecord {
         plugin: version.name().to_owned(),
         version: version.version().to_owned(),

@@ -8,6 +8,7 @@ use toolpost_core::Timestamp;
 
 use crate::PluginVersion;
 use crate::registry::files::Fingerprint;
+use crate::registry::prospect::Waiting;
 use crate::registry::{HeldVersion, PluginStatus, Problem, TypeStatus, UseCheck, VersionStatus};
 
 /// One plugin: its file, its live version, what it replaced.

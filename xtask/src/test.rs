@@ -144,6 +144,10 @@ fn environment(
             "TOOLPOST_TEST_BUILDBOT_WORKER",
             installed.buildbot_worker.clone().into(),
         ),
+        (
+            "TOOLPOST_TEST_MAIL_PYTHON",
+            installed.mail_python.clone().into(),
+        ),
     ]);
     variables
 }

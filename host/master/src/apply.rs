@@ -10,6 +10,8 @@ use toolpost_config::config::{ChangeSourceConfig, ChangeSourceKind};
 use toolpost_config::plan::Action;
 use toolpost_config::{Config, Plan, ReporterConfig, diff};
 use toolpost_core::{Event, ReporterId};
+use toolpost_sandbox::Prospect;
+use toolpost_sandbox::read_authorities;
 use toolpost_store::{
     ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, StoreError,
 };
@@ -64,6 +66,7 @@ impl Engine {
         let plan = diff(&before.config, &config);
         let config = Arc::new(config);
         // What can fail comes first, and changes nothing that runs.
+        check_authorities(&config).await?;
         let workers = self.workers.open(&config).await?;
         let ids = match self.prepare(&config).await {
             Ok(ids) => ids,
@@ -315,6 +318,31 @@ impl Engine {
             slot.stop().await;
         }
     }
+
+    /// Lets the reporters tell what has happened, and ends them; those that are not ready when their time is `over` go on
+    /// at the next start.
+    pub(crate) async fn finish_reporters<F: Future<Output = ()>>(&self, over: impl Fn() -> F) {
+        let reporters = std::mem::take(&mut self.actors.lock().await.reporters);
+        for slot in reporters.values() {
+            slot.closing.cancel();
+        }
+        let finished = reporters.into_iter().map(async |(name, slot)| {
+            if !slot.actor.finish(over()).await {
+                warn!(reporter.name = %name, "reporter `{name}` tells the rest after the next start");
+            }
+        });
+        join_all(finished).await;
+    }
+}
+
+/// Whether the certificates that the operator trusts can be read: better now than when the first report is sent.
+async fn check_authorities(config: &Config) -> Result<(), ApplyError> {
+    let Some(path) = config.master.ca_file.clone() else {
+        return Ok(());
+    };
+    let read = tokio::task::spawn_blocking(move || read_authorities(&path).map(drop)).await;
+    let read = read.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    read.map_err(ApplyError::Authorities)
 }
 
 /// Settings of the plan that only a restart brings.

@@ -22,6 +22,12 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The certificates of `ca_file` cannot be used.
+    #[error(transparent)]
+    Authorities(std::io::Error),
+    /// A version of a plugin cannot go live.
+    #[error(transparent)]
+    Plugin(RegistryError),
     /// It was told to stop in the meantime.
     #[error("the master was told to stop while it started")]
     Stopped,
@@ -41,6 +47,12 @@ pub enum ApplyError {
         /// Why.
         reason: String,
     },
+    /// The certificates of `ca_file` cannot be used.
+    #[error("{0}; the former configuration stays")]
+    Authorities(std::io::Error),
+    /// A version of a plugin that the configuration needs cannot go live.
+    #[error("{0}; the former configuration stays")]
+    Plugin(#[from] RegistryError),
     /// The master is stopping.
     #[error("the master is stopping and takes no new configuration")]
     Stopping,
@@ -63,6 +75,8 @@ impl From<ApplyError> for StartError {
         match error {
             ApplyError::Store(error) => Self::Store(error),
             ApplyError::Worker { worker, reason } => Self::Worker { worker, reason },
+            ApplyError::Authorities(error) => Self::Authorities(error),
+            ApplyError::Plugin(error) => Self::Plugin(error),
             ApplyError::Stopping => Self::Stopped,
         }
     }

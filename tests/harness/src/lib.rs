@@ -5,9 +5,11 @@
 //! with one generous deadline, never for a time.
 
 mod api;
+mod authority;
 mod process;
 
 pub use api::{Api, ApiFailure};
+pub use authority::Authority;
 pub use process::{Farm, FarmBuilder, StartFailure};
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Installs what the tests need: as root on Debian by itself, elsewhere it says what is missing.
 
 mod programs;
-mod worker;
+mod venv;
 
 use crate::{children, ui};
 use anyhow::{Context, Result, bail};
@@ -22,6 +22,8 @@ pub(crate) struct Installed {
     pub(crate) chromedriver: PathBuf,
     /// The stock worker of Buildbot.
     pub(crate) buildbot_worker: PathBuf,
+    /// A Python with a library for mail servers.
+    pub(crate) mail_python: PathBuf,
 }
 
 /// Makes sure that everything is there.
@@ -35,13 +37,15 @@ pub(crate) fn everything() -> Result<Installed> {
         let outcome = "git, PostgreSQL, Redis, Chromium, Python and npm are there";
         Ok((programs, outcome.to_owned()))
     })?;
-    let buildbot_worker = worker::ensure(&programs.python)?;
+    let buildbot_worker = venv::ensure(&programs.python, &venv::STOCK_WORKER)?;
+    let mail_python = venv::ensure(&programs.python, &venv::MAIL_SERVER)?;
     Ok(Installed {
         postgres_bin: programs.postgres_bin,
         redis_server: programs.redis_server,
         chromium: programs.chromium,
         chromedriver: programs.chromedriver,
         buildbot_worker,
+        mail_python,
     })
 }
 

@@ -49,6 +49,7 @@ impl Checker<'_, '_> {
             object_dir: self.path_or(raw.object_dir.as_ref(), MasterConfig::OBJECT_DIR_DEFAULT),
             plugin_dir: self.path_or(raw.plugin_dir.as_ref(), MasterConfig::PLUGIN_DIR_DEFAULT),
             secrets_dir: raw.secrets_dir.map(|dir| self.path(&dir.value)),
+            ca_file: raw.ca_file.map(|file| self.path(&file.value)),
             drain_timeout: value(raw.drain_timeout)
                 .map_or(MasterConfig::DRAIN_TIMEOUT_DEFAULT, |duration| duration.0),
             limits: self.limits(&value(raw.limits).unwrap_or_default()),

@@ -29,6 +29,8 @@ pub struct MasterConfig {
     pub plugin_dir: PathBuf,
     /// Where there is a file for each secret, named like it.
     pub secrets_dir: Option<PathBuf>,
+    /// Certificates of authorities that are trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
     /// How long running builds may go on after a stop was asked for.
     pub drain_timeout: Duration,
     /// Limits that keep one user from taking the farm from the others.
@@ -105,6 +107,7 @@ impl Default for MasterConfig {
             object_dir: Self::OBJECT_DIR_DEFAULT.into(),
             plugin_dir: Self::PLUGIN_DIR_DEFAULT.into(),
             secrets_dir: None,
+            ca_file: None,
             drain_timeout: Self::DRAIN_TIMEOUT_DEFAULT,
             limits: LimitsConfig::default(),
             plugins: PluginsConfig::default(),

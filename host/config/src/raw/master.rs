@@ -29,6 +29,9 @@ raw_table! {
         plugin_dir ? String,
         /// Directory with a file for each secret, named like it. Nobody but the master's user may read them.
         secrets_dir ? String,
+        /// File with certificates (PEM) of authorities that plugins' HTTPS and the mail server are trusted by, beside those
+        /// that the system trusts. It is read again when it changes.
+        ca_file ? String,
         /// How long running builds may go on after a stop was asked for. Default: "1m".
         drain_timeout ? HumanDuration,
         /// Limits that keep one user from taking the farm from the others.

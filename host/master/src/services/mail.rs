@@ -1,16 +1,18 @@
 //! Mail: from what a plugin wrote to what a server takes.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
 use sha2::{Digest as _, Sha256};
 use toolpost_config::config::{MailConfig, MailTls};
 use toolpost_sandbox::host::{HostError, Message};
+use toolpost_sandbox::read_authorities;
 
 use super::{Capabilities, config};
 use crate::secrets::Filling;
@@ -236,13 +238,10 @@ async fn transport(
     shared: &Capabilities,
     server: &MailConfig,
 ) -> Result<AsyncSmtpTransport<Tokio1Executor>, HostError> {
-    let parameters = || {
-        let made = TlsParameters::new(server.host.clone());
-        made.map_err(|error| HostError::Config(format!("TLS cannot be set up: {error}")))
-    };
+    let ca_file = shared.ca_file();
     let tls = match server.tls {
-        MailTls::StartTls => Tls::Required(parameters()?),
-        MailTls::Tls => Tls::Wrapper(parameters()?),
+        MailTls::StartTls => Tls::Required(tls_parameters(server, ca_file).await?),
+        MailTls::Tls => Tls::Wrapper(tls_parameters(server, ca_file).await?),
         MailTls::None => Tls::None,
     };
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&server.host)
@@ -258,6 +257,29 @@ async fn transport(
         builder = builder.credentials(Credentials::new(login.user.clone(), password));
     }
     Ok(builder.build())
+}
+
+/// How an encrypted connection is made: who vouches for the server, beside the system's authorities.
+async fn tls_parameters(
+    server: &MailConfig,
+    ca_file: Option<PathBuf>,
+) -> Result<TlsParameters, HostError> {
+    let host = server.host.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let mut builder = TlsParameters::builder(host);
+        if let Some(path) = &ca_file {
+            for authority in read_authorities(path).map_err(|error| error.to_string())? {
+                let authority = Certificate::from_der(authority.to_vec());
+                let authority = authority.map_err(|error| error.to_string())?;
+                builder = builder.add_root_certificate(authority);
+            }
+        }
+        builder.build().map_err(|error| error.to_string())
+    });
+    let made = made
+        .await
+        .map_err(|error| HostError::Internal(error.to_string()))?;
+    made.map_err(|error| HostError::Config(format!("TLS cannot be set up: {error}")))
 }
 
 fn refusal(server: &MailConfig, error: &SmtpError) -> HostError {

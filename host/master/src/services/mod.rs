@@ -8,6 +8,7 @@ mod mail;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -48,6 +49,11 @@ impl Capabilities {
     pub(crate) async fn configure(&self, config: &Arc<Config>) {
         self.config.store(Arc::clone(config));
         self.secrets.configure(config).await;
+    }
+
+    /// The authorities that are trusted beside those of the system.
+    fn ca_file(&self) -> Option<PathBuf> {
+        self.config.load().master.ca_file.clone()
     }
 
     fn plugin(&self, name: &str) -> Option<Arc<PluginConfig>> {
@@ -211,6 +217,7 @@ impl PluginServices for Services {
         HttpGrants {
             public: grants.http.into_iter().collect(),
             private: grants.http_private.into_iter().collect(),
+            ca_file: self.shared.ca_file(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What plugins of several kinds may ask of the master beside their own work.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,15 @@ use super::http::{HttpFailure, HttpRequest, HttpResponse, Network};
 
 pub use crate::bindings::toolpost::plugin::mail::{Attachment, Message};
 
-/// Hosts that a plugin may call over HTTP.
+/// Hosts that a plugin may call over HTTP, and who vouches for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpGrants {
     /// Those that must have public addresses, unless they are addresses themselves.
     pub public: Vec<HostPattern>,
     /// Those that may have private addresses.
     pub private: Vec<HostPattern>,
+    /// A file with certificates of authorities that are trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The services of the master, as one plugin may use them: an implementation knows whose they are, and what

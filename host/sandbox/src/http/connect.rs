@@ -1,21 +1,18 @@
 //! A connection to a host whose address was checked.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wasmtime_wasi_http::{Error, Result};
 
 use super::internal;
 use super::options::{HttpLimits, HttpOptions, Resolve};
 use super::rules::Target;
+use super::trust::Trust;
 use crate::call::Turns;
 
 /// Addresses of one name that are tried.
@@ -26,8 +23,7 @@ pub(crate) struct Client {
     pub(super) limits: HttpLimits,
     resolver: Arc<dyn Resolve>,
     pub(super) exchanges: Turns,
-    /// Made when it is first needed: reading the system's certificates takes a while.
-    tls: OnceCell<TlsConnector>,
+    trust: Trust,
 }
 
 /// A connection, encrypted or not.
@@ -44,12 +40,16 @@ impl Client {
                 options.limits.exchanges_max,
                 options.limits.exchanges_of_plugin_max,
             ),
-            tls: OnceCell::new(),
+            trust: Trust::default(),
         }
     }
 
     /// Connects to one of the addresses that the target may have.
-    pub(super) async fn connect(&self, target: &Target) -> Result<Box<dyn Stream>> {
+    pub(super) async fn connect(
+        &self,
+        target: &Target,
+        ca_file: Option<&Path>,
+    ) -> Result<Box<dyn Stream>> {
         let addresses = self.addresses(target).await?;
         let mut failure = Error::DestinationNotFound;
         for address in addresses {
@@ -57,7 +57,7 @@ impl Client {
                 Ok(stream) => {
                     // Requests are written in one piece.
                     stream.set_nodelay(true).map_err(Error::Connect)?;
-                    return self.secured(target, stream).await;
+                    return self.secured(target, stream, ca_file).await;
                 }
                 Err(error) => failure = Error::Connect(error),
             }
@@ -83,7 +83,12 @@ impl Client {
         Ok(found)
     }
 
-    async fn secured(&self, target: &Target, stream: TcpStream) -> Result<Box<dyn Stream>> {
+    async fn secured(
+        &self,
+        target: &Target,
+        stream: TcpStream,
+        ca_file: Option<&Path>,
+    ) -> Result<Box<dyn Stream>> {
         if !target.is_tls {
             return Ok(Box::new(stream));
         }
@@ -92,7 +97,9 @@ impl Client {
             None => ServerName::try_from(target.host.clone())
                 .map_err(|_| Error::HttpRequestUriInvalid)?,
         };
-        let connector = self.tls.get_or_try_init(connector).await?;
+        let connector = self.trust.connector(ca_file).await;
+        let connector =
+            connector.map_err(|error| internal(format!("no encrypted connection: {error}")))?;
         let stream = connector.connect(name, stream).await;
         Ok(Box::new(stream.map_err(Error::Tls)?))
     }
@@ -101,27 +108,4 @@ impl Client {
 /// An IPv4 address as such, however it is written.
 fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
-}
-
-/// Trusts whom the system trusts.
-async fn connector() -> Result<TlsConnector> {
-    let made = tokio::task::spawn_blocking(|| {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        let (good, _) = roots.add_parsable_certificates(found.certs);
-        if good == 0 {
-            return Err(io::Error::other(
-                "this machine has no certificates of authorities; install its package `ca-certificates`",
-            ));
-        }
-        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(TlsConnector::from(Arc::new(config)))
-    });
-    let made = made.await.map_err(|error| internal(error.to_string()))?;
-    made.map_err(|error| internal(format!("no encrypted connection: {error}")))
 }

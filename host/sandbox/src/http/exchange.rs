@@ -1,5 +1,6 @@
 //! One request and its response.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,7 +98,9 @@ impl Exchange {
         let (head, body) = request.into_parts();
         let request = self.outgoing(head, body, &mut filler).await?;
         let has_filled = filler.has_filled;
-        Ok((self.send(target, request).await?, has_filled))
+        let ca_file = self.services.http_grants().ca_file;
+        let collected = self.send(target, ca_file.as_deref(), request).await?;
+        Ok((collected, has_filled))
     }
 
     /// The request as it goes over the wire.
@@ -132,11 +135,16 @@ impl Exchange {
         Ok(request)
     }
 
-    async fn send(&self, target: &Target, request: Request<Full<Bytes>>) -> Result<Collected> {
+    async fn send(
+        &self,
+        target: &Target,
+        ca_file: Option<&Path>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Collected> {
         let limits = &self.client.limits;
         let options = &self.options;
         let connect = shorter(options.connect_timeout, limits.connect);
-        let stream = timeout(connect, self.client.connect(target));
+        let stream = timeout(connect, self.client.connect(target, ca_file));
         let stream: Box<dyn Stream> = stream.await.map_err(|_| Error::ConnectionTimeout)??;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(limits.header_bytes_max)

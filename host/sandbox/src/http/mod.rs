@@ -12,6 +12,7 @@ mod options;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::host::LogLevel;
 
 pub(crate) use connect::Client;
 pub use options::{HttpLimits, HttpOptions, Resolve, SystemResolver};
+pub use trust::read_authorities;
 
 use exchange::Exchange;
 

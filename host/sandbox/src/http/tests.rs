@@ -79,6 +79,7 @@ impl PluginServices for Granted {
         HttpGrants {
             public: parse(&self.public),
             private: parse(&self.private),
+            ca_file: None,
         }
     }
     async fn fill_in(&self, bytes: Bytes) -> Result<Bytes, HostError> {

@@ -50,6 +50,7 @@ impl Facts for MasterConfig {
             object_dir,
             plugin_dir,
             secrets_dir,
+            ca_file,
             drain_timeout,
             limits,
             plugins,
@@ -81,6 +82,10 @@ impl Facts for MasterConfig {
             fact(
                 "secrets_dir",
                 secrets_dir.as_ref().map(|dir| dir.display().to_string()),
+            ),
+            fact(
+                "ca_file",
+                ca_file.as_ref().map(|file| file.display().to_string()),
             ),
             fact("drain_timeout", duration(*drain_timeout)),
             fact("limits.builds_max", *builds_max),

@@ -1,4 +1,4 @@
-//! The stock worker of Buildbot, in a virtual environment of its own.
+//! What comes from PyPI, each in a virtual environment of its own.
 
 use crate::{children, ui};
 use anyhow::{Context, Result, bail};
@@ -7,26 +7,48 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The release that compatibility is tested with.
-const RELEASE: &str = "buildbot-worker==4.3.0";
+/// A package.
+pub(super) struct Package {
+    /// What it is for.
+    pub(super) title: &'static str,
+    /// The release that is tested with.
+    pub(super) release: &'static str,
+    /// The program of it that is used.
+    pub(super) program: &'static str,
+}
 
-/// Makes sure that the worker is in the cache, and returns its program.
-pub(super) fn ensure(python: &Path) -> Result<PathBuf> {
-    ui::task("stock worker", |task| {
+/// The worker of Buildbot, as its users have it.
+pub(super) const STOCK_WORKER: Package = Package {
+    title: "stock worker",
+    release: "buildbot-worker==4.3.0",
+    program: "buildbot-worker",
+};
+
+/// A library for mail servers; the tests bring the server.
+pub(super) const MAIL_SERVER: Package = Package {
+    title: "mail server",
+    release: "aiosmtpd==1.4.6",
+    program: "python",
+};
+
+/// Makes sure that a package is in the cache, and returns its program.
+pub(super) fn ensure(python: &Path, package: &Package) -> Result<PathBuf> {
+    let release = package.release;
+    ui::task(package.title, |task| {
         let cache = toolpost_toolchain::default_cache_dir();
-        let directory = cache.join(RELEASE.replace("==", "-"));
-        let program = directory.join("bin/buildbot-worker");
+        let directory = cache.join(release.replace("==", "-"));
+        let program = directory.join("bin").join(package.program);
         // A virtual environment knows its own path, so it is made in place and marked when complete.
         let complete = directory.join("complete");
         std::fs::create_dir_all(&cache)
             .with_context(|| format!("could not create {}", cache.display()))?;
-        let lock_path = cache.join("buildbot-worker.lock");
+        let lock_path = cache.join(format!("{release}.lock"));
         let lock = File::create(&lock_path)
             .with_context(|| format!("could not create {}", lock_path.display()))?;
         lock.lock()
             .with_context(|| format!("could not lock {}", lock_path.display()))?;
         if !complete.is_file() {
-            task.note(&format!("installing {RELEASE}"));
+            task.note(&format!("installing {release}"));
             run(
                 python,
                 [
@@ -38,12 +60,12 @@ pub(super) fn ensure(python: &Path) -> Result<PathBuf> {
             )?;
             run(
                 &directory.join("bin/pip"),
-                ["install", "--quiet", RELEASE].map(OsStr::new),
+                ["install", "--quiet", release].map(OsStr::new),
             )?;
             File::create(&complete)
                 .with_context(|| format!("could not create {}", complete.display()))?;
         }
-        Ok((program, RELEASE.to_owned()))
+        Ok((program, release.to_owned()))
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use tokio::sync::mpsc;
-use toolpost_config::config::BuilderConfig;
+use toolpost_config::config::{BuilderConfig, UploadLimits};
 use toolpost_core::locks::Holder;
 use toolpost_core::model::{Build, Buildset};
 use toolpost_core::{BuilderId, BuildsetId, Properties, RequestId, WorkerId};
@@ -168,6 +168,7 @@ fn spawn(
             bytes_max: running.config.master.limits.log_bytes_max,
             encoding: encoding_rs::UTF_8,
         },
+        uploads: running.config.master.limits.uploads,
     };
     let runner = BuildRunner {
         build: Arc::new(BuildContext::new(parts, properties)),
@@ -188,6 +189,16 @@ fn spawn(
     });
 }
 
+/// The limits of a step of a plugin, before those of its plugin count.
+fn with_uploads(uploads: UploadLimits) -> CallLimits {
+    CallLimits {
+        artifact_bytes_max: uploads.file_bytes_max,
+        artifacts_max: uploads.files_max,
+        artifacts_bytes_max: uploads.bytes_max,
+        ..CallLimits::default()
+    }
+}
+
 /// The steps of a build, each with the plugin version that is live now. The pins keep these versions for as long as
 /// the build runs.
 fn plan(engine: &Engine, running: &Running, builder: &BuilderConfig) -> (Vec<StepPlan>, Pins) {
@@ -201,7 +212,7 @@ fn plan(engine: &Engine, running: &Running, builder: &BuilderConfig) -> (Vec<Ste
             let plugin = step_type.plugin().name().to_owned();
             let limits = by_plugin.entry(plugin).or_insert_with_key(|plugin| {
                 limits(
-                    CallLimits::default(),
+                    with_uploads(running.config.master.limits.uploads),
                     running.config.plugins.get(plugin).map(AsRef::as_ref),
                 )
             });

@@ -7,7 +7,8 @@ use toolpost_core::locks::{LockScope as Scope, LockSpec};
 
 use super::names::{Thing, identifier_fault};
 use super::{Checker, list, value};
-use crate::config::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig};
+use crate::config::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig, UploadLimits};
+use crate::decode::ByteSize;
 use crate::raw::{LockScope, RawLimits, RawLock, RawMaster, RawPlugin, RawPlugins};
 use crate::tree::At;
 
@@ -95,6 +96,18 @@ impl Checker<'_, '_> {
                 .log_size_max
                 .as_ref()
                 .map_or(default.log_bytes_max, |size| size.value.0),
+            uploads: self.uploads(raw, default.uploads),
+        }
+    }
+
+    fn uploads(&mut self, raw: &RawLimits, default: UploadLimits) -> UploadLimits {
+        let size = |raw: &Option<At<ByteSize>>| raw.as_ref().map(|size| size.value.0);
+        UploadLimits {
+            file_bytes_max: size(&raw.upload_size_max).unwrap_or(default.file_bytes_max),
+            files_max: self
+                .at_least_one(raw.uploads_max)
+                .unwrap_or(default.files_max),
+            bytes_max: size(&raw.uploads_size_max).unwrap_or(default.bytes_max),
         }
     }
 

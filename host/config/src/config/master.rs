@@ -57,6 +57,30 @@ pub struct LimitsConfig {
     pub log_line_bytes_max: u64,
     /// A log ends here and says so.
     pub log_bytes_max: u64,
+    /// What one step may upload.
+    pub uploads: UploadLimits,
+}
+
+/// What one step may upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// A larger file is not uploaded.
+    pub file_bytes_max: u64,
+    /// How many files.
+    pub files_max: u32,
+    /// All files together.
+    pub bytes_max: u64,
+}
+
+impl Default for UploadLimits {
+    /// Those that the contract with plugins documents.
+    fn default() -> Self {
+        Self {
+            file_bytes_max: 1 << 30,
+            files_max: 1_000,
+            bytes_max: 4 << 30,
+        }
+    }
 }
 
 /// `[master.plugins]`: `None` leaves a limit to the sandbox.
@@ -76,6 +100,7 @@ impl Default for LimitsConfig {
             builds_max: None,
             log_line_bytes_max: 64 << 10,
             log_bytes_max: 1 << 30,
+            uploads: UploadLimits::default(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use builder::{BuilderConfig, EnvironmentValue, StepConfig};
 pub(crate) use changes::compile_glob;
 pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};
 pub use force::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
-pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig};
+pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig, UploadLimits};
 pub use reporter::ReporterConfig;
 pub use scheduler::{
     FileFilter, PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,

@@ -64,6 +64,12 @@ raw_table! {
         log_line_size_max ? ByteSize,
         /// A log ends at this size and says so. Default: "1GiB".
         log_size_max ? ByteSize,
+        /// A larger file is not uploaded. Default: "1GiB".
+        upload_size_max ? ByteSize,
+        /// Files that one step uploads. Default: 1000.
+        uploads_max ? u32,
+        /// All files together that one step uploads. Default: "4GiB".
+        uploads_size_max ? ByteSize,
     }
 }
 

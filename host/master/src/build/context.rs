@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
-use toolpost_config::config::{BuilderConfig, StepConfig};
+use toolpost_config::config::{BuilderConfig, StepConfig, UploadLimits};
 use toolpost_core::model::{Build, SourceStampSpec};
 use toolpost_core::template::{BuildScope, Scope, WorkerScope};
 use toolpost_core::{BuildsetId, Properties, StepId};
@@ -45,6 +45,8 @@ pub(crate) struct BuildContext {
     pub(crate) capabilities: Arc<Capabilities>,
     /// How logs are written, unless a step says otherwise.
     pub(crate) log_rules: LogRules,
+    /// What each of its steps may upload.
+    pub(crate) uploads: UploadLimits,
     properties: Mutex<Properties>,
 }
 
@@ -63,6 +65,7 @@ pub(crate) struct BuildParts {
     pub(crate) farm: Arc<dyn Farm>,
     pub(crate) capabilities: Arc<Capabilities>,
     pub(crate) log_rules: LogRules,
+    pub(crate) uploads: UploadLimits,
 }
 
 impl BuildContext {
@@ -81,6 +84,7 @@ impl BuildContext {
             farm: parts.farm,
             capabilities: parts.capabilities,
             log_rules: parts.log_rules,
+            uploads: parts.uploads,
             properties: Mutex::new(properties),
         }
     }

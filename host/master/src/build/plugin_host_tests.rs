@@ -72,6 +72,7 @@ pub(super) async fn stage() -> Stage {
         farm: Arc::new(Alone(ids)),
         capabilities: Arc::clone(&capabilities),
         log_rules: RULES,
+        uploads: toolpost_config::config::UploadLimits::default(),
     };
     let step = Arc::new(StepContext {
         build: Arc::new(BuildContext::new(parts, Properties::new())),

@@ -8,7 +8,7 @@ use toolpost_sandbox::host::BuildOf;
 
 use super::params::host_fault;
 use crate::build::StepContext;
-use crate::build::farm::{Artifacts, default_room};
+use crate::build::farm::{Artifacts, upload_room};
 use crate::build::outcome::{Fault, StepEnd};
 
 /// Paths of left-out entries that are named.
@@ -92,7 +92,7 @@ pub(crate) async fn upload_file(
     let name = params.artifact.as_deref();
     let name = name.unwrap_or_else(|| last(&params.source));
     checked(name)?;
-    let (artifacts, room) = (Artifacts::new(step), default_room());
+    let (artifacts, room) = (Artifacts::new(step), upload_room(step.build.uploads));
     let upload = artifacts.upload_file(&params.source, name, &room);
     let kept = until_cancelled(step, upload).await?;
     let store = &step.build.store;
@@ -110,7 +110,7 @@ pub(crate) async fn upload_directory(
     if !name.is_empty() {
         checked(name)?;
     }
-    let (artifacts, room) = (Artifacts::new(step), default_room());
+    let (artifacts, room) = (Artifacts::new(step), upload_room(step.build.uploads));
     let upload = artifacts.upload_directory(&params.source, name, &room, SKIPPED_MAX);
     let uploaded = until_cancelled(step, upload).await?;
     let text = format!("uploaded {} files", uploaded.files.len());

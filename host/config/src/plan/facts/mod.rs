@@ -17,7 +17,7 @@ use super::steps;
 use crate::config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, EnvironmentValue,
     GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, SecretReference,
-    WorkerConfig, WorkerKind,
+    UploadLimits, WorkerConfig, WorkerKind,
 };
 
 /// Names of settings, as in the configuration, with their values.
@@ -64,7 +64,13 @@ impl Facts for MasterConfig {
             builds_max,
             log_line_bytes_max,
             log_bytes_max,
+            uploads,
         } = limits;
+        let UploadLimits {
+            file_bytes_max,
+            files_max,
+            bytes_max,
+        } = uploads;
         let links: Vec<String> = links
             .iter()
             .map(|link| format!("{}: {}", link.label, link.url))
@@ -91,6 +97,9 @@ impl Facts for MasterConfig {
             fact("limits.builds_max", *builds_max),
             fact("limits.log_line_size_max", *log_line_bytes_max),
             fact("limits.log_size_max", *log_bytes_max),
+            fact("limits.upload_size_max", *file_bytes_max),
+            fact("limits.uploads_max", *files_max),
+            fact("limits.uploads_size_max", *bytes_max),
             fact("plugins.memory_mib", *memory_mib),
             fact("plugins.calls", *calls),
             fact("plugins.threads", *threads),

@@ -6,10 +6,10 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
+use toolpost_config::config::UploadLimits;
 use toolpost_core::BuildId;
 use toolpost_core::kept::{self, artifact_name_fault};
 use toolpost_core::model::{Build, Builder};
-use toolpost_sandbox::CallLimits;
 use toolpost_sandbox::host::{Artifact, BuildOf, HostError, UploadRoom, UploadedDirectory};
 use toolpost_store::{NewArtifact, Query};
 use toolpost_worker::{FileError, FileKind, WriteMode};
@@ -31,13 +31,12 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// As much as a plugin may upload in one step.
-pub(crate) fn default_room() -> Arc<UploadRoom> {
-    let limits = CallLimits::default();
+/// What one step may upload.
+pub(crate) fn upload_room(limits: UploadLimits) -> Arc<UploadRoom> {
     Arc::new(UploadRoom::new(
-        limits.artifact_bytes_max,
-        limits.artifacts_max,
-        limits.artifacts_bytes_max,
+        limits.file_bytes_max,
+        limits.files_max,
+        limits.bytes_max,
     ))
 }
 

@@ -16,7 +16,7 @@ use toolpost_store::StoreError;
 use crate::engine::Engine;
 use crate::error::ControlError;
 
-pub(crate) use artifacts::{Artifacts, default_room};
+pub(crate) use artifacts::{Artifacts, upload_room};
 pub(crate) use plugin::PluginFarm;
 pub(crate) use triggers::{Triggered, Triggers};
 

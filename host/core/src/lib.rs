@@ -5,6 +5,7 @@
 //! Invariant: the same inputs give the same outputs, on every machine.
 
 pub mod backoff;
+pub mod circle;
 pub mod collapse;
 pub mod distribute;
 pub mod event;

@@ -1,11 +1,12 @@
 //! The builds that run on this master now.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use toolpost_core::backoff::Backoff;
+use toolpost_core::circle::Waits;
 use toolpost_core::step::Stop;
 use toolpost_core::{BuildId, BuilderId, RequestId, Results, Timestamp, WorkerId};
 
@@ -18,6 +19,8 @@ pub(crate) struct RunningBuild {
     pub(crate) builder: BuilderId,
     pub(crate) worker: WorkerId,
     pub(crate) request: RequestId,
+    /// By which its locks are known.
+    pub(crate) holder: u64,
     pub(crate) stops: mpsc::Sender<Stop>,
 }
 
@@ -26,13 +29,19 @@ pub(crate) struct RunningBuild {
 pub(crate) struct BuildTable {
     inner: Mutex<Inner>,
     running: watch::Sender<usize>,
+    /// Builds that wait for ever, with the reason.
+    hopeless: watch::Sender<Hopeless>,
 }
+
+/// Builds that wait for builds that wait for them, with the reason why that does not end.
+pub(crate) type Hopeless = Arc<BTreeMap<BuildId, String>>;
 
 #[derive(Default)]
 struct Inner {
     builds: HashMap<BuildId, RunningBuild>,
-    /// Builds that wait for others and take no place meanwhile, with how many of their waits do so.
-    lent: HashMap<BuildId, u32>,
+    /// Builds that wait for others and take no place meanwhile, with the requests that each of their waits is for.
+    lent: HashMap<BuildId, BTreeMap<u64, Vec<RequestId>>>,
+    waits_begun: u64,
     /// When a builder last got a worker.
     served_at: HashMap<BuilderId, Timestamp>,
     /// When a worker's last build ended.
@@ -50,6 +59,7 @@ impl Default for BuildTable {
         Self {
             inner: Mutex::default(),
             running: watch::Sender::new(0),
+            hopeless: watch::Sender::default(),
         }
     }
 }
@@ -96,23 +106,81 @@ impl BuildTable {
         waiting.filter(|at| *at > now).min()
     }
 
-    /// Lets others have the place of a build that waits for them: neither its worker nor the master counts it.
-    pub(crate) fn lend_place(&self, id: BuildId) {
+    /// Lets others have the place of a build that waits for these requests: neither its worker nor the master counts it.
+    /// Gives what takes the place back.
+    pub(crate) fn lend_place(&self, id: BuildId, requests: Vec<RequestId>) -> u64 {
         let mut inner = self.inner();
+        inner.waits_begun += 1;
+        let wait = inner.waits_begun;
         if inner.builds.contains_key(&id) {
-            *inner.lent.entry(id).or_default() += 1;
+            inner.lent.entry(id).or_default().insert(wait, requests);
         }
+        wait
     }
 
     /// Takes the place back.
-    pub(crate) fn take_back_place(&self, id: BuildId) {
+    pub(crate) fn take_back_place(&self, id: BuildId, wait: u64) {
         let mut inner = self.inner();
-        if let Some(count) = inner.lent.get_mut(&id) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(waits) = inner.lent.get_mut(&id) {
+            waits.remove(&wait);
+            if waits.is_empty() {
                 inner.lent.remove(&id);
             }
         }
+    }
+
+    /// Who waits for whom, as far as builds run; nobody when no build waits for others.
+    pub(crate) fn waits(&self) -> Option<Waits> {
+        let inner = self.inner();
+        if inner.lent.is_empty() {
+            return None;
+        }
+        let builds = inner.lent.iter().map(|(id, waits)| {
+            let requests = waits.values().flatten().copied();
+            (*id, requests.collect())
+        });
+        let running = inner.builds.iter().map(|(id, build)| (build.request, *id));
+        Some(Waits {
+            builds: builds.collect(),
+            running: running.collect(),
+            blocked: BTreeMap::new(),
+        })
+    }
+
+    /// The builds of a builder.
+    pub(crate) fn of_builder(&self, builder: BuilderId) -> BTreeSet<BuildId> {
+        self.ids(|build| build.builder == builder)
+    }
+
+    /// The builds that are known to the lock table by these numbers.
+    pub(crate) fn of_holders(&self, holders: &BTreeSet<u64>) -> BTreeSet<BuildId> {
+        self.ids(|build| holders.contains(&build.holder))
+    }
+
+    fn ids(&self, is_it: impl Fn(&RunningBuild) -> bool) -> BTreeSet<BuildId> {
+        let inner = self.inner();
+        let builds = inner.builds.iter().filter(|(_, build)| is_it(build));
+        builds.map(|(id, _)| *id).collect()
+    }
+
+    /// From now on these are the builds that wait for ever. Gives those that were not known to.
+    pub(crate) fn set_hopeless(
+        &self,
+        hopeless: BTreeMap<BuildId, String>,
+    ) -> Vec<(BuildId, String)> {
+        let known = Arc::clone(&self.hopeless.borrow());
+        if *known == hopeless {
+            return Vec::new();
+        }
+        let new = hopeless.iter().filter(|(id, _)| !known.contains_key(id));
+        let new = new.map(|(id, reason)| (*id, reason.clone())).collect();
+        self.hopeless.send_replace(Arc::new(hopeless));
+        new
+    }
+
+    /// The builds that wait for ever, as that changes.
+    pub(crate) fn hopeless(&self) -> watch::Receiver<Hopeless> {
+        self.hopeless.subscribe()
     }
 
     /// How many take a place on their worker.
@@ -205,6 +273,7 @@ mod tests {
                 builder: BuilderId(1),
                 worker: WorkerId(1),
                 request: RequestId(7),
+                holder: 0,
                 stops,
             };
             table.started(BuildId(attempt), build, now);
@@ -228,6 +297,7 @@ mod tests {
             builder: BuilderId(1),
             worker: WorkerId(1),
             request: RequestId(7),
+            holder: 0,
             stops,
         };
         table.started(BuildId(3), build, Timestamp(0));
@@ -242,19 +312,19 @@ mod tests {
         };
         assert_eq!(places(&table), (1, 1, 1));
         // Two of its waits overlap.
-        table.lend_place(BuildId(3));
-        table.lend_place(BuildId(3));
+        let lend = || table.lend_place(BuildId(3), vec![RequestId(8)]);
+        let (first, second) = (lend(), lend());
         assert_eq!(places(&table), (1, 0, 0));
-        table.take_back_place(BuildId(3));
+        table.take_back_place(BuildId(3), first);
         assert_eq!(places(&table), (1, 0, 0));
-        table.take_back_place(BuildId(3));
+        table.take_back_place(BuildId(3), second);
         assert_eq!(places(&table), (1, 1, 1));
-        table.lend_place(BuildId(3));
+        let third = lend();
         table.ended(BuildId(3), Some(Results::Success), Timestamp(0));
-        table.take_back_place(BuildId(3));
+        table.take_back_place(BuildId(3), third);
         assert_eq!(table.count_placed(), 0);
         // One that ended already has nothing to lend.
-        table.lend_place(BuildId(3));
+        lend();
         assert_eq!(table.count_placed(), 0);
     }
 }

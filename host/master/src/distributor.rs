@@ -127,6 +127,7 @@ impl Distributor {
             .collect();
         if heads.is_empty() {
             engine.waiting().clear();
+            engine.builds.set_hopeless(BTreeMap::new());
             return Ok(Round::Done);
         }
         // After the queue: what was said of workers and master before a request was made is heard by now.
@@ -233,8 +234,54 @@ impl Distributor {
                 draining: phase != Phase::Running,
             })
         });
+        if decided.claims.is_empty() {
+            self.look_for_circles(running, heads, &decided.waiting);
+        }
         self.tell(decided.waiting);
         decided.claims
+    }
+
+    /// Finds builds that wait for builds which wait for them, shows that where they wait, and tells the operator, once.
+    fn look_for_circles(&self, running: &Running, heads: &[PendingRequest], waiting: &[Waiting]) {
+        let builds = &self.engine.builds;
+        let Some(mut waits) = builds.waits() else {
+            builds.set_hopeless(BTreeMap::new());
+            return;
+        };
+        let mut reasons: BTreeMap<RequestId, String> = BTreeMap::new();
+        for one in waiting {
+            let name = running
+                .builders
+                .get(&one.builder)
+                .map(|builder| &builder.name);
+            let (by, reason) = match &one.reason {
+                WaitReason::BuilderFull => (
+                    builds.of_builder(one.builder),
+                    "runs as many builds as it may, and they wait for this one".to_owned(),
+                ),
+                WaitReason::Lock(key) => {
+                    let holders = self.engine.locks.look(|locks| locks.holders(key));
+                    let reason = format!("needs lock {key}, whose holders wait for this build");
+                    (builds.of_holders(&holders), reason)
+                }
+                _ => continue,
+            };
+            for head in heads.iter().filter(|head| head.builder == one.builder) {
+                let name = name.map_or("", String::as_str);
+                waits.blocked.insert(head.id, by.clone());
+                reasons.insert(head.id, format!("builder `{name}` {reason}"));
+            }
+        }
+        let hopeless = waits.hopeless().into_iter().map(|(build, request)| {
+            let reason = reasons.get(&request).cloned();
+            let reason = reason.unwrap_or_else(|| {
+                format!("request {request} waits for a build that waits for this one")
+            });
+            (build, reason)
+        });
+        for (build, reason) in builds.set_hopeless(hopeless.collect()) {
+            warn!(build.id = %build, "build {build} waits for ever: {reason}; stop one of them, or raise the limit");
+        }
     }
 
     /// Shows why requests wait; what will never change by itself is told to the operator, once.

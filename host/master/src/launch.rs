@@ -144,6 +144,7 @@ fn spawn(
         builder: launch.builder_id,
         worker: launch.worker_id,
         request: build.request_id,
+        holder: launch.holder,
         stops,
     };
     engine.builds.started(id, running_build, engine.clock.now());

@@ -157,6 +157,14 @@ impl LockTable {
         granted
     }
 
+    /// The builds that hold a lock, themselves or for a step.
+    #[must_use]
+    pub fn holders(&self, key: &LockKey) -> BTreeSet<u64> {
+        let held = self.held.iter();
+        let of_key = held.filter(|(_, claims)| claims.iter().any(|claim| claim.key == *key));
+        of_key.map(|(holder, _)| holder.build).collect()
+    }
+
     /// Whether the holder has its locks. True as well for an empty request.
     #[must_use]
     pub fn is_held_by(&self, holder: Holder) -> bool {

@@ -190,7 +190,10 @@ impl Farm for Alone {
         Err(ControlError::RequestElsewhere(request))
     }
 
-    fn lend_place(&self, _: BuildId) -> LentPlace {
+    fn hopeless(&self) -> tokio::sync::watch::Receiver<crate::builds::Hopeless> {
+        tokio::sync::watch::Sender::default().subscribe()
+    }
+    fn lend_place(&self, _: BuildId, _: Vec<RequestId>) -> LentPlace {
         LentPlace::none()
     }
 }

@@ -218,3 +218,36 @@ async fn an_unknown_builder_is_an_exception() {
       trigger: exception [there is no builder `nobody` (exception)]
     ");
 }
+
+#[tokio::test]
+async fn builds_that_wait_for_each_other_say_so_and_go_on_when_there_is_room() {
+    let limited = |steps: &str| format!("max_builds = 1\n{steps}");
+    let once = "do_step_if = 'build.number == 1'";
+    let farm = farm()
+        .builder("a", &limited(&trigger("\"b\"", &format!("{WAIT}\n{once}"))))
+        .builder("b", &trigger("\"a\"", WAIT))
+        .start()
+        .await;
+    let request = farm.submit("a", &[]).await;
+    let first = farm.running(request).await;
+    let state = async |build: &Build| {
+        let steps = farm.steps(build.id).await;
+        steps.first().map(|step| step.state_string.clone())
+    };
+    let hopeless = "waiting for ever: request 2 waits for a build that waits for this one";
+    farm.until("the first build says that it waits for ever", async || {
+        state(&first).await.as_deref() == Some(hopeless)
+    })
+    .await;
+    let second = children(&farm, &first).await.remove(0);
+    let reason =
+        "waiting for ever: builder `a` runs as many builds as it may, and they wait for this one";
+    farm.until("the second build says why", async || {
+        state(&second).await.as_deref() == Some(reason)
+    })
+    .await;
+
+    farm.write_config(&farm.read_config().replacen("max_builds = 1", "", 1));
+    let first = farm.end_of(request).await;
+    assert_eq!(first.results, Some(Results::Success));
+}

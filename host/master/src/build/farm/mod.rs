@@ -8,11 +8,13 @@ mod triggers;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use toolpost_bus::Subscription;
 use toolpost_core::{BuildId, BuilderId, RequestId};
 use toolpost_sandbox::host::HostError;
 use toolpost_store::StoreError;
 
+use crate::builds::Hopeless;
 use crate::engine::Engine;
 use crate::error::ControlError;
 
@@ -35,8 +37,11 @@ pub(crate) trait Farm: Send + Sync {
     /// Cancels a request, or stops its build.
     async fn cancel(&self, request: RequestId, reason: &str) -> Result<(), ControlError>;
 
-    /// Gives the place of a build on its worker to others until the answer is dropped.
-    fn lend_place(&self, build: BuildId) -> LentPlace;
+    /// Gives the place of a build on its worker to others until the answer is dropped, because it waits for these requests.
+    fn lend_place(&self, build: BuildId, requests: Vec<RequestId>) -> LentPlace;
+
+    /// The builds that wait for ever for builds that they asked for, as that changes.
+    fn hopeless(&self) -> watch::Receiver<Hopeless>;
 }
 
 /// A running master.
@@ -60,16 +65,20 @@ impl Farm for EngineFarm {
         self.0.cancel_request(request, reason, "").await
     }
 
-    fn lend_place(&self, build: BuildId) -> LentPlace {
-        self.0.builds.lend_place(build);
+    fn lend_place(&self, build: BuildId, requests: Vec<RequestId>) -> LentPlace {
+        let wait = self.0.builds.lend_place(build, requests);
         self.0.distribute.notify_one();
-        LentPlace(Some((Arc::clone(&self.0), build)))
+        LentPlace(Some((Arc::clone(&self.0), build, wait)))
+    }
+
+    fn hopeless(&self) -> watch::Receiver<Hopeless> {
+        self.0.builds.hopeless()
     }
 }
 
 /// The place of a build that waits for others. Dropping it takes the place back, also when somebody else is there by
 /// now: so its worker may run one build more than it should, until one of them ends.
-pub(crate) struct LentPlace(Option<(Arc<Engine>, BuildId)>);
+pub(crate) struct LentPlace(Option<(Arc<Engine>, BuildId, u64)>);
 
 impl LentPlace {
     /// The place of a build that nobody distributes.
@@ -81,8 +90,8 @@ impl LentPlace {
 
 impl Drop for LentPlace {
     fn drop(&mut self) {
-        if let Some((engine, build)) = &self.0 {
-            engine.builds.take_back_place(*build);
+        if let Some((engine, build, wait)) = &self.0 {
+            engine.builds.take_back_place(*build, *wait);
         }
     }
 }

@@ -279,7 +279,10 @@ impl Triggered {
     ) -> Result<TriggerProgress, HostError> {
         let step = &self.triggers.step;
         let mut wake = Wake::new(step.build.farm.events(), LOOK_INTERVAL, self.wanted());
-        let _place = step.build.farm.lend_place(step.build.build.id);
+        let id = step.build.build.id;
+        let requests = self.requests.values().copied().collect();
+        let _place = step.build.farm.lend_place(id, requests);
+        let mut hopeless = step.build.farm.hopeless();
         let mut linked: Vec<bool> = vec![false; self.requests.len()];
         loop {
             let progress = self.progress().await?;
@@ -291,6 +294,9 @@ impl Triggered {
                 }
             }
             tell(&progress);
+            if let Some(reason) = hopeless.borrow_and_update().get(&id) {
+                step.show_soon(&format!("waiting for ever: {reason}"));
+            }
             if progress.results.is_some() || step.cancel.is_cancelled() {
                 return Ok(progress);
             }
@@ -298,6 +304,8 @@ impl Triggered {
                 woken = wake.next(None) => if woken == Woken::Closed {
                     return Err(HostError::Retryable("the master stops".into()));
                 },
+                // The sender lives as long as the master.
+                Ok(()) = hopeless.changed() => {}
                 () = step.cancel.cancelled() => {}
             }
         }

@@ -55,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) abandon: CancellationToken,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) ending: watch::Sender<Ending>,
+    /// Whether a configuration runs.
+    pub(crate) ready: watch::Sender<bool>,
     /// Loops that run from start to end, whatever is configured.
     pub(crate) loops: tokio::sync::Mutex<Vec<Actor>>,
     /// Tells the distributor to look.
@@ -133,6 +135,7 @@ impl Engine {
             abandon: CancellationToken::new(),
             phase: watch::Sender::new(Phase::Running),
             ending: watch::Sender::default(),
+            ready: watch::Sender::new(false),
             loops: tokio::sync::Mutex::default(),
             distribute: Notify::new(),
             store_ok: AtomicBool::new(true),
@@ -212,6 +215,7 @@ impl Engine {
             master_id: self.master_id,
             name: self.name.clone(),
             started_at: self.started_at,
+            starting: !*self.ready.borrow(),
             draining: *self.phase.borrow() != Phase::Running,
             running_builds: self.builds.count(),
             store_ok: self.store_ok.load(Ordering::Relaxed),

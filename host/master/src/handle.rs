@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use toolpost_config::{Config, Plan};
+use toolpost_config::{Config, Plan, Sources};
 use toolpost_core::{BuildId, DeliveryId, MasterId, ReporterId, RequestId, WorkerId};
-use toolpost_sandbox::{PluginStatus, Sandbox};
+use toolpost_sandbox::{PluginStatus, Prospect, Sandbox};
 
 use crate::engine::Engine;
-use crate::error::{ApplyError, ControlError, ForceError};
+use crate::error::{ApplyError, ControlError, ForceError, StartError};
 use crate::force::ForceForm;
 use crate::status::{
     ConfigurationStatus, Forced, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
@@ -34,6 +34,20 @@ pub struct ForceRequest {
 }
 
 impl MasterHandle {
+    /// Takes back what a former process of the same name left unfinished, applies the configuration and begins to work.
+    ///
+    /// # Errors
+    /// The store or a worker cannot be used.
+    pub async fn begin(&self, config: Config, sources: Sources) -> Result<(), StartError> {
+        crate::start::begin(&self.engine, config, sources).await
+    }
+
+    /// Waits until it works: until then there is nothing that could be asked of it.
+    pub async fn ready(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.engine.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
     /// Row id of this master.
     #[must_use]
     pub fn id(&self) -> MasterId {
@@ -49,7 +63,7 @@ impl MasterHandle {
     /// Applies a checked configuration as a whole: afterwards all of it runs, or, on an error, the
     /// former one. Running builds go on with the builder that they started with.
     pub async fn apply_config(&self, config: Config) -> Result<Plan, ApplyError> {
-        self.engine.apply(config).await
+        self.engine.apply(config, &Prospect::default()).await
     }
 
     /// Reads the configuration files again now, and applies them if they are good. The status says

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use toolpost_bus::Bus;
+use toolpost_config::config::MasterConfig;
 use toolpost_config::{Config, Sources, TypeCatalog};
 use toolpost_core::Timestamp;
-use toolpost_sandbox::PluginRegistry;
+use toolpost_sandbox::{PluginRegistry, Prospect};
 use toolpost_store::Store;
 use tracing::{info, warn};
 
@@ -41,12 +42,10 @@ pub struct MasterDeps {
     pub uses: Arc<RunningUses>,
     /// All step types, native ones and those of plugins, for checks of the configuration.
     pub catalog: Arc<dyn TypeCatalog + Send + Sync>,
-    /// The configuration to start with.
-    pub config: Config,
-    /// Where it was read, to be watched from now on.
+    /// Who it is.
+    pub settings: MasterConfig,
+    /// Where the configuration was read, to be watched.
     pub config_path: PathBuf,
-    /// What was read there.
-    pub sources: Sources,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -56,14 +55,28 @@ pub struct MasterDeps {
 pub struct Master;
 
 impl Master {
-    /// Starts a master: takes back what a former process of the same name left unfinished, applies the
-    /// configuration and begins to work. Its tasks run on the runtime that this is called from.
+    /// Starts a master that works: [`Self::open`] and [`MasterHandle::begin`].
     ///
     /// # Errors
     /// The store or a worker cannot be used; nothing is left running.
-    pub async fn start(deps: MasterDeps) -> Result<MasterHandle, StartError> {
+    pub async fn start(
+        deps: MasterDeps,
+        config: Config,
+        sources: Sources,
+    ) -> Result<MasterHandle, StartError> {
+        let master = Self::open(deps).await?;
+        master.begin(config, sources).await?;
+        Ok(master)
+    }
+
+    /// Makes a master that can be looked at. It says that it lives, and does nothing else until it begins. Its tasks run on
+    /// the runtime that this is called from.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn open(deps: MasterDeps) -> Result<MasterHandle, StartError> {
         let now = deps.clock.now();
-        let name = master_name(&deps.config);
+        let name = master_name(&deps.settings);
         let master_id = deps.store.register_master(&name, now).await?;
         let engine = Arc::new(Engine::new(EngineParts {
             store: deps.store,
@@ -76,30 +89,40 @@ impl Master {
             master_id,
             name,
         }));
-        // Opening the workers ends what a killed process left running there; only then may its requests run
-        // again.
-        let workers = engine.workers.open(&deps.config).await?;
-        take_back(&engine, master_id).await?;
-        let settings = Arc::clone(&deps.config.master);
-        engine.apply(deps.config).await?;
-        record_applied(&settings, &deps.sources);
-        drop(workers);
-        spawn_loops(&engine, deps.sources).await;
-        info!(master.id = %master_id, "master `{}` started", engine.name);
+        let heart = Arc::clone(&engine);
+        let heartbeat = Actor::spawn("the heartbeat".into(), move || beat(Arc::clone(&heart)));
+        engine.loops.lock().await.push(heartbeat);
         Ok(MasterHandle { engine })
     }
 }
 
+/// See [`MasterHandle::begin`].
+pub(crate) async fn begin(
+    engine: &Arc<Engine>,
+    config: Config,
+    sources: Sources,
+) -> Result<(), StartError> {
+    let master_id = engine.master_id;
+    // Opening the workers ends what a killed process left running there; only then may its requests run
+    // again.
+    let workers = engine.workers.open(&config).await?;
+    take_back(engine, master_id).await?;
+    let settings = Arc::clone(&config.master);
+    engine.apply(config, &Prospect::default()).await?;
+    record_applied(&settings, &sources);
+    drop(workers);
+    spawn_loops(engine, sources).await;
+    engine.ready.send_replace(true);
+    info!(master.id = %master_id, "master `{}` started", engine.name);
+    Ok(())
+}
+
 /// Host name and directory of the configuration, unless a name is configured.
-fn master_name(config: &Config) -> String {
-    if let Some(name) = &config.master.name {
+fn master_name(settings: &MasterConfig) -> String {
+    if let Some(name) = &settings.name {
         return name.clone();
     }
-    let dir = config
-        .master
-        .object_dir
-        .parent()
-        .unwrap_or(&config.master.object_dir);
+    let dir = settings.object_dir.parent().unwrap_or(&settings.object_dir);
     format!("{}:{}", host_name(), dir.display())
 }
 
@@ -132,7 +155,6 @@ async fn take_back(engine: &Engine, master: toolpost_core::MasterId) -> Result<(
 async fn spawn_loops(engine: &Arc<Engine>, sources: Sources) {
     let distributor = Arc::clone(engine);
     let reloader = Arc::clone(engine);
-    let heart = Arc::clone(engine);
     let (store, clock) = (engine.store.clone(), Arc::clone(&engine.clock));
     let loops = vec![
         Actor::spawn("the distributor".into(), move || {
@@ -141,7 +163,6 @@ async fn spawn_loops(engine: &Arc<Engine>, sources: Sources) {
         Actor::spawn("the reloader".into(), move || {
             Reloader::new(Arc::clone(&reloader), sources.clone()).run()
         }),
-        Actor::spawn("the heartbeat".into(), move || beat(Arc::clone(&heart))),
         Actor::spawn("the housekeeping".into(), move || {
             keep_house(store.clone(), Arc::clone(&clock))
         }),

@@ -147,6 +147,8 @@ pub struct Health {
     pub name: String,
     /// When it started.
     pub started_at: Timestamp,
+    /// Whether its configuration does not run yet, because plugins are loaded first.
+    pub starting: bool,
     /// Whether it takes no new builds.
     pub draining: bool,
     /// Builds that run now.

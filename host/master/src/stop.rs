@@ -96,7 +96,9 @@ impl Engine {
         }
         let now = self.clock.now();
         // Whatever was given up is put back in the queue here, not only at the next start.
-        if let Err(error) = self.store.recover_master(self.master_id, now).await {
+        // One that never began leaves that to the next start, which first ends what was left running on the workers.
+        let has_begun = *self.ready.borrow();
+        if has_begun && let Err(error) = self.store.recover_master(self.master_id, now).await {
             warn!("builds that were given up are put back at the next start: {error}");
         }
         let until = Instant::now() + REPORTS_WAIT;

@@ -2,7 +2,7 @@
 //!
 //! The order of the start is the order of what can be known: the configuration says where things are, the
 //! store and the plugins say which step types there are, and only then can the rest of the
-//! configuration be checked and run. Whoever asks over HTTP finds a master that is complete.
+//! configuration be checked and run. Plugins may take long to compile, so records and pages can be read before that.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
 use toolpost_config::config::MasterConfig;
-use toolpost_config::{TypeCatalog, check, check_master, check_plugins, load};
+use toolpost_config::{Sources, TypeCatalog, check, check_master, check_plugins, load};
 use toolpost_core::{Event, PluginKind};
 use toolpost_master::{Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses, SystemClock};
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, Sandbox, SandboxOptions};
@@ -41,6 +41,8 @@ pub(crate) struct App {
     bus: Bus,
     address: SocketAddr,
     stop_web: CancellationToken,
+    /// What the configuration was read from, until it runs.
+    sources: Mutex<Option<Sources>>,
     web: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -76,17 +78,21 @@ impl TypeCatalog for StepTypes {
 }
 
 impl App {
-    /// Starts everything. The web server runs on `web`, the rest on the runtime that this is called from.
+    /// Starts everything that needs no plugins: from then on pages and API answer whoever reads, and who wants something
+    /// done waits until [`Self::begin`] is done. The web server runs on `web`, the rest on the runtime that this is called
+    /// from.
     ///
     /// # Errors
     /// What is wrong with the configuration, or what could not be started; nothing is left running.
-    pub(crate) async fn start(
+    pub(crate) async fn open(
         config_path: &Path,
         listen: Option<SocketAddr>,
         web: Handle,
     ) -> Result<Self, Failure> {
         let sources = load(config_path)?;
         let settings = check_master(&sources)?;
+        // All that can be said without plugins is said before anything is touched.
+        let plugins = check_plugins(&sources)?;
         // Taken first, so that a second master on this address fails before it touches anything.
         let address = listen.unwrap_or(settings.listen);
         let listener = TcpListener::bind(address).await.with_context(|| {
@@ -95,38 +101,33 @@ impl App {
         let bus = Bus::new(BUS_CAPACITY_EVENTS);
         let store = open_store(&settings, bus.clone()).await?;
         let sandbox = open_sandbox(&settings)?;
-        let uses = Arc::new(RunningUses::with_plugins(check_plugins(&sources)?));
+        let uses = Arc::new(RunningUses::with_plugins(plugins));
         let registry = open_registry(&settings, &store, &bus, &sandbox, Arc::clone(&uses)).await?;
-        let catalog = StepTypes::of(registry.clone());
-        let config = check(&sources, &catalog)?;
-        let master = Master::start(MasterDeps {
+        let options = WebOptions {
+            reactors: measure_reactors(&sandbox, &web),
+            ..web_options(&settings)
+        };
+        let master = Master::open(MasterDeps {
             store: store.clone(),
             bus: bus.clone(),
             registry: registry.clone(),
             uses,
-            catalog: Arc::new(catalog),
-            config,
+            catalog: Arc::new(StepTypes::of(registry.clone())),
+            settings,
             config_path: config_path.to_owned(),
-            sources,
             clock: Arc::new(SystemClock),
         })
         .await?;
-        registry.watch();
         let address = listener.local_addr()?;
         let stop_web = CancellationToken::new();
-        let reactors = measure_reactors(&sandbox, &web);
         let state = WebState {
             store: store.clone(),
             bus: bus.clone(),
             master: Arc::new(master.clone()),
-            options: WebOptions {
-                reactors,
-                ..web_options(&settings)
-            },
+            options,
         };
         let web = web.spawn(serve(listener, state, stop_web.clone()));
-        info!(%address, "serving pages and API on http://{address}/");
-        let web = Mutex::new(Some(web));
+        info!(%address, "serving pages and API on {address}, and loading plugins");
         Ok(Self {
             master,
             registry,
@@ -135,8 +136,24 @@ impl App {
             bus,
             address,
             stop_web,
-            web,
+            sources: Mutex::new(Some(sources)),
+            web: Mutex::new(Some(web)),
         })
+    }
+
+    /// Loads the plugins, checks the configuration with them, and lets the master work.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or what could not be started. What runs is to be stopped then.
+    pub(crate) async fn begin(&self) -> Result<(), Failure> {
+        let Some(sources) = self.sources.lock().await.take() else {
+            return Ok(());
+        };
+        self.registry.load().await.map_err(anyhow::Error::from)?;
+        let config = check(&sources, &StepTypes::of(self.registry.clone()))?;
+        self.master.begin(config, sources).await?;
+        self.registry.watch();
+        Ok(())
     }
 
     /// Where it listens.
@@ -207,7 +224,7 @@ async fn open_registry(
         ..RegistryOptions::new(&settings.plugin_dir)
     };
     let records = Arc::new(PluginRecords(store.clone()));
-    Ok(PluginRegistry::open(options, sandbox.clone(), records, uses).await?)
+    Ok(PluginRegistry::prepare(options, sandbox.clone(), records, uses).await?)
 }
 
 /// Measures whether the runtimes keep up, for as long as they run.

@@ -54,6 +54,8 @@ pub struct PluginLoad {
 pub trait Control: Send + Sync + 'static {
     /// Title and links.
     fn farm(&self) -> Farm;
+    /// Waits until the master works.
+    async fn ready(&self);
     /// Whether and how the master works.
     fn health(&self) -> Health;
     /// How the configuration stands.
@@ -116,6 +118,10 @@ pub type SharedControl = Arc<dyn Control>;
 
 #[async_trait]
 impl Control for MasterHandle {
+    async fn ready(&self) {
+        self.ready().await;
+    }
+
     fn farm(&self) -> Farm {
         let config = self.config();
         let master = &config.master;

@@ -20,6 +20,7 @@ mod metrics;
 mod pages;
 mod reactor;
 mod security;
+mod starting;
 mod state;
 
 use std::any::Any;
@@ -61,6 +62,11 @@ pub fn router(state: WebState) -> Router {
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             timeout,
+        ))
+        // Its wait is none of the time that an answer has.
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            starting::wait_until_ready,
         ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(security::headers))

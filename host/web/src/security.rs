@@ -43,17 +43,18 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response<Body> {
     response
 }
 
+/// Whether requests with this method change nothing.
+pub(crate) fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// Lets nothing through that would change something and was sent by a page of another site.
 pub(crate) async fn same_site(
     State(web): State<Web>,
     request: Request,
     next: Next,
 ) -> Response<Body> {
-    let is_safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if is_safe {
+    if is_safe(request.method()) {
         return next.run(request).await;
     }
     match foreign_origin(request.headers()) {

@@ -118,8 +118,8 @@ impl ReporterActor {
     /// Takes in what is new and begins the tries that are due.
     async fn look(&self, tries: &mut Tries) -> Result<Look, StoreError> {
         let more = self.fan_out().await?;
-        let due = self.begin(tries).await?;
-        Ok(if more { Some(self.clock.now()) } else { due })
+        let wake_at = self.begin(tries).await?;
+        Ok(Look { more, wake_at })
     }
 
     /// Makes deliveries of the next entries of the journal. Says whether there are more.

@@ -500,19 +500,19 @@ async fn start(dir: PathBuf, clock: Arc<dyn Clock>) -> (Store, Bus, MasterHandle
         Ok(config) => config,
         Err(problems) => panic!("the configuration of the test is not good:\n{problems}"),
     };
-    let master = Master::start(MasterDeps {
+    let deps = MasterDeps {
         store: store.clone(),
         bus: bus.clone(),
         registry: registry.clone(),
         uses,
         catalog,
-        config,
+        settings: config.master.as_ref().clone(),
         config_path,
-        sources,
         clock,
-    })
-    .await
-    .expect("the master starts");
+    };
+    let master = Master::start(deps, config, sources)
+        .await
+        .expect("the master starts");
     registry.watch();
     (store, bus, master, registry)
 }

@@ -76,12 +76,27 @@ impl Drop for Inner {
 }
 
 impl PluginRegistry {
-    /// Loads what is in the directory, and from the store what was good last where a file is bad or gone. Does not watch
-    /// yet and removes nothing, because the configuration that uses the plugins can be checked only now.
+    /// [`Self::prepare`] and [`Self::load`].
     ///
     /// # Errors
     /// As those.
     pub async fn open(
+        options: RegistryOptions,
+        sandbox: Sandbox,
+        store: Arc<dyn RegistryStore>,
+        uses: Arc<dyn UseCheck>,
+    ) -> Result<Self, RegistryError> {
+        let registry = Self::prepare(options, sandbox, store, uses).await?;
+        registry.load().await?;
+        Ok(registry)
+    }
+
+    /// Finds out which plugins there are, and loads none yet: that may take a while, and until then each is shown as one
+    /// that is loaded.
+    ///
+    /// # Errors
+    /// When the directory or the store cannot be read.
+    pub async fn prepare(
         options: RegistryOptions,
         sandbox: Sandbox,
         store: Arc<dyn RegistryStore>,
@@ -92,9 +107,8 @@ impl PluginRegistry {
             source,
         };
         fs::create_dir_all(&options.dir).map_err(unusable)?;
-        files::list(&options.dir).map_err(unusable)?;
+        let files = files::list(&options.dir).map_err(unusable)?;
         let rejected = store.rolled_back().await?.into_iter().collect();
-        let last_good = store.last_good().await?;
         let inner = Inner {
             options,
             sandbox,
@@ -107,10 +121,23 @@ impl PluginRegistry {
             versions_changed: Arc::default(),
             closed: CancellationToken::new(),
         };
-        inner.start(last_good).await;
+        for name in files.keys() {
+            inner.with_slot(name, |slot| slot.loading = true);
+        }
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Loads what is in the directory, and from the store what was good last where a file is bad or gone. Does not watch
+    /// yet and removes nothing, because the configuration that uses the plugins can be checked only now.
+    ///
+    /// # Errors
+    /// When the store cannot be read. A bad plugin is no error here but a [`PluginStatus::problem`].
+    pub async fn load(&self) -> Result<(), RegistryError> {
+        let last_good = self.inner.store.last_good().await?;
+        self.inner.start(last_good).await;
+        Ok(())
     }
 
     /// Begins to watch the directory. To be called once the configuration that the uses come from runs.

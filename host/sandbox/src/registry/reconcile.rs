@@ -160,7 +160,10 @@ impl Inner {
         if known {
             return Verdict::Unchanged;
         }
-        match self.stage(name, path).await {
+        self.with_slot(name, |slot| slot.loading = true);
+        let staged = self.stage(name, path).await;
+        self.with_slot(name, |slot| slot.loading = false);
+        match staged {
             Ok(verdict) => verdict,
             Err(refusal) => {
                 let may_vanish = refusal.may_vanish;

@@ -20,6 +20,10 @@ pub(super) struct Slot {
     pub(super) retired: Vec<Retired>,
     pub(super) problem: Option<Problem>,
     pub(super) held: Option<Box<HeldVersion>>,
+    /// Its file is being looked at.
+    pub(super) loading: bool,
+    /// The version in the file, when another configuration could let it go live.
+    pub(super) waiting: Option<Waiting>,
     /// The file when it was last judged.
     pub(super) judged: Option<Fingerprint>,
     pub(super) reloads: u64,
@@ -53,6 +57,8 @@ impl Slot {
             retired: Vec::new(),
             problem: None,
             held: None,
+            loading: false,
+            waiting: None,
             judged: None,
             reloads: 0,
             refusals: 0,
@@ -120,6 +126,7 @@ impl Slot {
             draining: draining.collect(),
             problem: self.problem.clone(),
             held: self.held.as_deref().cloned(),
+            loading: self.loading,
             not_granted: live.map_or_else(Vec::new, |live| {
                 uses.not_granted(name, live.version.wants())
             }),

@@ -107,6 +107,8 @@ pub struct PluginStatus {
     pub problem: Option<Problem>,
     /// The version in the file, when all that is wrong with it is that it asks for more than is granted.
     pub held: Option<HeldVersion>,
+    /// Whether its file is being read, compiled and checked at this moment.
+    pub loading: bool,
     /// What the live version asks for and has no grant for any more: calls for that are refused.
     pub not_granted: Vec<Want>,
     /// When a version went live last.

@@ -25,9 +25,19 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
     let handle = web.handle().clone();
     engine.block_on(async {
         let mut signals = Signals::listen()?;
-        let app = App::start(&args.config.config, args.listen, handle).await?;
-        printer.line(format_args!("listening on http://{}/", app.address()));
-        info!("stopping after {}", signals.next().await);
+        let app = App::open(&args.config.config, args.listen, handle).await?;
+        let name = tokio::select! {
+            begun = app.begin() => {
+                if let Err(failure) = begun {
+                    app.stop(Duration::ZERO).await;
+                    return Err(failure);
+                }
+                printer.line(format_args!("listening on http://{}/", app.address()));
+                signals.next().await
+            }
+            name = signals.next() => name,
+        };
+        info!("stopping after {name}");
         let drain = app.drain_timeout();
         tokio::select! {
             () = app.stop(drain) => {}

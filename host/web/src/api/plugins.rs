@@ -47,6 +47,7 @@ pub(crate) fn one(
 /// `live`: its file runs. `held`: its file was refused, an earlier version runs. `unusable`: nothing of it runs.
 pub(crate) fn plugin_state(plugin: &PluginStatus) -> &'static str {
     match (&plugin.live, &plugin.problem) {
+        (None, _) if plugin.loading => "loading",
         (Some(_), None) => "live",
         (Some(_), Some(_)) => "held",
         (None, _) => "unusable",

@@ -50,6 +50,8 @@ pub struct Said {
 pub struct Scripted {
     now: Timestamp,
     said: Mutex<Said>,
+    /// Ends what [`Health::starting`] began.
+    pub works: Notify,
 }
 
 impl Scripted {
@@ -64,6 +66,7 @@ impl Scripted {
                 master_id: MasterId(1),
                 name: "alpha".into(),
                 started_at: Timestamp(now.0 - 7_200_000),
+                starting: false,
                 draining: false,
                 running_builds: 0,
                 store_ok: true,
@@ -107,6 +110,14 @@ impl Scripted {
 
 #[async_trait]
 impl Control for Scripted {
+    async fn ready(&self) {
+        if !self.said().health.starting {
+            return;
+        }
+        self.said().asked.push("ready".into());
+        self.works.notified().await;
+    }
+
     fn farm(&self) -> Farm {
         self.said().farm.clone()
     }
@@ -424,6 +435,7 @@ pub fn plugin(name: &str, live: VersionStatus) -> PluginStatus {
         draining: Vec::new(),
         problem: None,
         held: None,
+        loading: false,
         not_granted: Vec::new(),
         reloads: 1,
         refusals: 0,

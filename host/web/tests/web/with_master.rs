@@ -91,19 +91,19 @@ impl RealFarm {
         let sources = toolpost_config::load(&path).expect("readable");
         let config = toolpost_config::check(&sources, &NativeCatalog)
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let master = Master::start(MasterDeps {
+        let deps = MasterDeps {
             store: store.clone(),
             bus: bus.clone(),
             registry,
             uses,
             catalog: Arc::new(NativeCatalog),
-            config,
+            settings: config.master.as_ref().clone(),
             config_path: path,
-            sources,
             clock: Arc::new(SystemClock),
-        })
-        .await
-        .expect("a master");
+        };
+        let master = Master::start(deps, config, sources)
+            .await
+            .expect("a master");
         let router = router(WebState {
             store: store.clone(),
             bus,

@@ -1,6 +1,7 @@
 //! What the tests share: farms of the program under test, repositories, plugins.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -59,6 +60,26 @@ pub(crate) fn first_party(name: &str) -> Vec<u8> {
     let path = Path::new(&folder).join(format!("{name}.wasm"));
     std::fs::read(&path)
         .unwrap_or_else(|e| panic!("{}: {e}: run `cargo xtask plugins`", path.display()))
+}
+
+/// Writes a secret as operators have to: only for its owner.
+pub(crate) fn write_secret(file: &Path, value: &str) {
+    std::fs::write(file, value).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// The key that [`webhook_grants`] is about, in a file of this folder.
+pub(crate) fn hook_key(dir: &Path) -> PathBuf {
+    let file = dir.join("hook-key");
+    write_secret(&file, "the key of the hook");
+    file
+}
+
+/// Lets `reporter-webhook` do what it asks for: send requests, as `grant` says, and sign them with a key.
+pub(crate) fn webhook_grants(grant: &str, key: &Path) -> String {
+    format!(
+        "\n[plugin.reporter-webhook]\n{grant}\ngrant.secrets = [\"hook-key\"]\n\n[secret.hook-key]\nfile = {key:?}\n"
+    )
 }
 
 /// A component of the hostile set.

@@ -7,10 +7,12 @@
 mod api;
 mod authority;
 mod process;
+mod receiver;
 
 pub use api::{Api, ApiFailure};
 pub use authority::Authority;
 pub use process::{Farm, FarmBuilder, StartFailure};
+pub use receiver::{Answer, Received, Receiver};
 
 use std::time::Duration;
 

@@ -171,20 +171,16 @@ impl Farm {
     /// When it cannot be started or does neither.
     pub async fn try_run(&mut self) -> Result<(), StartFailure> {
         let printed_before = self.output().len();
-        let mut process = tokio::process::Command::from(self.command())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("toolpost can be started");
-        self.collect(process.stdout.take().expect("standard output is piped"));
-        self.collect(process.stderr.take().expect("standard error is piped"));
+        self.launch();
         let base = eventually("toolpost to listen or to end", async || {
+            let process = self.process.as_mut().expect("it was started");
             if let Some(status) = process.try_wait().expect("the process can be waited for") {
                 return Some(Err(status));
             }
             let output = self.output();
             let line = output[printed_before..]
                 .lines()
-                .find_map(|l| l.split_once("http://"))?
+                .find_map(|l| l.split_once("listening on http://"))?
                 .1;
             let address = line.split(['/', ' ']).next()?;
             Some(Ok(format!("http://{address}")))
@@ -192,17 +188,31 @@ impl Farm {
         .await;
         match base {
             Ok(base) => {
-                self.process = Some(process);
                 self.api = Some(Api::new(&base));
                 Ok(())
             }
             Err(status) => {
+                self.process = None;
                 // The readers may still hold the last lines.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 let output = self.output()[printed_before..].to_owned();
                 Err(StartFailure { status, output })
             }
         }
+    }
+
+    /// Starts the process and does not wait until it listens: for those who end it before.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn launch(&mut self) {
+        let mut process = tokio::process::Command::from(self.command())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("toolpost can be started");
+        self.collect(process.stdout.take().expect("standard output is piped"));
+        self.collect(process.stderr.take().expect("standard error is piped"));
+        self.process = Some(process);
     }
 
     /// Starts the master again.

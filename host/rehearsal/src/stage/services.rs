@@ -242,6 +242,7 @@ impl PluginServices for ScriptedServices {
         HttpGrants {
             public: self.grants.http.clone(),
             private: Vec::new(),
+            ca_file: None,
         }
     }
 

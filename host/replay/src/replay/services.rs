@@ -103,6 +103,7 @@ impl PluginServices for ReplayServices {
         HttpGrants {
             public: self.trail.hosts.clone(),
             private: Vec::new(),
+            ca_file: None,
         }
     }
 

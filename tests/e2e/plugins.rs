@@ -215,3 +215,31 @@ async fn the_last_good_version_survives_a_restart() {
     let request = farm.api().force("force", "b").await;
     assert_eq!(farm.api().finished(request).await["results"], 0);
 }
+
+#[tokio::test]
+async fn a_refused_version_does_not_win_by_a_restart() {
+    let probe = Crate::new().await;
+    let good = probe.build().await;
+    probe.edit("src/lib.rs", "#[serde(default = \"default_word\")]", "");
+    let other = probe.build().await;
+    let dir = tempfile::tempdir().unwrap();
+    let open = dir.path().join("open");
+    std::fs::write(&open, "").unwrap();
+    let mut farm = farm(&config(&[("b", &steps(&open))]))
+        .plugin("probe", good)
+        .start()
+        .await;
+    let digest = live(farm.api(), "probe").await;
+    farm.drop_plugin("probe", &other);
+    let reason = refused(farm.api(), "probe").await;
+    assert!(reason.contains("does not take the parameters"), "{reason}");
+    farm.kill().await;
+    farm.run().await;
+    assert_eq!(live(farm.api(), "probe").await, digest);
+    eventually("the same refusal", async || {
+        (refused(farm.api(), "probe").await == reason).then_some(())
+    })
+    .await;
+    let request = farm.api().force("force", "b").await;
+    assert_eq!(farm.api().finished(request).await["results"], 0);
+}

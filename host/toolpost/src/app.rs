@@ -21,6 +21,7 @@ use toolpost_config::config::MasterConfig;
 use toolpost_config::{Sources, TypeCatalog, check, check_master, check_plugins, load};
 use toolpost_core::{Event, PluginKind};
 use toolpost_master::{Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses, SystemClock};
+use toolpost_sandbox::registry::LiveTypes;
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, Sandbox, SandboxOptions};
 use toolpost_store::{Store, StoreOptions};
 use toolpost_web::{Reactor, WebOptions, WebState};
@@ -63,17 +64,41 @@ impl StepTypes {
 
 impl TypeCatalog for StepTypes {
     fn names(&self, kind: PluginKind) -> Vec<String> {
-        let mut names = NativeCatalog.names(kind);
-        if let Some(plugins) = &self.plugins {
-            names.extend(plugins.snapshot().names(kind));
+        match &self.plugins {
+            Some(plugins) => With(&plugins.snapshot()).names(kind),
+            None => NativeCatalog.names(kind),
         }
+    }
+
+    fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
+        match &self.plugins {
+            Some(plugins) => With(&plugins.snapshot()).parameters_schema(kind, type_name),
+            None => NativeCatalog.parameters_schema(kind, type_name),
+        }
+    }
+}
+
+/// The types that there are with these of plugins.
+struct With<'a>(&'a LiveTypes);
+
+impl TypeCatalog for With<'_> {
+    fn names(&self, kind: PluginKind) -> Vec<String> {
+        let mut names = NativeCatalog.names(kind);
+        names.extend(self.0.names(kind));
         names
     }
 
     fn parameters_schema(&self, kind: PluginKind, type_name: &str) -> Option<Arc<Value>> {
-        NativeCatalog
-            .parameters_schema(kind, type_name)
-            .or_else(|| self.plugins.as_ref()?.schema(kind, type_name))
+        let native = NativeCatalog.parameters_schema(kind, type_name);
+        native.or_else(|| Some(Arc::clone(self.0.get(kind, type_name)?.1.schema())))
+    }
+}
+
+/// How much is wrong with a configuration when these are the types of plugins.
+fn faults(sources: &Sources, types: &LiveTypes) -> usize {
+    match check(sources, &With(types)) {
+        Ok(_) => 0,
+        Err(problems) => problems.list.len() + problems.left_out,
     }
 }
 
@@ -149,7 +174,8 @@ impl App {
         let Some(sources) = self.sources.lock().await.take() else {
             return Ok(());
         };
-        self.registry.load().await.map_err(anyhow::Error::from)?;
+        let loaded = self.registry.load(|types| faults(&sources, types)).await;
+        loaded.map_err(anyhow::Error::from)?;
         let config = check(&sources, &StepTypes::of(self.registry.clone()))?;
         self.master.begin(config, sources).await?;
         self.registry.watch();

@@ -16,6 +16,7 @@ mod options;
 mod prospect;
 mod reconcile;
 mod slot;
+mod start;
 mod status;
 mod store;
 mod surroundings;
@@ -87,7 +88,7 @@ impl PluginRegistry {
         uses: Arc<dyn UseCheck>,
     ) -> Result<Self, RegistryError> {
         let registry = Self::prepare(options, sandbox, store, uses).await?;
-        registry.load().await?;
+        registry.load(|_| 0).await?;
         Ok(registry)
     }
 
@@ -129,14 +130,18 @@ impl PluginRegistry {
         })
     }
 
-    /// Loads what is in the directory, and from the store what was good last where a file is bad or gone. Does not watch
-    /// yet and removes nothing, because the configuration that uses the plugins can be checked only now.
+    /// Loads what was good last, and what is in the directory now if the configuration can be checked with that: `faults` counts
+    /// what is wrong with it when these are the types of plugins. If it cannot be checked at all, the best that there is
+    /// is live, and nothing is recorded. Does not watch yet and removes nothing, because the configuration runs only now.
     ///
     /// # Errors
     /// When the store cannot be read. A bad plugin is no error here but a [`PluginStatus::problem`].
-    pub async fn load(&self) -> Result<(), RegistryError> {
+    pub async fn load(
+        &self,
+        faults: impl Fn(&LiveTypes) -> usize + Send + Sync,
+    ) -> Result<(), RegistryError> {
         let last_good = self.inner.store.last_good().await?;
-        self.inner.start(last_good).await;
+        self.inner.start(last_good, &faults).await;
         Ok(())
     }
 

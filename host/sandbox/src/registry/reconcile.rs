@@ -12,7 +12,7 @@ use crate::registry::prospect::Waiting;
 use crate::registry::slot::{Live, Slot};
 use crate::registry::verify::gone_but_used;
 use crate::registry::{
-    HeldVersion, Inner, LastGood, Problem, RecordError, RegistryEvent, RegistryEventKind, UseCheck,
+    HeldVersion, Inner, Problem, RecordError, RegistryEvent, RegistryEventKind, UseCheck,
     VersionRecord,
 };
 use crate::{LoadError, PluginVersion};
@@ -42,7 +42,7 @@ enum Verdict {
 /// A file that may go live.
 pub(super) struct Staged {
     content: Content,
-    version: Arc<PluginVersion>,
+    pub(super) version: Arc<PluginVersion>,
 }
 
 impl Staged {
@@ -56,13 +56,13 @@ pub(super) struct Refusal {
     digest: Option<String>,
     pub(super) reason: String,
     fingerprint: Option<Fingerprint>,
-    may_vanish: bool,
+    pub(super) may_vanish: bool,
     held: Option<Box<HeldVersion>>,
     waiting: Option<Waiting>,
 }
 
 impl Refusal {
-    fn unread(reason: String) -> Self {
+    pub(super) fn unread(reason: String) -> Self {
         Self {
             digest: None,
             reason,
@@ -86,21 +86,6 @@ impl Refusal {
 }
 
 impl Inner {
-    /// The first look: nothing is removed, and what has no good file runs its last good version.
-    pub(super) async fn start(&self, last_good: Vec<LastGood>) {
-        let _alone = self.reconciling.lock().await;
-        self.consider_files(Depth::Changed).await;
-        for good in last_good {
-            let has_live = self.with_slots(|slots| {
-                let slot = slots.get(&good.plugin);
-                slot.is_some_and(|slot| slot.live.is_some())
-            });
-            if !has_live {
-                self.restore(&good).await;
-            }
-        }
-    }
-
     /// Looks at the directory and takes over what changed.
     pub(super) async fn reconcile(&self, depth: Depth) {
         let _alone = self.reconciling.lock().await;
@@ -270,7 +255,7 @@ impl Inner {
         })
     }
 
-    async fn refuse(&self, name: &str, refusal: Refusal) {
+    pub(super) async fn refuse(&self, name: &str, refusal: Refusal) {
         let reason = refusal.reason;
         let problem = Problem {
             at: (self.options.now)(),
@@ -291,7 +276,7 @@ impl Inner {
         }
     }
 
-    async fn commit(&self, name: &str, staged: Staged) -> Result<(), Refusal> {
+    pub(super) async fn commit(&self, name: &str, staged: Staged) -> Result<(), Refusal> {
         let event = self.goes_live(name, &staged);
         let recorded = async {
             self.record(&staged, event.at).await?;
@@ -385,46 +370,6 @@ impl Inner {
         drop(live);
         self.tell(name, RegistryEventKind::Removed { digest }).await;
         true
-    }
-
-    /// Runs the version that was live last, from the store.
-    async fn restore(&self, good: &LastGood) {
-        let name = &good.plugin;
-        let restored = match self.load_stored(&good.digest).await {
-            Ok(version) => self
-                .verify(|verifier| verifier.check_former(&version, None))
-                .map(|()| version)
-                .map_err(|objection| objection.reason),
-            Err(reason) => Err(reason),
-        };
-        let has_file = self.with_slots(|slots| slots.contains_key(name));
-        let note = match &restored {
-            Ok(_) if has_file => None,
-            Ok(_) => Some("the file is gone; the last good version goes on until the configuration does without it".into()),
-            Err(reason) => Some(format!("its last good version cannot be used: {reason}")),
-        };
-        if let Ok(version) = restored {
-            let short = short(&good.digest);
-            tracing::warn!("plugin {name} starts with its last good version ({short})");
-            let live = self.live(version, (self.options.now)());
-            self.with_slot(name, |slot| {
-                // It waited for grants that it does not need to go on.
-                slot.waiting
-                    .take_if(|waiting| waiting.digest() == good.digest);
-                if slot
-                    .held
-                    .take_if(|held| held.digest == good.digest)
-                    .is_some()
-                {
-                    slot.problem = None;
-                }
-                slot.replace(Some(live))
-            });
-            self.publish();
-        }
-        if let Some(reason) = note {
-            self.refuse(name, Refusal::unread(reason)).await;
-        }
     }
 
     /// Loads a version whose bytes the store has.

@@ -78,7 +78,9 @@ impl Engine {
         let reporters = self.register_reporters(&config).await?;
         self.connect(&workers, &ids).await?;
         let uses = UsesOf(Arc::clone(&config));
-        if let Err(error) = self.registry.release(prospect, &uses).await {
+        let take_effect = || self.uses.set(Arc::clone(&config));
+        let released = self.registry.release(prospect, &uses, take_effect);
+        if let Err(error) = released.await {
             self.name_again(&before.config).await;
             return Err(error.into());
         }
@@ -88,7 +90,6 @@ impl Engine {
             .configure(config.locks.values().map(|lock| lock.as_ref().clone()));
         let replaced = self.workers.replace(workers);
         self.set_running(Running::new(Arc::clone(&config), ids.clone()));
-        self.uses.set(Arc::clone(&config));
         self.disconnect(&replaced, &before, &ids).await;
         self.reconcile_schedulers(&mut actors.schedulers, &config, &ids)
             .await;

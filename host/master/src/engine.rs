@@ -223,7 +223,9 @@ impl Engine {
     }
 
     pub(crate) async fn rescan_plugins(&self) -> Vec<PluginStatus> {
-        self.registry.rescan().await
+        let registry = self.registry.clone();
+        let done = to_its_end(async move { registry.rescan().await }).await;
+        done.unwrap_or_else(|| self.registry.status())
     }
 
     pub(crate) async fn rollback_plugin(
@@ -232,9 +234,20 @@ impl Engine {
         digest: &str,
         reason: &str,
     ) -> Result<(), ControlError> {
-        let done = self.registry.rollback(name, digest, reason).await;
+        let registry = self.registry.clone();
+        let [name, digest, reason] = [name, digest, reason].map(str::to_owned);
+        let rollback = async move { registry.rollback(&name, &digest, &reason).await };
+        let done = to_its_end(rollback).await;
+        let done = done.ok_or_else(|| ControlError::Plugin("the registry crashed".into()))?;
         done.map_err(|error| ControlError::Plugin(error.to_string()))
     }
+}
+
+/// Does something to its end, even when whoever asked for it goes away. `None` after a panic.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    tokio::spawn(work).await.ok()
 }
 
 /// Statuses are replaced as a whole, so that a panic elsewhere leaves them sound.

@@ -15,11 +15,13 @@ use toolpost_config::{
     Config, Problem, Problems, Sources, TypeCatalog, check, check_plugins, load,
 };
 use toolpost_core::Event;
+use toolpost_sandbox::registry::RegistryError;
 use toolpost_sandbox::{PluginKind, Prospect};
 use tracing::{error, info, warn};
 
 use crate::applied::record_applied;
 use crate::engine::Engine;
+use crate::error::ApplyError;
 use crate::status::ConfigurationStatus;
 use crate::uses::RunningUses;
 
@@ -130,7 +132,13 @@ impl Engine {
         match self.judge(&sources) {
             Ok((config, _)) if config == *self.config() => self.note_checked(),
             Ok((config, prospect)) => {
-                if let Err(error) = self.apply(config, &prospect).await {
+                let applied = self.apply(config, &prospect).await;
+                if let Err(ApplyError::Plugin(RegistryError::Changed)) = applied {
+                    // Its event wakes whoever looks.
+                    info!("{}", RegistryError::Changed);
+                    return None;
+                }
+                if let Err(error) = applied {
                     error!("{error}");
                     self.refuse_text(error.to_string());
                     // To be tried again at the next look.
@@ -146,7 +154,7 @@ impl Engine {
     /// Checks what was read: with the types that there are, or else with those of plugins that wait for this very
     /// configuration, because it grants what they ask for or uses them as they are now.
     fn judge(&self, sources: &Sources) -> Result<(Config, Prospect), Problems> {
-        let mut best = Prospect::default();
+        let mut best = self.registry.outlook();
         let mut checked = check(sources, self.catalog.as_ref());
         let Ok(plugins) = check_plugins(sources) else {
             return checked.map(|config| (config, best));

@@ -33,7 +33,7 @@ pub use ops::configuration::{ConfiguredBuilder, ConfiguredIds, ConfiguredNames, 
 pub use ops::deliveries::{AfterFailure, Made};
 pub use ops::forced::{ForcedRow, NewForced};
 pub use ops::masters::Recovered;
-pub use ops::plugins::{PluginEventKind, PluginEventRow, PluginVersionRow};
+pub use ops::plugins::{LivePluginRow, PluginEventKind, PluginEventRow, PluginVersionRow};
 pub use ops::requests::{Cancel, CollapseCandidate, PendingRequest};
 pub use ops::schedulers::{SchedulerCommit, SchedulerCommitted, SchedulerState};
 pub use ops::steps::NewStep;

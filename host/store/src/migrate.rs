@@ -13,6 +13,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../migrations/0003_forced.sql")),
     (4, include_str!("../migrations/0004_kept.sql")),
     (5, include_str!("../migrations/0005_recordings.sql")),
+    (10, include_str!("../migrations/0010_fallbacks.sql")),
 ];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.

@@ -53,6 +53,7 @@ impl RegistryStore for PluginRecords {
             digest: digest.cloned(),
             reason: event.reason().map(str::to_owned),
             at: event.at,
+            fallbacks: event.fallbacks().to_vec(),
         };
         self.0
             .record_plugin_event(row)
@@ -65,8 +66,10 @@ impl RegistryStore for PluginRecords {
         Ok(live
             .into_iter()
             .map(|row| LastGood {
-                plugin: row.name,
-                digest: row.digest,
+                plugin: row.version.name,
+                digest: row.version.digest,
+                since: row.since,
+                fallbacks: row.fallbacks,
             })
             .collect())
     }

@@ -10,7 +10,7 @@ use crate::registry::{Inner, Problem, RegistryError, RegistryEventKind, Registry
 /// A new version that has failed too often.
 struct Tripped {
     plugin: String,
-    previous: String,
+    fallbacks: Vec<String>,
     reason: String,
 }
 
@@ -27,24 +27,36 @@ impl Inner {
         });
         for Tripped {
             plugin,
-            previous,
+            fallbacks,
             reason,
         } in tripped
         {
-            if let Err(error) = self.rollback(&plugin, &previous, &reason).await {
-                tracing::error!("plugin {plugin}: {reason}, but {error}");
-                let problem = Problem {
-                    at: (self.options.now)(),
-                    digest: None,
-                    reason: format!("{reason}, but {error}"),
-                };
-                // Not tried again: the same would happen.
-                self.with_slot(&plugin, |slot| {
-                    slot.previous = None;
-                    slot.problem = Some(problem);
-                });
+            self.fall_back(&plugin, fallbacks, &reason).await;
+        }
+    }
+
+    /// Goes back to the newest of these versions that can be gone back to.
+    async fn fall_back(&self, plugin: &str, mut fallbacks: Vec<String>, reason: &str) {
+        let mut obstacles = Vec::new();
+        while let Some(to) = fallbacks.pop() {
+            match self.rollback(plugin, &to, reason).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!("plugin {plugin}: {reason}, but {error}");
+                    obstacles.push(error.to_string());
+                }
             }
         }
+        let problem = Problem {
+            at: (self.options.now)(),
+            digest: None,
+            reason: format!("{reason}, but {}", obstacles.join("; ")),
+        };
+        // Not tried again: the same would happen.
+        self.with_slot(plugin, |slot| {
+            slot.fallbacks.clear();
+            slot.problem = Some(problem);
+        });
     }
 
     /// Makes another version of a plugin the live one. The caller holds the reconciliation.
@@ -57,9 +69,11 @@ impl Inner {
         let known = self.with_slots(|slots| {
             let slot = slots.get(plugin)?;
             let live = slot.live.as_ref()?;
-            Some((live.version.clone(), slot.in_memory(to)))
+            let older = slot.fallbacks.iter().position(|known| known == to);
+            let fallbacks = slot.fallbacks[..older.unwrap_or(0)].to_vec();
+            Some((live.version.clone(), slot.in_memory(to), fallbacks))
         });
-        let Some((current, in_memory)) = known else {
+        let Some((current, in_memory, fallbacks)) = known else {
             return Err(RegistryError::UnknownPlugin(plugin.to_owned()));
         };
         let refuse = |reason: String| RegistryError::Rollback {
@@ -85,13 +99,23 @@ impl Inner {
             short(&from),
             short(to)
         );
+        let kind = RegistryEventKind::RolledBack {
+            from: from.clone(),
+            to: to.to_owned(),
+            reason: reason.to_owned(),
+            fallbacks: fallbacks.clone(),
+        };
+        let event = self.event(plugin, kind);
+        // Before the swap: a kill in between must not bring the other version back.
+        let recorded = self.store.record_event(&event).await;
+        recorded.map_err(|error| refuse(format!("it cannot be recorded in the store: {error}")))?;
         self.with_rejected(|rejected| {
             rejected.remove(to);
             rejected.insert(from.clone());
         });
         let live = self.live(version, loaded_at);
         let problem = Problem {
-            at: (self.options.now)(),
+            at: event.at,
             digest: Some(from.clone()),
             reason: format!(
                 "rolled back to version {}: {reason}; replace the file with another version",
@@ -99,19 +123,15 @@ impl Inner {
             ),
         };
         let old = self.with_slot(plugin, |slot| {
-            slot.problem = Some(problem);
-            slot.previous = None;
+            // There is nothing to be done about a file that has this very version.
+            slot.problem = Some(problem).filter(|_| slot.in_file.as_deref() != Some(to));
+            slot.fallbacks = fallbacks;
             slot.rollbacks += 1;
             slot.replace(Some(live))
         });
         self.publish();
         drop((old, current));
-        let kind = RegistryEventKind::RolledBack {
-            from,
-            to: to.to_owned(),
-            reason: reason.to_owned(),
-        };
-        self.tell(plugin, kind).await;
+        (self.options.observer)(&event);
         Ok(())
     }
 
@@ -125,7 +145,7 @@ impl Inner {
 
 fn tripped(name: &str, slot: &Slot, options: &RegistryOptions, now: Instant) -> Option<Tripped> {
     let live = slot.live.as_ref()?;
-    let previous = slot.previous.clone()?;
+    let fallbacks = slot.fallbacks.clone();
     let is_new = now.duration_since(live.since_instant) < options.breaker_probation;
     let recent = live
         .version
@@ -134,9 +154,10 @@ fn tripped(name: &str, slot: &Slot, options: &RegistryOptions, now: Instant) -> 
         .filter(|fault| now.duration_since(fault.at) < options.breaker_window);
     let recent: Vec<_> = recent.collect();
     let last = recent.last()?;
-    (is_new && recent.len() >= options.breaker_faults_max).then(|| Tripped {
+    let trips = is_new && !fallbacks.is_empty() && recent.len() >= options.breaker_faults_max;
+    trips.then(|| Tripped {
         plugin: name.to_owned(),
-        previous,
+        fallbacks,
         reason: format!(
             "the new version {} failed {} times in a short time, the last time because {}",
             live.version.version(),

@@ -17,7 +17,7 @@ pub struct MemoryStore(Mutex<Contents>);
 #[derive(Debug, Default)]
 struct Contents {
     components: BTreeMap<String, Bytes>,
-    live: BTreeMap<String, String>,
+    live: BTreeMap<String, LastGood>,
     rolled_back: BTreeSet<String>,
     events: Vec<RegistryEvent>,
 }
@@ -50,9 +50,13 @@ impl RegistryStore for MemoryStore {
             match event.live() {
                 Some(Some(digest)) => {
                     contents.rolled_back.remove(digest);
-                    contents
-                        .live
-                        .insert(event.plugin.clone(), digest.to_owned());
+                    let good = LastGood {
+                        plugin: event.plugin.clone(),
+                        digest: digest.to_owned(),
+                        since: event.at,
+                        fallbacks: event.fallbacks().to_vec(),
+                    };
+                    contents.live.insert(event.plugin.clone(), good);
                 }
                 Some(None) => {
                     contents.live.remove(&event.plugin);
@@ -68,13 +72,7 @@ impl RegistryStore for MemoryStore {
     }
 
     async fn last_good(&self) -> Result<Vec<LastGood>, RecordError> {
-        Ok(self.with(|contents| {
-            let good = |(plugin, digest): (&String, &String)| LastGood {
-                plugin: plugin.clone(),
-                digest: digest.clone(),
-            };
-            contents.live.iter().map(good).collect()
-        }))
+        Ok(self.with(|contents| contents.live.values().cloned().collect()))
     }
 
     async fn component(&self, digest: &str) -> Result<Option<Bytes>, RecordError> {

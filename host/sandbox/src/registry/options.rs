@@ -87,6 +87,9 @@ pub enum RegistryError {
     /// No such plugin.
     #[error("there is no plugin `{0}`")]
     UnknownPlugin(String),
+    /// A version went live while a configuration was checked against the one before.
+    #[error("a plugin was replaced while the configuration was checked; it is checked again")]
+    Changed,
     /// A version that waited cannot go live with the configuration that it waited for.
     #[error("plugin `{plugin}` cannot go live together with the configuration: {reason}")]
     Release {

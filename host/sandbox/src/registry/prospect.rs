@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::registry::reconcile::Staged;
-use crate::registry::{Inner, PluginRegistry, RegistryError, UseCheck};
+use crate::registry::{Inner, PluginRegistry, RegistryError, Snapshot, UseCheck};
 use crate::{PluginKind, PluginVersion, TypeInfo, Want};
 
 /// A type by its kind and name.
@@ -41,6 +41,8 @@ impl Waiting {
 /// The types that there would be if versions that wait went live.
 #[derive(Clone, Default)]
 pub struct Prospect {
+    /// What there was when a configuration was checked; nobody looked, if there is none.
+    seen: Option<Snapshot>,
     /// Digests of these versions by the names of their plugins.
     versions: BTreeMap<String, String>,
     added: BTreeMap<TypeKey, Arc<TypeInfo>>,
@@ -99,6 +101,15 @@ impl Prospect {
 }
 
 impl PluginRegistry {
+    /// Nothing but what there is now, to check a configuration against.
+    #[must_use]
+    pub fn outlook(&self) -> Prospect {
+        Prospect {
+            seen: Some(self.snapshot()),
+            ..Prospect::default()
+        }
+    }
+
     /// What there would be if a version that waits went live: one prospect for each that asks for nothing but what
     /// `grants` gives.
     #[must_use]
@@ -119,6 +130,7 @@ impl PluginRegistry {
                     && !added.keys().any(|key| is_others(plugin, key));
                 let replaced = slot.live.iter().flat_map(|live| live.version.types());
                 may.then(|| Prospect {
+                    seen: None,
                     versions: [(plugin.clone(), waiting.digest.clone())].into(),
                     gone: replaced.map(key).collect(),
                     added,
@@ -128,18 +140,24 @@ impl PluginRegistry {
         })
     }
 
-    /// Makes the versions of a prospect live, all or none, for the configuration that was checked against it and runs from
-    /// the next moment on.
+    /// Makes the versions of a prospect live, all or none, for the configuration that was checked against it, and lets that
+    /// be the one that versions are measured against from then on. Nothing goes live in between.
     ///
     /// # Errors
-    /// When a version is not what it was, does not fit, or cannot be recorded.
+    /// When there is something else now than what the configuration was checked against, or a version does not fit or
+    /// cannot be recorded.
     pub async fn release(
         &self,
         prospect: &Prospect,
         uses: &dyn UseCheck,
+        take_effect: impl FnOnce() + Send,
     ) -> Result<(), RegistryError> {
         let inner = &self.inner;
         let _alone = inner.reconciling.lock().await;
+        let seen = prospect.seen.as_ref();
+        if seen.is_some_and(|seen| !Arc::ptr_eq(seen, &self.snapshot())) {
+            return Err(RegistryError::Changed);
+        }
         let mut staged = Vec::new();
         for (plugin, digest) in &prospect.versions {
             let ready = inner.ready(plugin, digest, uses).await;
@@ -155,6 +173,7 @@ impl PluginRegistry {
             inner.remember(&event).await;
             inner.go_live(staged, &event);
         }
+        take_effect();
         Ok(())
     }
 }

@@ -237,6 +237,7 @@ impl Inner {
     /// Whether the file is the live version: a touch, a copy of the same, a bad file that was put right.
     fn is_settled(&self, name: &str, content: &Content) -> bool {
         self.with_slot(name, |slot| {
+            slot.in_file = Some(content.digest.clone());
             let settled = slot.live_digest() == Some(content.digest.as_str());
             if settled {
                 slot.judged = content.fingerprint;
@@ -296,10 +297,12 @@ impl Inner {
 
     /// What happens to a plugin when a version goes live.
     pub(super) fn goes_live(&self, name: &str, staged: &Staged) -> RegistryEvent {
-        let kind = RegistryEventKind::Live {
+        let probation = self.options.breaker_probation;
+        let kind = self.with_slot(name, |slot| RegistryEventKind::Live {
             digest: staged.version.digest().to_owned(),
-            replaced: self.with_slot(name, |slot| slot.live_digest().map(str::to_owned)),
-        };
+            replaced: slot.live_digest().map(str::to_owned),
+            fallbacks: slot.fallbacks_of_next(probation),
+        });
         self.event(name, kind)
     }
 
@@ -323,7 +326,7 @@ impl Inner {
         let old = self.with_slot(name, |slot| {
             slot.judged = content.fingerprint;
             slot.settled();
-            slot.previous = slot.live_digest().map(str::to_owned);
+            slot.fallbacks = event.fallbacks().to_vec();
             slot.replace(Some(live))
         });
         self.publish();
@@ -360,7 +363,7 @@ impl Inner {
         }
         let old = self.with_slot(name, |slot| {
             slot.problem = None;
-            slot.previous = None;
+            slot.fallbacks.clear();
             slot.replace(None)
         });
         self.publish();

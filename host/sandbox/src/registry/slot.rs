@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use toolpost_core::Timestamp;
 
@@ -11,12 +11,17 @@ use crate::registry::files::Fingerprint;
 use crate::registry::prospect::Waiting;
 use crate::registry::{HeldVersion, PluginStatus, Problem, TypeStatus, UseCheck, VersionStatus};
 
+/// Versions that are tried one after the other when new ones fail.
+const FALLBACKS_MAX: usize = 8;
+
 /// One plugin: its file, its live version, what it replaced.
 pub(super) struct Slot {
     pub(super) file: PathBuf,
     pub(super) live: Option<Live>,
-    /// The version that the breaker goes back to.
-    pub(super) previous: Option<String>,
+    /// Versions that the breaker goes back to, the last one first.
+    pub(super) fallbacks: Vec<String>,
+    /// Digest of the file when it was last read.
+    pub(super) in_file: Option<String>,
     pub(super) retired: Vec<Retired>,
     pub(super) problem: Option<Problem>,
     pub(super) held: Option<Box<HeldVersion>>,
@@ -53,7 +58,8 @@ impl Slot {
         Self {
             file,
             live: None,
-            previous: None,
+            fallbacks: Vec::new(),
+            in_file: None,
             retired: Vec::new(),
             problem: None,
             held: None,
@@ -87,6 +93,26 @@ impl Slot {
             });
         }
         old
+    }
+
+    /// What the breaker goes back to when another version takes the place of the live one: to that one, unless it is new
+    /// itself and has had faults, and then to those that it would have gone back to.
+    pub(super) fn fallbacks_of_next(&self, probation: Duration) -> Vec<String> {
+        let Some(live) = &self.live else {
+            return Vec::new();
+        };
+        let digest = || live.version.digest().to_owned();
+        let is_new = live.since_instant.elapsed() < probation;
+        let mut fallbacks = self.fallbacks.clone();
+        match is_new {
+            false => fallbacks = vec![digest()],
+            true if fallbacks.is_empty() || live.version.faults().is_empty() => {
+                fallbacks.push(digest());
+            }
+            true => {}
+        }
+        let too_many = fallbacks.len().saturating_sub(FALLBACKS_MAX);
+        fallbacks.split_off(too_many)
     }
 
     /// A version that is still in memory.

@@ -6,7 +6,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use toolpost_core::Timestamp;
+
+use crate::PluginVersion;
 use crate::registry::reconcile::{Refusal, Staged, short};
 use crate::registry::slot::Live;
 use crate::registry::{Inner, LastGood, LiveTypes, files};
@@ -56,8 +60,11 @@ impl Inner {
         let has_file = file.is_file();
         let note = match restored {
             Ok(version) => {
-                let live = self.live(version, (self.options.now)());
-                self.with_slot(name, |slot| slot.replace(Some(live)));
+                let live = self.live_since(version, good.since);
+                self.with_slot(name, |slot| {
+                    slot.fallbacks.clone_from(&good.fallbacks);
+                    slot.replace(Some(live))
+                });
                 self.publish();
                 "the file is gone; the last good version goes on until the configuration does without it".into()
             }
@@ -65,6 +72,20 @@ impl Inner {
         };
         if !has_file {
             self.refuse(name, Refusal::unread(note)).await;
+        }
+    }
+
+    /// A version that has been live since before this process.
+    fn live_since(&self, version: Arc<PluginVersion>, since: Timestamp) -> Live {
+        let now = (self.options.now)();
+        let age = u64::try_from(now.0.saturating_sub(since.0)).unwrap_or(0);
+        let live = self.live(version, now);
+        let began = live.since_instant.checked_sub(Duration::from_millis(age));
+        Live {
+            since,
+            // A machine that runs for a shorter time than that does not know so early a moment.
+            since_instant: began.unwrap_or(live.since_instant),
+            ..live
         }
     }
 

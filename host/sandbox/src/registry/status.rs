@@ -27,6 +27,8 @@ pub enum RegistryEventKind {
         digest: String,
         /// The version that it replaced.
         replaced: Option<String>,
+        /// Digests of versions that the breaker goes back to, the last one first.
+        fallbacks: Vec<String>,
     },
     /// A file was not taken; what ran before still does.
     Refused {
@@ -46,6 +48,8 @@ pub enum RegistryEventKind {
         from: String,
         /// The version that is.
         to: String,
+        /// Digests of versions that the breaker goes back to from there, the last one first.
+        fallbacks: Vec<String>,
         /// Why.
         reason: String,
     },
@@ -66,6 +70,16 @@ impl RegistryEvent {
             RegistryEventKind::RolledBack { to, .. } => Some(Some(to)),
             RegistryEventKind::Removed { .. } => Some(None),
             RegistryEventKind::Refused { .. } | RegistryEventKind::Drained { .. } => None,
+        }
+    }
+
+    /// What the breaker goes back to from the version that is live after this event.
+    #[must_use]
+    pub fn fallbacks(&self) -> &[String] {
+        match &self.kind {
+            RegistryEventKind::Live { fallbacks, .. }
+            | RegistryEventKind::RolledBack { fallbacks, .. } => fallbacks,
+            _ => &[],
         }
     }
 

@@ -35,6 +35,10 @@ pub struct LastGood {
     pub plugin: String,
     /// Digest of its version.
     pub digest: String,
+    /// Since when it has been live: a new version is watched more closely, also after a start.
+    pub since: Timestamp,
+    /// Digests of versions that the breaker goes back to, the last one first.
+    pub fallbacks: Vec<String>,
 }
 
 /// A failure of the registry's memory, in words.

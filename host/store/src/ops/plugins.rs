@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use serde_json::Value;
+use serde_json::{Value, json};
 use toolpost_core::{Event, Timestamp};
 
 use crate::objects::object_error;
-use crate::sql::{Row, args};
+use crate::sql::{Cells, Row, args};
 use crate::{ROWS_PER_LIST_MAX, Result, Store, StoreError};
 
 /// A plugin version that was committed.
@@ -70,6 +70,19 @@ pub struct PluginEventRow {
     pub reason: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// Digests of the versions that the breaker goes back to from the one that went live, the last one first.
+    pub fallbacks: Vec<String>,
+}
+
+/// A version that is live.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LivePluginRow {
+    /// The version.
+    pub version: PluginVersionRow,
+    /// Since when it has been live.
+    pub since: Timestamp,
+    /// Digests of the versions that the breaker goes back to from it, the last one first.
+    pub fallbacks: Vec<String>,
 }
 
 impl Store {
@@ -120,14 +133,16 @@ impl Store {
         self.write("record_plugin_event", move |tx| {
             let event = event.clone();
             Box::pin(async move {
-                let sql = "INSERT INTO plugin_events (name, kind, digest, reason, at) \
-                    VALUES ($1, $2, $3, $4, $5)";
+                let sql = "INSERT INTO plugin_events (name, kind, digest, reason, at, fallbacks) \
+                    VALUES ($1, $2, $3, $4, $5, $6)";
+                let fallbacks = (!event.fallbacks.is_empty()).then(|| json!(event.fallbacks));
                 let args = args![
                     &event.name,
                     event.kind.name(),
                     event.digest,
                     event.reason,
-                    event.at
+                    event.at,
+                    fallbacks.map(|list| list.to_string())
                 ];
                 tx.execute("record_plugin_event", sql, args).await?;
                 tx.emit(Event::Plugin(event.name));
@@ -159,10 +174,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn live_plugins(&self) -> Result<Vec<PluginVersionRow>> {
+    pub async fn live_plugins(&self) -> Result<Vec<LivePluginRow>> {
         let mut connection = self.read("live_plugins").await?;
         let sql = format!(
-            "SELECT {VERSION_COLUMNS} FROM plugin_events e \
+            "SELECT {VERSION_COLUMNS}, e.at, e.fallbacks FROM plugin_events e \
              JOIN plugin_versions v ON v.name = e.name AND v.digest = e.digest \
              WHERE e.kind IN ('live', 'rolled-back') AND e.id = (SELECT MAX(n.id) \
              FROM plugin_events n WHERE n.name = e.name AND n.kind <> 'refused') \
@@ -172,7 +187,14 @@ impl Store {
             .fetch_all("live_plugins", sql, args![ROWS_PER_LIST_MAX])
             .await?
             .iter()
-            .map(version)
+            .map(|row| {
+                let mut cells = row.cells();
+                Ok(LivePluginRow {
+                    version: version_of(&mut cells)?,
+                    since: cells.get()?,
+                    fallbacks: fallbacks_of(&mut cells)?,
+                })
+            })
             .collect()
     }
 
@@ -204,7 +226,7 @@ impl Store {
     /// When the database fails.
     pub async fn plugin_events(&self, name: &str, limit: u32) -> Result<Vec<PluginEventRow>> {
         let mut connection = self.read("plugin_events").await?;
-        let sql = "SELECT name, kind, digest, reason, at FROM plugin_events WHERE name = $1 \
+        let sql = "SELECT name, kind, digest, reason, at, fallbacks FROM plugin_events WHERE name = $1 \
             ORDER BY id DESC LIMIT $2";
         connection
             .fetch_all(
@@ -249,7 +271,10 @@ const VERSION_COLUMNS: &str =
     "v.name, v.version, v.digest, v.contract, v.describe, v.size_bytes, v.loaded_at";
 
 fn version(row: &Row) -> Result<PluginVersionRow> {
-    let mut cells = row.cells();
+    version_of(&mut row.cells())
+}
+
+fn version_of(cells: &mut Cells<'_>) -> Result<PluginVersionRow> {
     Ok(PluginVersionRow {
         name: cells.get()?,
         version: cells.get()?,
@@ -278,6 +303,18 @@ fn event(row: &Row) -> Result<PluginEventRow> {
         digest: cells.get()?,
         reason: cells.get()?,
         at: cells.get()?,
+        fallbacks: fallbacks_of(&mut cells)?,
+    })
+}
+
+fn fallbacks_of(cells: &mut Cells<'_>) -> Result<Vec<String>> {
+    let text: Option<String> = cells.get()?;
+    let Some(text) = text else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(&text).map_err(|error| StoreError::Corrupt {
+        what: "versions that a plugin goes back to".into(),
+        reason: error.to_string(),
     })
 }
 

@@ -28,6 +28,10 @@ fn event(name: &str, kind: PluginEventKind, digest: Option<&str>, second: i64) -
         digest: digest.map(str::to_owned),
         reason: (kind == PluginEventKind::Refused).then(|| "it is truncated".to_owned()),
         at: at(second),
+        fallbacks: match (kind, digest) {
+            (PluginEventKind::Live, Some("2")) => vec!["0".to_owned(), "1".to_owned()],
+            _ => Vec::new(),
+        },
     }
 }
 
@@ -93,7 +97,12 @@ both! {
                 .await
                 .unwrap()
                 .into_iter()
-                .map(|v| v.digest)
+                .map(|live| {
+                    if live.version.name == event.name && event.kind != Refused {
+                        assert_eq!((live.since, live.fallbacks), (event.at, event.fallbacks.clone()));
+                    }
+                    live.version.digest
+                })
                 .collect();
             assert_eq!(live, expected, "after {event:?}");
         }

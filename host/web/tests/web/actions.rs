@@ -332,6 +332,7 @@ async fn with_plugin(farm: &TestFarm) {
             digest: Some(digest(byte)),
             reason: None,
             at: NOW,
+            fallbacks: Vec::new(),
         };
         farm.store
             .record_plugin_event(event)

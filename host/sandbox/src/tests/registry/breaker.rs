@@ -135,3 +135,35 @@ async fn a_person_can_go_back_and_forth() {
         );
     }
 }
+
+#[tokio::test]
+async fn two_bad_versions_end_at_the_last_good_one_also_over_a_restart() {
+    let farm = Farm::new();
+    farm.put("greet.wasm", &Plugin::new("greet", "1").build());
+    let registry = farm.open().await;
+    farm.put("greet.wasm", &crashing("2").build());
+    registry.rescan().await;
+    crash(&registry, 1).await;
+    farm.put("greet.wasm", &crashing("3").build());
+    registry.rescan().await;
+    drop(registry);
+    let registry = farm.open().await;
+    assert_eq!(live(&registry, "greet"), good("3"));
+    crash(&registry, 3).await;
+    registry.inner.check_breakers().await;
+    assert_eq!(says(&registry, "greet").await, "1");
+}
+
+#[tokio::test]
+async fn a_version_without_faults_is_gone_back_to_before_older_ones() {
+    let farm = Farm::new();
+    for version in ["1", "2"] {
+        farm.put("greet.wasm", &Plugin::new("greet", version).build());
+        farm.open().await;
+    }
+    farm.put("greet.wasm", &crashing("3").build());
+    let registry = farm.open().await;
+    crash(&registry, 3).await;
+    registry.inner.check_breakers().await;
+    assert_eq!(says(&registry, "greet").await, "2");
+}

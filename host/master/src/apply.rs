@@ -103,7 +103,7 @@ impl Engine {
         if !is_first {
             // What was refused because of the former uses may be good for these.
             let registry = self.registry.clone();
-            tokio::spawn(async move { registry.rescan().await });
+            tokio::spawn(async move { registry.reconsider().await });
         }
         self.distribute.notify_one();
         self.bus.publish(&[Event::Configuration]);

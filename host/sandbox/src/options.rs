@@ -18,6 +18,8 @@ pub struct SandboxOptions {
     pub threads: usize,
     /// Threads that compile plugins, at the same low priority.
     pub compile_threads: usize,
+    /// How long the compilation of one component is waited for.
+    pub compile_timeout: Duration,
     /// Calls that exist at one time; further callers wait in order. Each takes two to five mappings of the process's
     /// address space, of which Linux allows 65,530 (`vm.max_map_count`).
     pub calls_max: usize,
@@ -51,6 +53,7 @@ impl Default for SandboxOptions {
             cache_bytes_max: 1 << 30,
             threads: cores,
             compile_threads: cores.saturating_sub(1).max(1),
+            compile_timeout: Duration::from_secs(5 * 60),
             calls_max: 2_000,
             memory_bytes_max: half_of_the_machine(),
             growth_wait_max: Duration::from_secs(5 * 60),

@@ -1,9 +1,10 @@
 //! Compiles components away from everything else: on threads of their own, at a low priority, each component
-//! once.
+//! once. Small components have a thread of their own, so that they do not wait for large ones, which take seconds.
 
 mod cache;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -16,9 +17,16 @@ use crate::{SandboxOptions, SetupError};
 
 use cache::Cache;
 
+/// A component that takes moments to compile.
+const QUICK_BYTES_MAX: usize = 2 << 20;
+
 /// The threads and the cache.
 pub(crate) struct Compiler {
     threads: rayon::ThreadPool,
+    /// For small components, and for what is compiled already.
+    quick: rayon::ThreadPool,
+    /// For one component, waiting for others included.
+    timeout: Duration,
     engine: Engine,
     cache: Option<Arc<Cache>>,
 }
@@ -30,23 +38,30 @@ pub(crate) struct Compiled {
     pub(crate) digest: String,
 }
 
-/// The compiler's own words about bytes that are no valid component.
-pub(crate) struct CompileError(pub(crate) String);
+/// Why there is nothing to run: the compiler's own words about bytes that are no valid component, or its patience.
+pub(crate) enum CompileError {
+    Invalid(String),
+    TooSlow(Duration),
+}
 
 impl Compiler {
     pub(crate) fn new(engine: &Engine, options: &SandboxOptions) -> Result<Self, SetupError> {
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.compile_threads.max(1))
-            .thread_name(|index| format!("plugin-compile-{index}"))
-            .start_handler(|_| lower_thread_priority())
-            .build()
-            .map_err(|error| SetupError::Threads(std::io::Error::other(error)))?;
+        let pool = |name: &'static str, threads| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(move |index| format!("{name}-{index}"))
+                .start_handler(|_| lower_thread_priority())
+                .build()
+                .map_err(|error| SetupError::Threads(std::io::Error::other(error)))
+        };
         let cache = match &options.cache_dir {
             Some(dir) => Some(Arc::new(Cache::open(dir, engine, options.cache_bytes_max)?)),
             None => None,
         };
         Ok(Self {
-            threads,
+            threads: pool("plugin-compile", options.compile_threads.max(1))?,
+            quick: pool("plugin-quick", 1)?,
+            timeout: options.compile_timeout,
             engine: engine.clone(),
             cache,
         })
@@ -54,29 +69,55 @@ impl Compiler {
 
     /// Compiles a component, or finds it compiled already.
     pub(crate) async fn compile(&self, bytes: Bytes) -> Result<Compiled, CompileError> {
-        let (sender, receiver) = oneshot::channel();
-        let (engine, cache) = (self.engine.clone(), self.cache.clone());
-        self.threads.spawn(move || {
-            // Nobody waits any more when the load was given up; the cache has it then.
-            let _ = sender.send(compile_here(&engine, cache.as_deref(), &bytes));
-        });
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(CompileError("the compiler crashed".into())))
+        let compiled = tokio::time::timeout(self.timeout, self.compile_patiently(bytes)).await;
+        // The thread goes on with it, and the cache has it then.
+        compiled.unwrap_or(Err(CompileError::TooSlow(self.timeout)))
     }
+
+    async fn compile_patiently(&self, bytes: Bytes) -> Result<Compiled, CompileError> {
+        let crashed = || CompileError::Invalid("the compiler crashed".into());
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let known = bytes.clone();
+        let find = move || {
+            let digest = hex_digest(&known);
+            let found = cache.and_then(|cache| cache.get(&engine, &digest));
+            (digest, found)
+        };
+        let (digest, found) = on(&self.quick, find).await.ok_or_else(crashed)?;
+        if let Some(component) = found {
+            return Ok(Compiled { component, digest });
+        }
+        let pool = match bytes.len() <= QUICK_BYTES_MAX {
+            true => &self.quick,
+            false => &self.threads,
+        };
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let compile = move || compile_here(&engine, cache.as_deref(), &bytes, digest);
+        on(pool, compile).await.ok_or_else(crashed)?
+    }
+}
+
+/// Does something on threads of their own; `None` when it panics there.
+async fn on<T: Send + 'static>(
+    pool: &rayon::ThreadPool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    pool.spawn(move || {
+        // Nobody waits any more when the load was given up.
+        let _ = sender.send(work());
+    });
+    receiver.await.ok()
 }
 
 fn compile_here(
     engine: &Engine,
     cache: Option<&Cache>,
     bytes: &[u8],
+    digest: String,
 ) -> Result<Compiled, CompileError> {
-    let digest = hex_digest(bytes);
-    if let Some(component) = cache.and_then(|cache| cache.get(engine, &digest)) {
-        return Ok(Compiled { component, digest });
-    }
     let component = Component::from_binary(engine, bytes)
-        .map_err(|error| CompileError(format!("{error:#}")))?;
+        .map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
     if let Some(cache) = cache {
         cache.put(&digest, &component);
     }

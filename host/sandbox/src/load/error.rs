@@ -25,6 +25,9 @@ pub enum LoadError {
     /// Ends too early.
     #[error("is truncated: was it copied completely? ({0})")]
     Truncated(String),
+    /// The compiler was not done with it in time.
+    #[error("could not be compiled within {} s: the machine is too busy, or the component too large", .0.as_secs())]
+    TooSlow(std::time::Duration),
     /// Not valid in another way.
     #[error("is not a valid component: {0}")]
     Invalid(String),
@@ -80,6 +83,20 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether another try with the same bytes ends the same way.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::TooSlow(_) => false,
+            // A wall clock is also about how busy the machine is.
+            Self::Describe(SandboxError::WallDeadline { .. }) => false,
+            Self::Describe(error) => {
+                error.is_fault() || matches!(error, SandboxError::Plugin { .. })
+            }
+            _ => true,
+        }
+    }
+
     /// Whether the file may just not be complete yet.
     #[must_use]
     pub fn may_be_incomplete(&self) -> bool {

@@ -13,7 +13,7 @@ use wasmtime::component::Component;
 
 use crate::admission::Room;
 use crate::call::{self, CallContext};
-use crate::compile::Compiled;
+use crate::compile::{CompileError, Compiled};
 use crate::fair::Party;
 use crate::host::LogLevel;
 use crate::plugin::{Linked, PluginKind, PluginVersion};
@@ -45,11 +45,15 @@ pub(crate) async fn load(
 ) -> Result<Arc<PluginVersion>, LoadError> {
     check_header(&component, shared.options.component_bytes_max)?;
     let size_bytes = component.len() as u64;
-    let Compiled { component, digest } = shared
-        .compiler
-        .compile(component)
-        .await
-        .map_err(|error| invalid(error.0))?;
+    let Compiled { component, digest } =
+        shared
+            .compiler
+            .compile(component)
+            .await
+            .map_err(|error| match error {
+                CompileError::Invalid(text) => invalid(text),
+                CompileError::TooSlow(limit) => LoadError::TooSlow(limit),
+            })?;
     let contract = check_contract(shared, &component)?;
     let linked = shared
         .linker

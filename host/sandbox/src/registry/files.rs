@@ -28,6 +28,10 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size
+    }
+
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

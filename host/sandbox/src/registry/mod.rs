@@ -6,7 +6,8 @@
 //! and is shown in [`PluginStatus::problem`]. The files say what is wished; what is live is in memory, and in the
 //! store for the next start.
 //!
-//! One reconciliation runs at a time. It looks at everything, so a lost signal costs a delay only.
+//! A reconciliation looks at everything, so a lost signal costs a delay only. Files are read, compiled and asked side by side,
+//! each by one at a time; what is live is changed by one at a time, for moments.
 
 mod breaker;
 mod files;
@@ -29,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{PluginKind, ReporterType, Sandbox, SchedulerType, StepType};
@@ -45,6 +46,9 @@ pub use status::{
     HeldVersion, PluginStatus, Problem, RegistryEvent, RegistryEventKind, TypeStatus, VersionStatus,
 };
 pub use store::{LastGood, RecordError, RegistryStore, TypeUse, UseCheck, VersionRecord};
+
+/// Bytes of components that are in memory while they are loaded.
+const READ_MIB_MAX: usize = 256;
 
 /// The plugins of a directory. Cheap to clone; the last clone ends the watching.
 #[derive(Clone)]
@@ -63,6 +67,10 @@ pub(crate) struct Inner {
     slots: Mutex<BTreeMap<String, Slot>>,
     /// Versions that were rolled back, by digest.
     rejected: Mutex<BTreeSet<String>>,
+    /// What is wrong with components that will not get better, by digest, so that each is tried once.
+    failures: Mutex<BTreeMap<String, String>>,
+    /// Room for files that are being loaded, in MiB.
+    reading: Semaphore,
     /// Held by whoever changes what is live.
     reconciling: tokio::sync::Mutex<()>,
     /// A version had a fault or is gone.
@@ -118,6 +126,8 @@ impl PluginRegistry {
             live: ArcSwap::default(),
             slots: Mutex::default(),
             rejected: Mutex::new(rejected),
+            failures: Mutex::default(),
+            reading: Semaphore::new(READ_MIB_MAX),
             reconciling: tokio::sync::Mutex::default(),
             versions_changed: Arc::default(),
             closed: CancellationToken::new(),
@@ -199,9 +209,14 @@ impl PluginRegistry {
         Pins::new(&self.snapshot(), names)
     }
 
-    /// Looks at the directory now, also at files that were refused before; returns when all is taken or refused. To be
-    /// called, too, when a configuration was applied.
+    /// Looks at the directory now, also at files that were refused before; returns when all is taken or refused.
     pub async fn rescan(&self) -> Vec<PluginStatus> {
+        self.inner.with_failures(BTreeMap::clear);
+        self.reconsider().await
+    }
+
+    /// The same, without another try of what cannot be loaded: to be called when a configuration was applied.
+    pub async fn reconsider(&self) -> Vec<PluginStatus> {
         self.inner.reconcile(reconcile::Depth::AgainRefused).await;
         self.status()
     }
@@ -253,6 +268,10 @@ impl Inner {
                 .entry(name.to_owned())
                 .or_insert_with(|| Slot::new(file)))
         })
+    }
+
+    fn with_failures<T>(&self, act: impl FnOnce(&mut BTreeMap<String, String>) -> T) -> T {
+        act(&mut self.failures.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is_rejected(&self, digest: &str) -> bool {

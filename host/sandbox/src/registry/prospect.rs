@@ -32,10 +32,6 @@ impl Waiting {
             wants: version.wants().to_vec(),
         }
     }
-
-    pub(super) fn digest(&self) -> &str {
-        &self.digest
-    }
 }
 
 /// The types that there would be if versions that wait went live.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use toolpost_core::Timestamp;
 
 use crate::registry::files::{self, Content, Fingerprint, Reading};
@@ -19,6 +20,15 @@ use crate::{LoadError, PluginVersion};
 
 /// How often a file that changes while it is read is read again.
 const READS_MAX: u32 = 40;
+
+/// Files that are loaded at one time.
+const FILES_AT_ONCE_MAX: usize = 64;
+
+/// Components that cannot be loaded and are remembered.
+const FAILURES_MAX: usize = 1_000;
+
+/// Why the version in a file is not taken again.
+const ROLLED_BACK: &str = "this version was rolled back: replace the file with another one";
 
 /// Which files are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,7 +98,6 @@ impl Refusal {
 impl Inner {
     /// Looks at the directory and takes over what changed.
     pub(super) async fn reconcile(&self, depth: Depth) {
-        let _alone = self.reconciling.lock().await;
         let Some(names) = self.consider_files(depth).await else {
             return;
         };
@@ -119,8 +128,16 @@ impl Inner {
         };
         let mut waiting = Vec::new();
         let mut moved = false;
-        for (name, path) in &files {
-            match self.consider(name, path, depth).await {
+        let considered: Vec<_> = futures::stream::iter(files.clone())
+            .map(|(name, path)| async move {
+                let verdict = self.consider(&name, &path, depth).await;
+                (name, path, verdict)
+            })
+            .buffer_unordered(FILES_AT_ONCE_MAX)
+            .collect()
+            .await;
+        for (name, path, verdict) in considered {
+            match verdict {
                 Verdict::Live => moved = true,
                 Verdict::Waits => waiting.push((name, path)),
                 Verdict::Unchanged | Verdict::Refused => {}
@@ -128,13 +145,15 @@ impl Inner {
         }
         if moved {
             for (name, path) in waiting {
-                self.consider(name, path, Depth::AgainRefused).await;
+                self.consider(&name, &path, Depth::AgainRefused).await;
             }
         }
         Some(files.into_keys().collect())
     }
 
     async fn consider(&self, name: &str, path: &Path, depth: Depth) -> Verdict {
+        let turn = self.with_slot(name, |slot| Arc::clone(&slot.turn));
+        let _turn = turn.lock().await;
         let now = files::fingerprint(path).ok();
         let known = self.with_slots(|slots| {
             slots.get(name).is_some_and(|slot| {
@@ -145,6 +164,13 @@ impl Inner {
         if known {
             return Verdict::Unchanged;
         }
+        let size = now.map_or(0, |file| {
+            file.size_bytes().min(self.sandbox.component_bytes_max())
+        });
+        let mib = u32::try_from(size >> 20)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let _room = self.reading.acquire_many(mib).await;
         self.with_slot(name, |slot| slot.loading = true);
         let staged = self.stage(name, path).await;
         self.with_slot(name, |slot| slot.loading = false);
@@ -163,9 +189,18 @@ impl Inner {
 
     /// Reads, loads, verifies and commits one file.
     async fn stage(&self, name: &str, path: &Path) -> Result<Verdict, Refusal> {
-        let Some(staged) = self.verified(name, path, &*self.uses).await? else {
+        let Some(staged) = self.loaded(name, path).await? else {
             return Ok(Verdict::Unchanged);
         };
+        let _alone = self.reconciling.lock().await;
+        // It may have been rolled back, or gone back to, meanwhile.
+        if self.is_settled(name, &staged.content) {
+            return Ok(Verdict::Unchanged);
+        }
+        if self.is_rejected(staged.digest()) {
+            return Err(Refusal::of(&staged.content, ROLLED_BACK.into()));
+        }
+        self.check(name, &staged, &*self.uses)?;
         self.commit(name, staged).await?;
         Ok(Verdict::Live)
     }
@@ -178,6 +213,15 @@ impl Inner {
         path: &Path,
         uses: &dyn UseCheck,
     ) -> Result<Option<Staged>, Refusal> {
+        let Some(staged) = self.loaded(name, path).await? else {
+            return Ok(None);
+        };
+        self.check(name, &staged, uses)?;
+        Ok(Some(staged))
+    }
+
+    /// Reads and loads one file; `None` when there is nothing new about it.
+    async fn loaded(&self, name: &str, path: &Path) -> Result<Option<Staged>, Refusal> {
         let (content, version) = loop {
             let content = self.read(path).await?;
             if self.is_settled(name, &content) {
@@ -187,27 +231,49 @@ impl Inner {
                 if self.is_known_problem(name, &content) {
                     return Ok(None);
                 }
-                let reason = "this version was rolled back: replace the file with another one";
-                return Err(Refusal::of(&content, reason.into()));
+                return Err(Refusal::of(&content, ROLLED_BACK.into()));
+            }
+            if let Some(known) = self.with_failures(|known| known.get(&content.digest).cloned()) {
+                return Err(Refusal::of(&content, known));
             }
             match self.sandbox.load(content.bytes.clone()).await {
                 Ok(version) => break (content, version),
                 Err(error) if self.may_be_half_copied(&error, &content) => {
                     tokio::time::sleep(self.options.settle).await;
                 }
-                Err(error) => return Err(Refusal::of(&content, error.to_string())),
+                Err(error) => {
+                    let reason = error.to_string();
+                    if error.is_lasting() {
+                        self.remember_failure(&content.digest, &reason);
+                    }
+                    return Err(Refusal::of(&content, reason));
+                }
             }
         };
+        Ok(Some(Staged { content, version }))
+    }
+
+    fn remember_failure(&self, digest: &str, reason: &str) {
+        self.with_failures(|known| {
+            if known.len() >= FAILURES_MAX {
+                known.clear();
+            }
+            known.insert(digest.to_owned(), reason.to_owned());
+        });
+    }
+
+    /// Checks a loaded version against a configuration and the other plugins. The caller holds the reconciliation.
+    fn check(&self, name: &str, staged: &Staged, uses: &dyn UseCheck) -> Result<(), Refusal> {
+        let Staged { content, version } = staged;
         let old = self.with_slot(name, |slot| slot.live.clone());
         let old = old.as_ref().map(|live| &*live.version);
-        self.verify_for(uses, |verifier| verifier.check(name, &version, old))
+        self.verify_for(uses, |verifier| verifier.check(name, version, old))
             .map_err(|objection| Refusal {
                 may_vanish: objection.may_vanish,
                 held: objection.held,
-                waiting: objection.may_vanish.then(|| Waiting::of(&version)),
-                ..Refusal::of(&content, objection.reason)
-            })?;
-        Ok(Some(Staged { content, version }))
+                waiting: objection.may_vanish.then(|| Waiting::of(version)),
+                ..Refusal::of(content, objection.reason)
+            })
     }
 
     fn may_be_half_copied(&self, error: &LoadError, content: &Content) -> bool {
@@ -346,17 +412,24 @@ impl Inner {
 
     /// Whether the plugin was removed, its file being gone.
     async fn consider_gone(&self, name: &str) -> bool {
+        let _alone = self.reconciling.lock().await;
+        let file = self.with_slot(name, |slot| slot.file.clone());
+        if file.is_file() {
+            // It has come back, or somebody else has found it in the meantime.
+            return false;
+        }
         let Some(live) = self.with_slots(|slots| {
             let live = slots.get(name).and_then(|slot| slot.live.clone());
             if live.is_none() {
-                slots.retain(|key, slot| key != name || !slot.retired.is_empty());
+                slots.retain(|key, slot| {
+                    key != name || slot.is_in_hand() || !slot.retired.is_empty()
+                });
             }
             live
         }) else {
             return false;
         };
         if let Some(place) = self.verify(|verifier| verifier.used_at(&live.version)) {
-            let file = self.with_slot(name, |slot| slot.file.clone());
             let reason = gone_but_used(&file, &place);
             self.refuse(name, Refusal::unread(reason)).await;
             return false;
@@ -394,7 +467,10 @@ impl Inner {
             slots.retain(|name, slot| {
                 let digests = slot.drained().into_iter();
                 drained.extend(digests.map(|digest| (name.clone(), digest)));
-                slot.live.is_some() || slot.problem.is_some() || !slot.retired.is_empty()
+                slot.live.is_some()
+                    || slot.problem.is_some()
+                    || slot.is_in_hand()
+                    || !slot.retired.is_empty()
             });
             drained
         });

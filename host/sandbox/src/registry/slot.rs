@@ -25,6 +25,8 @@ pub(super) struct Slot {
     pub(super) retired: Vec<Retired>,
     pub(super) problem: Option<Problem>,
     pub(super) held: Option<Box<HeldVersion>>,
+    /// Held by whoever looks at its file.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
     /// Its file is being looked at.
     pub(super) loading: bool,
     /// The version in the file, when another configuration could let it go live.
@@ -63,6 +65,7 @@ impl Slot {
             retired: Vec::new(),
             problem: None,
             held: None,
+            turn: Arc::default(),
             loading: false,
             waiting: None,
             judged: None,
@@ -70,6 +73,11 @@ impl Slot {
             refusals: 0,
             rollbacks: 0,
         }
+    }
+
+    /// Whether somebody is about to do something with it.
+    pub(super) fn is_in_hand(&self) -> bool {
+        Arc::strong_count(&self.turn) > 1
     }
 
     pub(super) fn live_digest(&self) -> Option<&str> {

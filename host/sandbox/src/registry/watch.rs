@@ -6,6 +6,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::Inner;
@@ -16,6 +17,9 @@ use crate::registry::surroundings::Surroundings;
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a directory that never gets quiet is looked at nevertheless, in units of the settling time.
 const SETTLES_MAX: u32 = 20;
+
+/// Looks that are under way at one time.
+const LOOKS_MAX: usize = 8;
 
 /// What is watched.
 struct Watch {
@@ -34,6 +38,8 @@ pub(super) async fn run(
 ) {
     let changed = Arc::new(Notify::new());
     let mut watch = None;
+    // A look that compiles something large does not keep the next one waiting.
+    let mut looks = JoinSet::new();
     // What changed before the watch began is found by looking once.
     changed.notify_one();
     loop {
@@ -49,14 +55,20 @@ pub(super) async fn run(
             }
             () = changed.notified() => {
                 settle(&registry, &changed).await;
-                look(&registry).await;
+                looks.spawn(look(registry.clone()));
             }
-            () = tokio::time::sleep(pause) => look(&registry).await,
+            () = tokio::time::sleep(pause) => {
+                looks.spawn(look(registry.clone()));
+            }
+        }
+        while looks.try_join_next().is_some() {}
+        if looks.len() >= LOOKS_MAX {
+            looks.join_next().await;
         }
     }
 }
 
-async fn look(registry: &Weak<Inner>) {
+async fn look(registry: Weak<Inner>) {
     if let Some(registry) = registry.upgrade() {
         registry.reconcile(Depth::Changed).await;
     }

@@ -260,3 +260,19 @@ async fn a_renamed_file_is_a_plugin_of_the_wrong_name() {
     assert_eq!(live(&registry, "hello"), bad(None, reason));
     assert_eq!(says(&registry, "greet").await, "1");
 }
+
+#[tokio::test]
+async fn what_cannot_be_loaded_is_tried_once_until_a_person_asks() {
+    let farm = Farm::new();
+    farm.put("loop.wasm", &hostile("describe-loop"));
+    let registry = farm.open().await;
+    let reason = || live(&registry, "loop").1.unwrap();
+    let first = reason();
+    assert!(first.contains("computed for"), "{first}");
+    // Whoever is asked now has another answer.
+    farm.sandbox.shutdown();
+    registry.reconsider().await;
+    assert_eq!(reason(), first);
+    registry.rescan().await;
+    assert!(reason().contains("shuts down"), "{}", reason());
+}

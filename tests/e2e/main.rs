@@ -25,4 +25,5 @@ mod replay;
 mod reporters;
 mod scripts;
 mod secrets;
+mod steps;
 mod storm;

@@ -3,11 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolpost_harness::Farm;
 
-use crate::support::{config, farm};
+use crate::steps::{GRANTS, script};
+use crate::support::{config, farm, first_party};
 
 const TOKEN: &str = "tok/en+'with \"odd\" & long-enough-0123456789";
 const NEXT_TOKEN: &str = "another-token-after-the-rotation";
@@ -103,6 +104,51 @@ async fn told(farm: &Farm, build: &Value) -> String {
     told
 }
 
+/// Everything that the API tells of a build with one step: its logs, and what else it has found.
+async fn told_of_plugin(farm: &Farm, build: &Value) -> String {
+    let api = farm.api();
+    let mut told = build.to_string();
+    for step in api.steps(build).await {
+        let step_id = &step["stepid"];
+        told.push_str(&step.to_string());
+        let logs = api.get(&format!("steps/{step_id}/logs")).await;
+        for log in logs["logs"].as_array().unwrap() {
+            told.push_str(&log.to_string());
+            told.push_str(
+                &api.text(&format!("api/v2/logs/{}/raw", log["logid"]))
+                    .await
+                    .unwrap(),
+            );
+        }
+        let sets = api.get(&format!("steps/{step_id}/test_result_sets")).await;
+        told.push_str(&sets.to_string());
+        for set in sets["test_result_sets"].as_array().unwrap() {
+            let results = format!("test_result_sets/{}/results", set["test_result_setid"]);
+            told.push_str(&api.get(&results).await.to_string());
+        }
+    }
+    let build_id = &build["buildid"];
+    told.push_str(
+        &api.get(&format!("builds/{build_id}/properties"))
+            .await
+            .to_string(),
+    );
+    told.push_str(
+        &api.get(&format!("builds/{build_id}/data"))
+            .await
+            .to_string(),
+    );
+    let value = api
+        .text(&format!("api/v2/builds/{build_id}/data/told/value"))
+        .await;
+    told.push_str(&value.unwrap_or_default());
+    told.push_str(&api.get("plugins").await.to_string());
+    for page in ["plugins", "plugins/script"] {
+        told.push_str(&api.text(page).await.unwrap());
+    }
+    told
+}
+
 /// Every file below a folder, as far as it is text or has text in it.
 fn files(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
@@ -175,4 +221,70 @@ async fn a_secret_that_everybody_can_read_is_refused_with_what_to_do() {
     let help = format!("run `chmod o= {}`", token.display());
     assert!(told.contains(&help), "{told}");
     assert!(farm.output().contains(&help), "{}", farm.output());
+}
+
+/// Prints the secret of the only argument from two commands of one log at once, and in the reach of plugins.
+const LEAK_TO_PLUGIN: &str = r#"
+printf '%s' "$TOKEN" > token
+for i in 1 2 3; do cat token; echo; done > tokens
+sh "$(dirname "$0")/leak.sh"
+echo "word $1"
+"#;
+
+#[tokio::test]
+async fn a_plugin_shows_no_secret_wherever_it_puts_one() {
+    let vault = Vault::new();
+    put(&vault.path("leak-to-plugin.sh"), LEAK_TO_PLUGIN);
+    let interleaved = |wait: &str| {
+        format!(
+            "for i in $(seq 20); do head -c 20 token; sleep {wait}; tail -c +21 token; echo; done"
+        )
+    };
+    let placeholder = "{{ secret.token }}";
+    let leak = json!({
+        "do": "run",
+        "argv": ["sh", vault.path("leak-to-plugin.sh"), placeholder],
+        "env": {"TOKEN": placeholder},
+    });
+    let actions = json!([
+        leak,
+        {"do": "start", "shell": [interleaved("0.01"), interleaved("0.013")], "log": "both"},
+        {"do": "wait"},
+        {"do": "log-file", "name": "pieces", "file": "tokens", "piece": 7},
+        {"do": "tell-file", "file": "token"},
+        {"do": "trap-with-file", "file": "tokens"},
+    ]);
+    let more = format!("[secret.token]\nfile = {:?}\n", vault.path("token"));
+    let steps = script("", &actions);
+    let farm = farm(&(config(&[("leaky", &steps)]) + GRANTS + &more))
+        .plugin("script", first_party("script"))
+        .start()
+        .await;
+    let api = farm.api();
+    for secret in [TOKEN, NEXT_TOKEN] {
+        put(&vault.path("token"), secret);
+        let build = api.finished(api.force("force", "leaky").await).await;
+        let told = told_of_plugin(&farm, &build).await;
+        assert_eq!(build["results"], 4, "{told}\n{}", farm.output());
+        for shown in [
+            "plain <token>",
+            "word <token>",
+            "it was <token>",
+            "<p><token>",
+        ] {
+            assert!(told.contains(shown), "{shown} is not in {told}");
+        }
+        let half = &secret[..secret.len() - 4];
+        for trace in [secret, half, &secret[4..]] {
+            assert!(!told.contains(trace), "{trace} is in {told}");
+            assert!(!farm.output().contains(trace), "{}", farm.output());
+        }
+    }
+    let mut stored = Vec::new();
+    files(&farm.path("state"), &mut stored);
+    for (path, bytes) in stored {
+        for secret in [TOKEN, NEXT_TOKEN] {
+            assert!(!has(&bytes, secret), "{secret} is in {}", path.display());
+        }
+    }
 }

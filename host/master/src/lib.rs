@@ -24,6 +24,7 @@ mod force;
 mod handle;
 mod launch;
 mod locks;
+mod plugin_lines;
 mod poller;
 mod properties;
 mod reload;

@@ -153,6 +153,26 @@ impl SandboxError {
         }
     }
 
+    /// The same with other words, where it has words that are not its own: a plugin's, or of what surrounds it.
+    #[must_use]
+    pub(crate) fn map_text(self, map: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Plugin { kind, message } => Self::Plugin {
+                kind,
+                message: map(message),
+            },
+            Self::Trap { reason, stack } => Self::Trap {
+                reason: map(reason),
+                stack,
+            },
+            Self::Parameters(text) => Self::Parameters(map(text)),
+            Self::Start(text) => Self::Start(map(text)),
+            Self::Answer(text) => Self::Answer(map(text)),
+            Self::Host(text) => Self::Host(map(text)),
+            error => error,
+        }
+    }
+
     /// A word for what happened, for metrics.
     #[must_use]
     pub fn word(&self) -> &'static str {

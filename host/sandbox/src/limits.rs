@@ -55,6 +55,8 @@ pub struct CallLimits {
     pub triggers_max: u32,
     /// Builders of one such request.
     pub trigger_builders_max: usize,
+    /// Messages that are sent.
+    pub mails_max: u32,
     /// Values of the build that are set.
     pub build_data_max: u32,
     /// One such value.
@@ -142,6 +144,7 @@ impl Default for CallLimits {
             artifacts_bytes_max: 4 << 30,
             triggers_max: 100,
             trigger_builders_max: 100,
+            mails_max: 20,
             build_data_max: 1_000,
             build_data_value_bytes_max: 1 << 20,
             build_data_bytes_max: 16 << 20,

@@ -13,7 +13,8 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../migrations/0003_forced.sql")),
     (4, include_str!("../migrations/0004_kept.sql")),
     (5, include_str!("../migrations/0005_recordings.sql")),
-    (10, include_str!("../migrations/0010_fallbacks.sql")),
+    (6, include_str!("../migrations/0006_fallbacks.sql")),
+    (7, include_str!("../migrations/0007_open_requests.sql")),
 ];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.

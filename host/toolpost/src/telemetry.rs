@@ -1,5 +1,12 @@
 //! Log records on standard error: for people on a terminal, as JSON for collectors.
+//!
+//! A thread of its own writes them: whoever reads them slowly, or not at all, keeps no build and no request waiting. Records that
+//! nobody takes are dropped and counted.
 
+use std::time::Duration;
+
+use tracing::warn;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::output::Printer;
@@ -7,19 +14,29 @@ use crate::output::Printer;
 /// Levels when `TOOLPOST_LOG` says nothing.
 const DEFAULT_FILTER: &str = "info,cranelift_codegen=warn,wasmtime=warn,sqlx=warn,hyper=warn";
 
-/// Starts log records for the rest of the process.
+/// Records that wait to be written.
+const RECORDS_WAITING_MAX: usize = 50_000;
+/// How often dropped records are counted.
+const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Starts log records for the rest of the process. What waits is written when the answer is dropped.
 ///
 /// # Errors
 /// When `TOOLPOST_LOG` is not a filter.
-pub(crate) fn start(json: bool, printer: Printer) -> anyhow::Result<()> {
+pub(crate) fn start(json: bool, printer: Printer) -> anyhow::Result<WorkerGuard> {
     let filter = match std::env::var("TOOLPOST_LOG") {
         Ok(filter) => EnvFilter::try_new(&filter)
             .map_err(|e| anyhow::anyhow!("TOOLPOST_LOG=`{filter}` is not a filter: {e}"))?,
         Err(_) => EnvFilter::new(DEFAULT_FILTER),
     };
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(RECORDS_WAITING_MAX)
+        .thread_name("log-writer")
+        .finish(std::io::stderr());
+    let dropped = writer.error_counter();
     let records = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(printer.coloured_errors())
         .with_target(false);
     if json {
@@ -27,5 +44,22 @@ pub(crate) fn start(json: bool, printer: Printer) -> anyhow::Result<()> {
     } else {
         records.init();
     }
-    Ok(())
+    std::thread::Builder::new()
+        .name("log-drops".into())
+        .spawn(move || tell_dropped(&dropped))?;
+    Ok(guard)
+}
+
+/// Tells how many records were dropped, each time that there are more.
+fn tell_dropped(dropped: &ErrorCounter) {
+    let mut told = 0;
+    loop {
+        std::thread::sleep(COUNT_INTERVAL);
+        let all = dropped.dropped_lines();
+        if all > told {
+            let more = all - told;
+            warn!("{more} log records were dropped, because standard error takes them too slowly");
+            told = all;
+        }
+    }
 }

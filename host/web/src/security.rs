@@ -10,9 +10,9 @@ use crate::error::ApiError;
 use crate::pages::Ask;
 use crate::state::Web;
 
-/// Scripts and styles come from this server only, none stand in a page; nothing frames a page.
+/// Scripts, styles and frames come from this server only, none stand in a page; nothing frames a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Sets the headers, unless an answer has stricter ones of its own.
 pub(crate) async fn headers(request: Request, next: Next) -> Response<Body> {

@@ -102,7 +102,7 @@ pub enum LogKind {
     Stdio,
     /// Plain text.
     Text,
-    /// A piece of HTML, shown as such.
+    /// A piece of HTML, shown in a frame without scripts.
     Html,
 }
 

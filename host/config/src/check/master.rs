@@ -215,6 +215,7 @@ impl Checker<'_, '_> {
             cpu_ms: self.at_least_one(raw.cpu_ms),
             wall_s: self.at_least_one(raw.wall_s),
             log_mib: self.at_least_one(raw.log_mib),
+            storage_kib: self.at_least_one(raw.storage_kib),
         }
     }
 }

@@ -153,6 +153,7 @@ impl Checker<'_, '_> {
             storage: value(raw.storage).unwrap_or(false),
             mail: value(raw.mail).unwrap_or(false),
             trigger: self.builder_patterns(list(raw.trigger)),
+            artifacts: self.builder_patterns(list(raw.artifacts)),
         }
     }
 

@@ -73,6 +73,8 @@ impl Checker<'_, '_> {
             description_done: value(raw.description_done),
             description_suffix: value(raw.description_suffix),
             on_failure: value(raw.on_failure).map_or(FailurePolicy::Fail, failure_policy),
+            command_timeout: value(raw.command_timeout).map(|limit| limit.0),
+            command_max_time: value(raw.command_max_time).map(|limit| limit.0),
             log_encoding: value(raw.log_encoding),
         }
     }

@@ -155,4 +155,6 @@ pub struct PluginConfig {
     pub wall_s: Option<u64>,
     /// Log output of one call, MiB.
     pub log_mib: Option<u32>,
+    /// Keys and values that outlive its calls, KiB.
+    pub storage_kib: Option<u32>,
 }

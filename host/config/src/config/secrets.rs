@@ -90,19 +90,31 @@ pub struct Grants {
     pub mail: bool,
     /// Builders that its steps may ask for builds: names, or patterns as `globset` has them.
     pub trigger: BTreeSet<String>,
+    /// Builders whose artifacts its steps may read, beside the builder of the step: the same.
+    pub artifacts: BTreeSet<String>,
 }
 
 impl Grants {
     /// Whether its steps may ask for builds of this builder.
     #[must_use]
     pub fn may_trigger(&self, builder: &str) -> bool {
-        // The check has refused what is no pattern.
-        let mut patterns = self.trigger.iter().filter_map(|text| Glob::new(text).ok());
-        patterns.any(|pattern| pattern.compile_matcher().is_match(builder))
+        is_named(&self.trigger, builder)
+    }
+
+    /// Whether its steps may read artifacts of this builder, which is another than theirs.
+    #[must_use]
+    pub fn may_read_artifacts(&self, builder: &str) -> bool {
+        is_named(&self.artifacts, builder)
     }
 
     /// All hosts that it may call.
     pub fn hosts(&self) -> impl Iterator<Item = &HostPattern> {
         self.http.iter().chain(&self.http_private)
     }
+}
+
+fn is_named(patterns: &BTreeSet<String>, builder: &str) -> bool {
+    // The check has refused what is no pattern.
+    let mut patterns = patterns.iter().filter_map(|text| Glob::new(text).ok());
+    patterns.any(|pattern| pattern.compile_matcher().is_match(builder))
 }

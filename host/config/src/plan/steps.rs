@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use toolpost_core::step::{BuildSummaryPolicy, FailurePolicy, StepOptions, When};
 
-use super::facts::{FactList, fact, locks_as_json};
+use super::facts::{FactList, duration, fact, locks_as_json};
 use super::{FieldChange, field_changes};
 use crate::config::StepConfig;
 
@@ -91,6 +91,8 @@ fn option_facts(options: &StepOptions) -> FactList {
         description_done,
         description_suffix,
         on_failure,
+        command_timeout,
+        command_max_time,
         decode_rc,
         log_encoding,
         workdir,
@@ -125,6 +127,8 @@ fn option_facts(options: &StepOptions) -> FactList {
         fact("description_done", description_done.clone()),
         fact("description_suffix", description_suffix.clone()),
         fact("on_failure", failure_word(*on_failure)),
+        fact("command_timeout", command_timeout.map(duration)),
+        fact("command_max_time", command_max_time.map(duration)),
         fact("decode_rc", decode_rc),
         fact("log_encoding", log_encoding.clone()),
         fact("workdir", workdir.clone()),

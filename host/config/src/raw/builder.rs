@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::decode::{Decode, JsonObject, Keyed, expected, raw_table, raw_words};
+use crate::decode::{Decode, HumanDuration, JsonObject, Keyed, expected, raw_table, raw_words};
 use crate::problem::Report;
 use crate::tree::{At, Kind, Node};
 
@@ -76,6 +76,10 @@ raw_table! {
         /// What happens when the step's plugin crashes or goes past a limit. "fail": the step is an exception, which ends the
         /// build. "skip": the step is skipped. "retry": it is begun again, twice at most. Default: "fail".
         on_failure ? FailureWord,
+        /// A command that has no limit of its own is ended when it prints nothing for so long. Default: "20m".
+        command_timeout ? HumanDuration,
+        /// A command that has no limit of its own is ended when it runs for so long. Default: no limit.
+        command_max_time ? HumanDuration,
         /// What the exit codes of its command mean, such as { 0 = "success", 2 = "warnings" }.
         decode_rc ? Keyed<ResultsWord>,
         /// Encoding of its command's output. Default: the worker's.

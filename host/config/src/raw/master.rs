@@ -163,6 +163,8 @@ raw_table! {
         wall_s ? u64,
         /// Log output of one call, MiB.
         log_mib ? u32,
+        /// Keys and values that outlive its calls, all together, KiB.
+        storage_kib ? u32,
     }
 }
 
@@ -184,6 +186,8 @@ raw_table! {
         mail ? bool,
         /// Builders that its steps may ask for builds: names, or patterns with `*`, `?`, `[abc]` and `{a,b}`.
         trigger ? Vec<At<String>>,
+        /// Builders whose artifacts its steps may read: names, or patterns. Those of the step's own builder need no grant.
+        artifacts ? Vec<At<String>>,
     }
 }
 

@@ -143,7 +143,7 @@ error: unknown key `files` in the grants of a plugin
   |
 7 | grant.files = ["/"]
   |       ^^^^^
-  = help: known keys: `http`, `http_private`, `secrets`, `environment`, `storage`, `mail`, `trigger`
+  = help: known keys: `http`, `http_private`, `secrets`, `environment`, `storage`, `mail`, `trigger`, `artifacts`
 
 error: unknown key `cpu` in the settings of a plugin
  --> toolpost.toml:8:1

@@ -1,6 +1,7 @@
 //! What a person may write about any step, whatever its type: Buildbot's parameters common to all steps.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::Results;
 use crate::locks::LockAccess;
@@ -169,6 +170,10 @@ pub struct StepOptions {
     pub description_suffix: Option<String>,
     /// What happens when its plugin fails.
     pub on_failure: FailurePolicy,
+    /// A command of it that has no limit of its own is ended when it prints nothing for so long.
+    pub command_timeout: Option<Duration>,
+    /// A command of it that has no limit of its own is ended when it runs for so long.
+    pub command_max_time: Option<Duration>,
     /// What the exit codes of its command mean. By default 0 is success and all others are failure.
     pub decode_rc: Option<BTreeMap<i64, Results>>,
     /// Encoding of its command's output (a label of the WHATWG Encoding Standard); the worker's by default.
@@ -195,6 +200,8 @@ impl Default for StepOptions {
             description_done: None,
             description_suffix: None,
             on_failure: FailurePolicy::Fail,
+            command_timeout: None,
+            command_max_time: None,
             decode_rc: None,
             log_encoding: None,
             workdir: None,

@@ -1,5 +1,6 @@
 //! Runs one command of a step: output to the log as it comes, interruption when the step is cancelled.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use toolpost_worker::{
     CommandSpec, EnvValue, Exit, Invocation, Output, OutputStream, StartError, Status, StopCause,
 };
 
-use super::logs::StepLog;
+use super::logs::{CommandOutput, StepLog};
 use super::outcome::{Fault, StepEnd};
 use crate::steps::params::{Command, Environment, EnvironmentEntry};
 use crate::worker::{LinkCommand, LinkError, WorkerLink};
@@ -57,10 +58,11 @@ pub(crate) async fn run(
         log.header(command.header().trim_end()).await;
     }
     let mut kept = Kept::new(plan.keep_bytes_max);
-    pump(command.as_mut(), &plan, &mut kept, cancel).await?;
-    let exit = command.exit().await;
-    if let Some(log) = plan.log {
-        log.output_ended().await;
+    let mut output = plan.log.cloned().map(StepLog::output);
+    pump(command.as_mut(), &plan, output.as_mut(), &mut kept, cancel).await?;
+    let exit = end(command.as_mut(), cancel).await;
+    if let Some(output) = &mut output {
+        output.flush().await;
     }
     if let (Some(log), true) = (plan.log, plan.headers) {
         log.header(&exit.to_string()).await;
@@ -86,6 +88,7 @@ pub(crate) async fn run(
 async fn pump(
     command: &mut dyn LinkCommand,
     plan: &OutputPlan<'_>,
+    mut log: Option<&mut CommandOutput>,
     kept: &mut Kept,
     cancel: &CancellationToken,
 ) -> Result<(), Fault> {
@@ -108,8 +111,21 @@ async fn pump(
             OutputStream::Stdout => (plan.log_stdout, LogStream::Output),
             OutputStream::Stderr => (plan.log_stderr, LogStream::Error),
         };
-        if let (Some(log), true) = (plan.log, wanted) {
-            log.append_output(letter, &bytes).await?;
+        if let (Some(log), true) = (&mut log, wanted) {
+            log.append(letter, &bytes).await?;
+        }
+    }
+}
+
+/// Waits for a command that has closed its output, which may go on for long.
+async fn end(command: &mut dyn LinkCommand, cancel: &CancellationToken) -> Exit {
+    let control = command.control();
+    let mut exit = pin!(command.exit());
+    tokio::select! {
+        exit = &mut exit => exit,
+        () = cancel.cancelled() => {
+            control.interrupt();
+            exit.await
         }
     }
 }

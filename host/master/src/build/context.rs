@@ -14,7 +14,7 @@ use toolpost_store::{Store, StoreError};
 use toolpost_worker::{CommandSpec, Invocation};
 use tracing::warn;
 
-use super::command::{self, Ended, OutputPlan};
+use super::command::{self, Ended, IDLE_TIMEOUT_DEFAULT, OutputPlan};
 use super::farm::Farm;
 use super::logs::{LogRules, StepLogs};
 use super::outcome::Fault;
@@ -208,6 +208,17 @@ impl StepContext {
         spec.dir.clone_from(&self.rendered.workdir);
         spec.env.clone_from(&self.rendered.env);
         spec
+    }
+
+    /// How long a command may be silent, by its own wish or that of the configuration.
+    pub(crate) fn idle_timeout(&self, own: Option<Duration>) -> Duration {
+        let given = own.or(self.config.options.command_timeout);
+        given.unwrap_or(IDLE_TIMEOUT_DEFAULT)
+    }
+
+    /// How long a command may run, by its own wish or that of the configuration.
+    pub(crate) fn total_timeout(&self, own: Option<Duration>) -> Option<Duration> {
+        own.or(self.config.options.command_max_time)
     }
 
     /// Runs a command to its end.

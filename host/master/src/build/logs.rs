@@ -18,7 +18,9 @@ use crate::services::Capabilities;
 pub(crate) const LOGS_PER_STEP_MAX: usize = 64;
 
 /// Name of the log that says why a step is an exception.
-pub(crate) const ERROR_LOG: &str = "err";
+const ERROR_LOG: &str = "err";
+/// The same where the step has a log of that name that takes nothing more.
+const OTHER_ERROR_LOG: &str = "err of the master";
 
 /// Why a log cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -47,46 +49,32 @@ pub(crate) struct LogRules {
 pub(crate) struct StepLog {
     name: String,
     kind: LogType,
+    encoding: &'static Encoding,
+    secrets: Arc<Capabilities>,
     /// `None` once it is finished.
     writer: Arc<Mutex<Option<Writer>>>,
 }
 
 struct Writer {
     lines: LogWriter,
-    rules: LogRules,
+    bytes_max: u64,
     bytes: u64,
-    /// Hide secrets: in standard output, in standard error, in what the farm says.
+    /// Hide secrets in what is not output of a command: standard output, standard error, what the farm says.
     masks: [MaskStream; 3],
-    secrets: Arc<Capabilities>,
-    /// For standard output and standard error, unless commands write UTF-8 anyway.
-    decoders: Option<[Decoder; 2]>,
 }
 
 impl StepLog {
     /// Appends bytes, cut anywhere. Waits while the store is slower than the source.
     pub(crate) async fn append(&self, stream: LogStream, bytes: &[u8]) -> Result<(), LogError> {
-        match self.writer.lock().await.as_mut() {
-            Some(writer) => {
-                writer.append(stream, bytes).await;
-                Ok(())
-            }
-            None => Err(LogError::Finished(self.name.clone())),
+        let mut writer = self.writer.lock().await;
+        let writer = writer.as_mut().ok_or_else(|| self.finished())?;
+        let mask = &mut writer.masks[stream_index(stream)];
+        mask.set_masker(&self.secrets.secrets.masker());
+        match mask.push(bytes) {
+            Cow::Borrowed(bytes) => writer.write(stream, bytes).await,
+            Cow::Owned(bytes) => writer.write(stream, &bytes).await,
         }
-    }
-
-    /// Appends what a command wrote, in the encoding of the step.
-    pub(crate) async fn append_output(
-        &self,
-        stream: LogStream,
-        bytes: &[u8],
-    ) -> Result<(), LogError> {
-        match self.writer.lock().await.as_mut() {
-            Some(writer) => {
-                writer.append_output(stream, bytes).await;
-                Ok(())
-            }
-            None => Err(LogError::Finished(self.name.clone())),
-        }
+        Ok(())
     }
 
     /// Appends a line that the master says about a command.
@@ -97,10 +85,16 @@ impl StepLog {
         }
     }
 
-    /// Writes what was held back because a secret could begin there: the only command that writes to this log has ended.
-    pub(crate) async fn output_ended(&self) {
-        if let Some(writer) = self.writer.lock().await.as_mut() {
-            writer.let_go().await;
+    /// Where one command writes to this log, in the encoding of the step.
+    pub(crate) fn output(self) -> CommandOutput {
+        let decoders = (self.encoding != UTF_8).then(|| {
+            let decoder = || self.encoding.new_decoder_without_bom_handling();
+            [decoder(), decoder()]
+        });
+        CommandOutput {
+            log: self,
+            masks: Default::default(),
+            decoders,
         }
     }
 
@@ -108,7 +102,10 @@ impl StepLog {
     pub(crate) async fn finish(&self, now: Timestamp) -> Result<(), LogError> {
         match self.writer.lock().await.take() {
             Some(mut writer) => {
-                writer.let_go().await;
+                for stream in [LogStream::Output, LogStream::Error, LogStream::Header] {
+                    let rest = writer.masks[stream_index(stream)].finish();
+                    writer.write(stream, &rest).await;
+                }
                 Ok(writer.lines.finish(now).await?)
             }
             None => Ok(()),
@@ -120,45 +117,100 @@ impl StepLog {
             writer.lines.flush().await;
         }
     }
+
+    fn finished(&self) -> LogError {
+        LogError::Finished(self.name.clone())
+    }
+}
+
+/// What one command writes to a log. Characters and secrets that come in pieces are put together here, apart from what other
+/// commands write to the same log meanwhile.
+pub(crate) struct CommandOutput {
+    log: StepLog,
+    /// For standard output and standard error.
+    masks: [MaskStream; 2],
+    /// Unless commands write UTF-8 anyway.
+    decoders: Option<[Decoder; 2]>,
+}
+
+impl CommandOutput {
+    /// Appends bytes, cut anywhere. Waits while the store is slower than the command.
+    pub(crate) async fn append(&mut self, stream: LogStream, bytes: &[u8]) -> Result<(), LogError> {
+        let index = stream_index(stream);
+        match &mut self.decoders {
+            Some(decoders) => {
+                let text = decode(&mut decoders[index], bytes, false);
+                self.mask(stream, text.as_bytes()).await
+            }
+            None => self.mask(stream, bytes).await,
+        }
+    }
+
+    /// Appends a line that the master says about the command.
+    pub(crate) async fn header(&self, line: &str) {
+        self.log.header(line).await;
+    }
+
+    /// Writes what was held back because a character or a secret could begin there: the command has ended.
+    pub(crate) async fn flush(&mut self) {
+        for stream in [LogStream::Output, LogStream::Error] {
+            let index = stream_index(stream);
+            if let Some(decoders) = &mut self.decoders {
+                let text = decode(&mut decoders[index], &[], true);
+                // A log that is finished takes no more; the step goes on.
+                let _ = self.mask(stream, text.as_bytes()).await;
+            }
+            let rest = self.masks[index].finish();
+            let _ = self.write(stream, &rest).await;
+        }
+    }
+
+    /// The same, with a last line that says how the command ended. The log may be finished by now.
+    pub(crate) async fn end(mut self, line: &str) {
+        self.flush().await;
+        let line = format!("{line}\n");
+        let _ = self.log.append(LogStream::Header, line.as_bytes()).await;
+    }
+
+    async fn mask(&mut self, stream: LogStream, bytes: &[u8]) -> Result<(), LogError> {
+        let mask = &mut self.masks[stream_index(stream)];
+        mask.set_masker(&self.log.secrets.secrets.masker());
+        let bytes = mask.push(bytes);
+        write(&self.log, stream, &bytes).await
+    }
+
+    async fn write(&self, stream: LogStream, bytes: &[u8]) -> Result<(), LogError> {
+        write(&self.log, stream, bytes).await
+    }
+}
+
+async fn write(log: &StepLog, stream: LogStream, masked: &[u8]) -> Result<(), LogError> {
+    let mut writer = log.writer.lock().await;
+    let writer = writer.as_mut().ok_or_else(|| log.finished())?;
+    writer.write(stream, masked).await;
+    Ok(())
+}
+
+fn decode(decoder: &mut Decoder, mut bytes: &[u8], is_last: bool) -> String {
+    let room = decoder.max_utf8_buffer_length(bytes.len());
+    let mut text = String::with_capacity(room.unwrap_or(bytes.len() * 3));
+    loop {
+        let (result, read, _) = decoder.decode_to_string(bytes, &mut text, is_last);
+        bytes = &bytes[read..];
+        match result {
+            CoderResult::InputEmpty => return text,
+            CoderResult::OutputFull => text.reserve(bytes.len() * 3 + 16),
+        }
+    }
 }
 
 impl Writer {
-    fn new(lines: LogWriter, rules: LogRules, secrets: Arc<Capabilities>) -> Self {
-        let decoders = (rules.encoding != UTF_8).then(|| {
-            let decoder = || rules.encoding.new_decoder_without_bom_handling();
-            [decoder(), decoder()]
-        });
-        Self {
-            lines,
-            rules,
-            bytes: 0,
-            masks: Default::default(),
-            secrets,
-            decoders,
-        }
-    }
-
-    async fn append(&mut self, stream: LogStream, bytes: &[u8]) {
-        let mask = &mut self.masks[stream_index(stream)];
-        mask.set_masker(&self.secrets.secrets.masker());
-        match mask.push(bytes) {
-            Cow::Borrowed(bytes) => self.write(stream, bytes).await,
-            Cow::Owned(bytes) => self.write(stream, &bytes).await,
-        }
-    }
-
-    /// Writes what was held back because a secret could begin there.
-    async fn let_go(&mut self) {
-        for stream in [LogStream::Output, LogStream::Error, LogStream::Header] {
-            let rest = self.masks[stream_index(stream)].finish();
-            if !rest.is_empty() {
-                self.write(stream, &rest).await;
-            }
-        }
-    }
-
+    /// Writes what has no secrets in it.
     async fn write(&mut self, stream: LogStream, bytes: &[u8]) {
-        let room = self.rules.bytes_max.saturating_sub(self.bytes);
+        if bytes.is_empty() {
+            return;
+        }
+        let room = self.bytes_max.saturating_sub(self.bytes);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let was_open = room > 0;
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
@@ -169,33 +221,11 @@ impl Writer {
         }
         self.lines.append(stream, &bytes[..room]).await;
         if was_open {
-            let max = self.rules.bytes_max;
+            let max = self.bytes_max;
             let text =
                 format!("\nthe log ends here, at its limit of {max} bytes (`log_size_max`)\n");
             self.lines.append(LogStream::Header, text.as_bytes()).await;
         }
-    }
-
-    async fn append_output(&mut self, stream: LogStream, mut bytes: &[u8]) {
-        let Some([output, error]) = &mut self.decoders else {
-            return self.append(stream, bytes).await;
-        };
-        let decoder = if stream == LogStream::Error {
-            error
-        } else {
-            output
-        };
-        let room = decoder.max_utf8_buffer_length(bytes.len());
-        let mut text = String::with_capacity(room.unwrap_or(bytes.len() * 3));
-        loop {
-            let (result, read, _) = decoder.decode_to_string(bytes, &mut text, false);
-            bytes = &bytes[read..];
-            match result {
-                CoderResult::InputEmpty => break,
-                CoderResult::OutputFull => text.reserve(bytes.len() * 3 + 16),
-            }
-        }
-        self.append(stream, text.as_bytes()).await;
     }
 }
 
@@ -213,7 +243,22 @@ pub(crate) struct StepLogs {
     secrets: Arc<Capabilities>,
     step: StepId,
     rules: LogRules,
-    logs: Mutex<BTreeMap<String, StepLog>>,
+    logs: Mutex<Opened>,
+}
+
+struct Opened {
+    /// From 1. Logs of later ones have names of their own.
+    attempt: u32,
+    by_name: BTreeMap<String, StepLog>,
+    /// Says why the step, or an attempt, did not work.
+    reasons: Option<StepLog>,
+}
+
+impl Opened {
+    fn all(&self) -> Vec<StepLog> {
+        let logs = self.by_name.values().chain(&self.reasons);
+        logs.cloned().collect()
+    }
 }
 
 impl StepLogs {
@@ -228,15 +273,27 @@ impl StepLogs {
             secrets,
             step,
             rules,
-            logs: Mutex::default(),
+            logs: Mutex::new(Opened {
+                attempt: 1,
+                by_name: BTreeMap::new(),
+                reasons: None,
+            }),
         }
     }
 
     /// The log of this name; opened if it is not there yet.
     pub(crate) async fn open(&self, name: &str, kind: LogType) -> Result<StepLog, LogError> {
+        self.open_in(&mut *self.logs.lock().await, name, kind).await
+    }
+
+    async fn open_in(
+        &self,
+        logs: &mut Opened,
+        name: &str,
+        kind: LogType,
+    ) -> Result<StepLog, LogError> {
         let name = &*self.secrets.mask(name);
-        let mut logs = self.logs.lock().await;
-        if let Some(log) = logs.get(name) {
+        if let Some(log) = logs.by_name.get(name) {
             return if log.kind == kind {
                 Ok(log.clone())
             } else {
@@ -244,43 +301,94 @@ impl StepLogs {
             };
         }
         // The log that says what went wrong always has room.
-        if logs.len() >= LOGS_PER_STEP_MAX && name != ERROR_LOG {
+        if logs.by_name.len() >= LOGS_PER_STEP_MAX && name != ERROR_LOG {
             return Err(LogError::TooMany);
         }
-        let id = self.store.add_log(self.step, name, kind).await?;
-        let writer = Writer::new(
-            self.store.log_writer(id, kind),
-            self.rules,
-            Arc::clone(&self.secrets),
-        );
+        let shown = match logs.attempt {
+            1 => name.to_owned(),
+            attempt => format!("{name} (attempt {attempt})"),
+        };
+        let id = self.store.add_log(self.step, &shown, kind).await?;
+        let writer = Writer {
+            lines: self.store.log_writer(id, kind),
+            bytes_max: self.rules.bytes_max,
+            bytes: 0,
+            masks: Default::default(),
+        };
         let log = StepLog {
-            name: name.into(),
+            name: shown,
             kind,
+            encoding: self.rules.encoding,
+            secrets: Arc::clone(&self.secrets),
             writer: Arc::new(Mutex::new(Some(writer))),
         };
-        logs.insert(name.into(), log.clone());
+        logs.by_name.insert(name.into(), log.clone());
         Ok(log)
+    }
+
+    /// Says why the step, or an attempt, did not work, in a log of its own.
+    pub(crate) async fn explain(&self, text: &str) -> Result<(), LogError> {
+        let mut logs = self.logs.lock().await;
+        if let Some(log) = &logs.reasons {
+            return log.append(LogStream::Output, text.as_bytes()).await;
+        }
+        // The step may have a log of that name already.
+        for name in [ERROR_LOG, OTHER_ERROR_LOG] {
+            let written = match self.open_in(&mut logs, name, LogType::Text).await {
+                Ok(log) => {
+                    let appended = log.append(LogStream::Output, text.as_bytes()).await;
+                    appended.map(|()| logs.reasons = Some(log))
+                }
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(LogError::Finished(_) | LogError::OtherKind(_)) => {}
+                written => return written,
+            }
+        }
+        Err(LogError::Finished(OTHER_ERROR_LOG.into()))
+    }
+
+    /// Logs that are opened from now on are those of another attempt; those until now are finished.
+    pub(crate) async fn begin_attempt(&self, attempt: u32, now: Timestamp) {
+        let mut logs = self.logs.lock().await;
+        logs.attempt = attempt;
+        let reasons = logs.reasons.clone();
+        let is_kept = |log: &StepLog| {
+            let kept = reasons.as_ref();
+            kept.is_some_and(|kept| Arc::ptr_eq(&kept.writer, &log.writer))
+        };
+        for log in std::mem::take(&mut logs.by_name).into_values() {
+            if !is_kept(&log) {
+                self.finish(&log, now).await;
+            }
+        }
     }
 
     /// Makes what was written visible.
     pub(crate) async fn flush(&self) {
-        let logs: Vec<StepLog> = self.logs.lock().await.values().cloned().collect();
+        let logs = self.logs.lock().await.all();
         for log in logs {
             log.flush().await;
         }
     }
 
-    /// Finishes every log. What cannot be closed is told to the operator: the step goes on.
+    /// Finishes every log.
     pub(crate) async fn finish_all(&self, now: Timestamp) {
-        let logs: Vec<StepLog> = self.logs.lock().await.values().cloned().collect();
+        let logs = self.logs.lock().await.all();
         for log in logs {
-            if let Err(error) = log.finish(now).await {
-                warn!(
-                    step.id = %self.step,
-                    log.name = %log.name,
-                    "log `{}` of step {} cannot be closed: {error}", log.name, self.step
-                );
-            }
+            self.finish(&log, now).await;
+        }
+    }
+
+    /// What cannot be closed is told to the operator: the step goes on.
+    async fn finish(&self, log: &StepLog, now: Timestamp) {
+        if let Err(error) = log.finish(now).await {
+            warn!(
+                step.id = %self.step,
+                log.name = %log.name,
+                "log `{}` of step {} cannot be closed: {error}", log.name, self.step
+            );
         }
     }
 }

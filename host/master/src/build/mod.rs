@@ -6,11 +6,13 @@ pub(crate) mod farm;
 pub(crate) mod logs;
 pub(crate) mod outcome;
 pub(crate) mod plugin;
+mod plugin_commands;
 #[cfg(test)]
 mod plugin_farm_tests;
 mod plugin_host;
 #[cfg(test)]
 mod plugin_host_tests;
+mod plugin_work;
 mod recording;
 mod render;
 mod runner;

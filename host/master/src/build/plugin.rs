@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use toolpost_config::config::PluginConfig;
 use toolpost_core::Results;
-use toolpost_core::model::LogType;
 use toolpost_core::step::FailurePolicy;
 use toolpost_sandbox::{CallLimits, PluginErrorKind, SandboxError, StepType};
-use toolpost_store::LogStream;
 
 use super::context::StepContext;
-use super::logs::ERROR_LOG;
 use super::outcome::{Fault, StepEnd};
 use super::plugin_host::PluginHost;
 use super::recording;
@@ -65,7 +62,7 @@ pub(crate) async fn run(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<
     let policy = step.config.options.on_failure;
     let mut attempt = 1;
     loop {
-        let error = match call(step, pinned).await {
+        let error = match call(step, pinned).await? {
             Ok(end) => return Ok(end),
             Err(error) => error,
         };
@@ -80,6 +77,7 @@ pub(crate) async fn run(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<
                 attempt += 1;
                 let next = format!("attempt {attempt} of {ATTEMPTS_MAX} begins");
                 note(step, &error, &next).await?;
+                begin_attempt(step, attempt).await?;
             }
             _ => return Err(fault(&error)),
         }
@@ -88,13 +86,22 @@ pub(crate) async fn run(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<
 
 /// Says in the step's log that the plugin failed, and what is done about it.
 async fn note(step: &StepContext, error: &SandboxError, next: &str) -> Result<(), Fault> {
-    let log = step.logs.open(ERROR_LOG, LogType::Text).await?;
     let text = format!("{error}\n\n{}\n{next}\n\n", error.stack());
-    Ok(log.append(LogStream::Output, text.as_bytes()).await?)
+    Ok(step.logs.explain(&text).await?)
 }
 
-/// Calls the plugin and waits for its outcome.
-async fn call(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<StepEnd, SandboxError> {
+/// Puts what the attempt before has left aside, so that it is not taken for what comes of this one.
+async fn begin_attempt(step: &StepContext, attempt: u32) -> Result<(), Fault> {
+    let build = &step.build;
+    step.logs.begin_attempt(attempt, build.clock.now()).await;
+    Ok(build.store.remove_test_result_sets(step.id).await?)
+}
+
+/// Calls the plugin and waits for its outcome, and for the end of all that it has begun.
+async fn call(
+    step: &Arc<StepContext>,
+    pinned: &PinnedStep,
+) -> Result<Result<StepEnd, SandboxError>, Fault> {
     let host = Arc::new(PluginHost::new(Arc::clone(step)));
     let recorded = Arc::clone(&host) as Arc<dyn toolpost_sandbox::StepHost>;
     let running = recording::run_recorded(step, pinned, recorded);
@@ -110,13 +117,14 @@ async fn call(step: &Arc<StepContext>, pinned: &PinnedStep) -> Result<StepEnd, S
     if called.is_err() || step.cancel.is_cancelled() {
         host.cancel_triggered().await;
     }
-    called.map(|outcome| StepEnd {
+    host.end().await?;
+    Ok(called.map(|outcome| StepEnd {
         results: outcome.results,
         summary: Some(outcome.summary)
             .filter(|summary| !summary.is_empty())
             .or_else(|| host.summary()),
         cut_short: None,
-    })
+    }))
 }
 
 fn fault(error: &SandboxError) -> Fault {

@@ -31,11 +31,12 @@ impl Stage {
         written.unwrap();
     }
 
-    /// Grants builds of these builders.
+    /// Grants builds, and the artifacts, of these builders.
     async fn grant(&self, builders: &[&str]) {
         let plugin = PluginConfig {
             grants: Grants {
                 trigger: builders.iter().map(|name| (*name).to_owned()).collect(),
+                artifacts: builders.iter().map(|name| (*name).to_owned()).collect(),
                 ..Grants::default()
             },
             ..PluginConfig::default()
@@ -113,6 +114,17 @@ async fn a_directory_that_is_too_large_is_kept_in_part() {
     let nowhere = BuildOf::Other("b".into(), 2);
     let missing = farm.artifacts(&nowhere, "", 2).await;
     assert_eq!(permanent(missing), "there is no build 2 of `b`");
+    let foreign = BuildOf::Other("library".into(), 1);
+    let refused = farm.download(&foreign, "a", "a").await;
+    assert_eq!(
+        refused.unwrap_err(),
+        HostError::Config(
+            "artifacts of `library` are not granted: add `grant.artifacts = [\"library\"]` to [plugin.tests]".into()
+        )
+    );
+    stage.grant(&["lib*"]).await;
+    let granted = farm.download(&foreign, "a", "a").await;
+    assert_eq!(permanent(granted), "there is no build 1 of `library`");
 }
 
 #[tokio::test]

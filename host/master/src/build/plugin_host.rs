@@ -1,45 +1,38 @@
 //! What a plugin step may ask of the master, over the build's worker, logs and properties.
 //! Calls come on the engine's own threads, so that output flows whatever the plugins do.
 
-use std::borrow::Cow;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
 use toolpost_core::model::LogType;
-use toolpost_core::secret::MaskStream;
 use toolpost_core::{Properties, Property};
 use toolpost_sandbox::host::{
-    BuildInfo, CommandControl, CommandExit, CommandLine, CommandSpec, ExitStatus, FileError,
-    FileKind, FileStat, HostError, LogLevel, LogStream, OutputChunk, OutputSource, PluginServices,
-    StartedCommand, StepFarm, StepHost, StepLog as PluginLog, WriteMode,
+    BuildInfo, CommandSpec, FileError, FileKind, FileStat, HostError, LogLevel, LogStream,
+    PluginServices, StartedCommand, StepFarm, StepHost, StepLog as PluginLog, WriteMode,
 };
 use toolpost_store::LogStream as StoreStream;
 use toolpost_worker::{
-    EnvValue, Exit, FileError as WorkerFileError, FileKind as WorkerFileKind, Invocation, Output,
-    OutputStream, Status, StopCause, WriteMode as WorkerWriteMode,
+    FileError as WorkerFileError, FileKind as WorkerFileKind, WriteMode as WorkerWriteMode,
 };
 use tracing::{debug, error, info, warn};
 
-use super::command::IDLE_TIMEOUT_DEFAULT;
 use super::context::StepContext;
 use super::farm::PluginFarm;
 use super::logs::{LogError, StepLog};
-use super::secrets;
-use crate::services::{Capabilities, Services};
-use crate::worker::{LinkCommand, LinkControl, LinkError};
-
-/// Pieces of output, of at most 64 KiB each, that wait for the plugin to read them: the contract's 1 MiB.
-const OUTPUT_QUEUE_PIECES: usize = 16;
+use super::outcome::Fault;
+use super::plugin_commands;
+use super::plugin_work::Work;
+use crate::plugin_lines;
+use crate::services::Services;
 
 /// What one plugin step sees of its build.
 pub(crate) struct PluginHost {
     step: Arc<StepContext>,
     farm: Arc<PluginFarm>,
+    work: Arc<Work>,
     /// What the plugin last said of itself.
     told: Mutex<Told>,
 }
@@ -52,9 +45,11 @@ struct Told {
 
 impl PluginHost {
     pub(crate) fn new(step: Arc<StepContext>) -> Self {
+        let work = Arc::new(Work::default());
         Self {
-            farm: Arc::new(PluginFarm::new(Arc::clone(&step))),
+            farm: Arc::new(PluginFarm::new(Arc::clone(&step), Arc::clone(&work))),
             step,
+            work,
             told: Mutex::default(),
         }
     }
@@ -62,6 +57,12 @@ impl PluginHost {
     /// Stops the builds that the step waits for.
     pub(crate) async fn cancel_triggered(&self) {
         self.farm.cancel_triggered().await;
+    }
+
+    /// Ends what the plugin has begun on the worker and waits for that; nothing more begins. Logs can be finished then, and
+    /// something else can begin in the same directory.
+    pub(crate) async fn end(&self) -> Result<(), Fault> {
+        self.work.end().await
     }
 
     /// What the plugin last said of itself, if anything.
@@ -113,12 +114,13 @@ impl StepHost for PluginHost {
         let message = build.mask(message);
         let (builder, number) = (&build.builder.name, build.build.number);
         let (step, step_type) = (&self.step.name, &self.step.config.step_type);
-        match level {
+        let plugin = self.step.plugin.as_deref().unwrap_or_default();
+        plugin_lines::write(plugin, level, |level| match level {
             LogLevel::Debug => debug!(builder, number, step, step_type, "{message}"),
             LogLevel::Info => info!(builder, number, step, step_type, "{message}"),
             LogLevel::Warn => warn!(builder, number, step, step_type, "{message}"),
             LogLevel::Error => error!(builder, number, step, step_type, "{message}"),
-        }
+        });
     }
 
     async fn property(&self, name: &str) -> Result<Option<Property>, HostError> {
@@ -160,8 +162,7 @@ impl StepHost for PluginHost {
             }
             None => None,
         };
-        let capture = spec.capture;
-        start(&self.step, spec, log, capture).await
+        plugin_commands::start(&self.step, &self.work, spec, log).await
     }
 
     async fn read_file(&self, path: &str, offset: u64, limit: usize) -> Result<Bytes, FileError> {
@@ -173,6 +174,10 @@ impl StepHost for PluginHost {
     }
 
     async fn write_file(&self, path: &str, data: Bytes, mode: WriteMode) -> Result<(), FileError> {
+        let _begun = self
+            .work
+            .begin()
+            .map_err(|error| FileError::Other(error.to_string()))?;
         let files = self.step.files();
         let path = self.step.path(path);
         if let Some((dir, _)) = path.rsplit_once('/') {
@@ -224,11 +229,19 @@ impl StepHost for PluginHost {
     }
 
     async fn make_dir(&self, path: &str) -> Result<(), FileError> {
+        let _begun = self
+            .work
+            .begin()
+            .map_err(|error| FileError::Other(error.to_string()))?;
         let made = self.step.files().create_dir(self.step.path(path)).await;
         made.map_err(|error| file_error(&error))
     }
 
     async fn remove(&self, path: &str, recursive: bool) -> Result<(), FileError> {
+        let _begun = self
+            .work
+            .begin()
+            .map_err(|error| FileError::Other(error.to_string()))?;
         let files = self.step.files();
         let path = self.step.path(path);
         if !recursive {
@@ -301,188 +314,6 @@ impl PluginLog for OpenLog {
 
     async fn finish(&self) -> Result<(), HostError> {
         self.log.finish(self.clock.now()).await.map_err(log_error)
-    }
-}
-
-/// Starts a command and a task that moves its output.
-async fn start(
-    step: &StepContext,
-    spec: CommandSpec,
-    log: Option<StepLog>,
-    capture: bool,
-) -> Result<StartedCommand, HostError> {
-    let spec = secrets::filled(step, worker_spec(step, spec)).await;
-    let spec = spec.map_err(|fault| HostError::Config(fault.to_string()))?;
-    let mut command = match step.build.worker.start(spec).await {
-        Ok(command) => command,
-        Err(error) => {
-            let text = step.build.mask(&error.to_string());
-            if let Some(log) = &log {
-                log.header(&text).await;
-            }
-            return Err(match error {
-                LinkError::Start(_) => HostError::Permanent(text),
-                LinkError::Lost(_) => HostError::Retryable(text),
-            });
-        }
-    };
-    let control = command.control();
-    let (output, receiver) = mpsc::channel(OUTPUT_QUEUE_PIECES);
-    let (ended, ending) = oneshot::channel();
-    let cancel = step.cancel.clone();
-    // A command that is started to clean up after a cancellation is left alone.
-    let interruptible = !cancel.is_cancelled();
-    let interrupt = Arc::clone(&control);
-    let capabilities = Arc::clone(&step.build.capabilities);
-    tokio::spawn(async move {
-        let output = capture.then(|| Captured::new(output, capabilities));
-        {
-            let mut moving = pin!(transfer(command.as_mut(), log.as_ref(), output));
-            tokio::select! {
-                () = &mut moving => {}
-                () = cancel.cancelled(), if interruptible => {
-                    interrupt.interrupt();
-                    moving.await;
-                }
-            }
-        }
-        let exit = command.exit().await;
-        if let Some(log) = &log {
-            log.header(&exit.to_string()).await;
-        }
-        // The plugin may have ended without waiting.
-        let _ = ended.send(command_exit(&exit));
-    });
-    Ok(StartedCommand {
-        output: capture.then_some(receiver),
-        exit: Box::pin(async move {
-            ending.await.unwrap_or_else(|_| CommandExit {
-                status: ExitStatus::WorkerLost("the command was lost with its task".into()),
-                elapsed: Duration::ZERO,
-            })
-        }),
-        control: Arc::new(Control(control)),
-    })
-}
-
-fn worker_spec(step: &StepContext, spec: CommandSpec) -> toolpost_worker::CommandSpec {
-    let mut command = step.command(match spec.command {
-        CommandLine::Argv(words) => Invocation::Argv(words),
-        CommandLine::Shell(line) => Invocation::Shell(line),
-    });
-    if let Some(dir) = &spec.workdir {
-        command.dir = step.path(dir);
-    }
-    for (name, value) in spec.env {
-        command
-            .env
-            .insert(name, value.map_or(EnvValue::Unset, EnvValue::Set));
-    }
-    command.stdin = spec.stdin;
-    command.idle_timeout = Some(spec.idle_timeout.unwrap_or(IDLE_TIMEOUT_DEFAULT));
-    command.total_timeout = spec.total_timeout;
-    command
-}
-
-/// Moves output to the log and to the plugin until there is no more.
-async fn transfer(
-    command: &mut dyn LinkCommand,
-    log: Option<&StepLog>,
-    mut plugin: Option<Captured>,
-) {
-    if let Some(log) = log {
-        log.header(command.header().trim_end()).await;
-    }
-    while let Some(Output { stream, bytes }) = command.next().await {
-        let (letter, source) = match stream {
-            OutputStream::Stdout => (StoreStream::Output, OutputSource::Stdout),
-            OutputStream::Stderr => (StoreStream::Error, OutputSource::Stderr),
-        };
-        if let Some(log) = log {
-            // The plugin may have finished the log; the command goes on without.
-            let _ = log.append_output(letter, &bytes).await;
-        }
-        if let Some(captured) = &mut plugin
-            && !captured.send(source, bytes).await
-        {
-            plugin = None;
-        }
-    }
-    if let Some(captured) = plugin {
-        captured.finish().await;
-    }
-}
-
-/// Output on its way to the plugin, which does not see secrets.
-struct Captured {
-    sender: mpsc::Sender<OutputChunk>,
-    capabilities: Arc<Capabilities>,
-    masks: [MaskStream; 2],
-}
-
-impl Captured {
-    fn new(sender: mpsc::Sender<OutputChunk>, capabilities: Arc<Capabilities>) -> Self {
-        Self {
-            sender,
-            capabilities,
-            masks: Default::default(),
-        }
-    }
-
-    /// Whether the plugin still reads.
-    async fn send(&mut self, source: OutputSource, bytes: Bytes) -> bool {
-        let mask = &mut self.masks[usize::from(source == OutputSource::Stderr)];
-        mask.set_masker(&self.capabilities.secrets.masker());
-        let data = match mask.push(&bytes) {
-            Cow::Borrowed(_) => bytes.clone(),
-            Cow::Owned(masked) => masked.into(),
-        };
-        data.is_empty() || self.sender.send(OutputChunk { source, data }).await.is_ok()
-    }
-
-    /// Gives the plugin what was held back because a secret could begin there.
-    async fn finish(mut self) {
-        for (mask, source) in self
-            .masks
-            .iter_mut()
-            .zip([OutputSource::Stdout, OutputSource::Stderr])
-        {
-            let data = Bytes::from(mask.finish());
-            // The plugin may have ended before.
-            if !data.is_empty()
-                && self
-                    .sender
-                    .send(OutputChunk { source, data })
-                    .await
-                    .is_err()
-            {
-                return;
-            }
-        }
-    }
-}
-
-struct Control(Arc<dyn LinkControl>);
-
-impl CommandControl for Control {
-    fn interrupt(&self) {
-        self.0.interrupt();
-    }
-}
-
-fn command_exit(exit: &Exit) -> CommandExit {
-    let status = match (exit.cause, exit.status) {
-        (Some(StopCause::IdleTimeout(_)), _) => ExitStatus::IdleTimeout,
-        (Some(StopCause::TotalTimeout(_)), _) => ExitStatus::TotalTimeout,
-        (Some(StopCause::Interrupted), _) => ExitStatus::Interrupted,
-        (Some(StopCause::Shutdown), _) => ExitStatus::WorkerLost("it is shutting down".into()),
-        (None, Status::Code(code)) => ExitStatus::Code(code),
-        (None, Status::Signal { number, .. }) => ExitStatus::Signal(number),
-        (None, Status::Lost) => ExitStatus::WorkerLost("the command did not end".into()),
-    };
-    CommandExit {
-        status,
-        elapsed: exit.elapsed,
     }
 }
 

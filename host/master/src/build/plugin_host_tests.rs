@@ -36,7 +36,7 @@ use crate::worker::LocalWorkerLink;
 
 /// A running step of a recorded build.
 pub(super) struct Stage {
-    _dir: TempDir,
+    dir: TempDir,
     pub(super) store: Store,
     pub(super) step: Arc<StepContext>,
     pub(super) host: PluginHost,
@@ -99,7 +99,7 @@ pub(super) async fn stage() -> Stage {
         told: Mutex::default(),
     });
     Stage {
-        _dir: dir,
+        dir,
         store,
         host: PluginHost::new(Arc::clone(&step)),
         step,
@@ -415,4 +415,65 @@ async fn logs_properties_texts_and_links_are_recorded() {
         .unwrap();
     let step: toolpost_core::model::Step = stage.store.get(stage.step.id.0).await.unwrap();
     assert_eq!(step.urls[0].name, "report");
+}
+
+#[tokio::test]
+async fn the_end_of_a_call_is_the_end_of_what_it_has_begun() {
+    let stage = stage().await;
+    // Its output is closed, so that only its end can tell when it is over.
+    let lingers = CommandSpec {
+        log: Some("stdio".into()),
+        ..shell(
+            "trap 'sleep 0.3; : > ended; exit' TERM INT; : > ready; echo said; exec >&- 2>&-; \
+             while :; do sleep 0.05; done",
+        )
+    };
+    let started = stage.host.start_command(lingers).await.unwrap();
+    stage
+        .run(shell("until [ -e ready ]; do sleep 0.02; done"))
+        .await;
+    drop(started);
+    stage.host.end().await.unwrap();
+    stage.host.stat("ended").await.unwrap();
+    let late = stage.host.start_command(shell("true")).await;
+    assert!(matches!(late, Err(HostError::Permanent(_))));
+    let late = stage.host.remove("ended", false).await;
+    assert!(late.is_err(), "nothing begins any more");
+    let log = stage.log("stdio").await;
+    assert!(
+        log.contains("osaid\n") && log.contains("interrupted"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn commands_that_share_a_log_do_not_tear_secrets_apart() {
+    const SECRET: &str = "a-secret-of-some-length";
+    let stage = stage().await;
+    let secret = stage.dir.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let text = format!("[secret.token]\nfile = {secret:?}\n");
+    let sources =
+        toolpost_config::Sources::from_texts(stage.dir.path(), [("toolpost.toml", &*text)]);
+    let config = toolpost_config::check(&sources, &crate::steps::NativeCatalog).unwrap();
+    stage
+        .step
+        .build
+        .capabilities
+        .configure(&Arc::new(config))
+        .await;
+    let log = stage.step.logs.open("stdio", LogType::Stdio).await.unwrap();
+    let (mut one, mut other) = (log.clone().output(), log.output());
+    let (start, end) = SECRET.split_at(9);
+    let stdout = toolpost_store::LogStream::Output;
+    for piece in [start, end, "\n"] {
+        one.append(stdout, piece.as_bytes()).await.unwrap();
+        other.append(stdout, piece.as_bytes()).await.unwrap();
+    }
+    one.end("one is over").await;
+    other.end("the other is over").await;
+    let log = stage.log("stdio").await;
+    assert_eq!(log.matches("<token>").count(), 2, "{log}");
+    assert!(!log.contains(start) && !log.contains(end), "{log}");
 }

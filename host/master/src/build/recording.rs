@@ -23,7 +23,8 @@ pub(super) async fn run_recorded(
     pinned: &PinnedStep,
     host: Arc<dyn StepHost>,
 ) -> Result<StepOutcome, SandboxError> {
-    let masker = step.build.capabilities.secrets.masker();
+    let capabilities = Arc::clone(&step.build.capabilities);
+    let masker = Box::new(move || capabilities.secrets.masker());
     let limits = RecordingLimits::default();
     let recorder = Recorder::new(host, limits, Arc::clone(&ROOM), masker);
     let parameters = &step.rendered.parameters;

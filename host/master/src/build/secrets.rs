@@ -8,7 +8,8 @@ use toolpost_worker::{CommandSpec, EnvValue, Invocation};
 
 use super::context::StepContext;
 use super::outcome::Fault;
-use crate::secrets::Filling;
+use crate::secrets::{Filling, SecretError};
+use crate::services::not_granted;
 
 /// A reference that the worker would expand in the value of a variable.
 const EXPANDED: &str = "${";
@@ -32,7 +33,12 @@ pub(super) async fn filled(
         }
     };
     let filling = capabilities.secrets.filling(texts(&spec), may_use).await;
-    let filling = filling.map_err(|error| Fault::Exception(error.to_string()))?;
+    let filling = filling.map_err(|error| match (error, &step.plugin) {
+        (SecretError::NotAllowed(name), Some(plugin)) => {
+            Fault::Exception(not_granted(plugin, &name).to_string())
+        }
+        (error, _) => Fault::Exception(error.to_string()),
+    })?;
     if !filling.is_empty() {
         fill(&mut spec, &filling)?;
     }

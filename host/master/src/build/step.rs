@@ -9,16 +9,15 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use toolpost_config::config::StepConfig;
 use toolpost_core::locks::Holder;
-use toolpost_core::model::LogType;
 use toolpost_core::step::{
     Interruption, PlannedStep, ResultFlags, StepAction, StepProgress, StepTexts,
 };
 use toolpost_core::{Results, StepId, Timestamp};
-use toolpost_store::{LogStream, NewStep, StoreError};
+use toolpost_store::{NewStep, StoreError};
 use tracing::warn;
 
 use super::context::{BuildContext, StepContext};
-use super::logs::{ERROR_LOG, LogRules, StepLogs};
+use super::logs::{LogRules, StepLogs};
 use super::outcome::{Fault, StepEnd};
 use super::plugin::{self, PinnedStep};
 use super::render::{self, RenderedStep, Scopes};
@@ -317,11 +316,7 @@ impl StepRun<'_> {
         let results = fault.results();
         if results == Results::Exception || results == Results::Retry {
             let report = self.build.mask(&fault.report());
-            let written = match logs.open(ERROR_LOG, LogType::Text).await {
-                Ok(log) => log.append(LogStream::Output, report.as_bytes()).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = written {
+            if let Err(error) = logs.explain(&report).await {
                 let step = &self.name;
                 warn!(
                     step,

@@ -10,6 +10,7 @@ use toolpost_sandbox::host::{HostError, LogLevel, PluginServices, ReporterHost};
 use toolpost_store::{LOG_LINES_PER_READ_MAX, Store, StoreError};
 use tracing::{debug, error, info, warn};
 
+use crate::plugin_lines;
 use crate::services::{Capabilities, Services};
 
 /// One delivery of one reporter.
@@ -29,12 +30,12 @@ impl ReporterHost for DeliveryHost {
     fn log(&self, level: LogLevel, message: &str) {
         let (reporter, delivery) = (&self.reporter, self.delivery.0);
         let message = self.capabilities.mask(message);
-        match level {
+        plugin_lines::write(&self.plugin, level, |level| match level {
             LogLevel::Debug => debug!(reporter, delivery, "{message}"),
             LogLevel::Info => info!(reporter, delivery, "{message}"),
             LogLevel::Warn => warn!(reporter, delivery, "{message}"),
             LogLevel::Error => error!(reporter, delivery, "{message}"),
-        }
+        });
     }
 
     async fn read_log(

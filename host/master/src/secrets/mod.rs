@@ -30,6 +30,8 @@ const VALUES_KEPT_MAX: usize = 4;
 pub(crate) enum SecretError {
     #[error("there is no secret `{0}`: add a [secret.{0}]")]
     Unknown(String),
+    #[error("the secret `{0}` is not granted")]
+    NotAllowed(String),
     #[error("the secret `{name}` cannot be used: {reason}")]
     Unusable { name: String, reason: String },
 }
@@ -185,7 +187,8 @@ impl Secrets {
         Ok(())
     }
 
-    /// Reads the secrets that these texts have placeholders of, as far as they may be used.
+    /// Reads the secrets that these texts have placeholders of. One that may not be used is an error: whoever gets the text
+    /// could do nothing with what stands for it.
     pub(crate) async fn filling<'t>(
         &self,
         texts: impl IntoIterator<Item = &'t [u8]>,
@@ -202,12 +205,14 @@ impl Secrets {
         let names = self.names();
         for placeholder in found {
             let named = names.iter().find(|(_, known)| *known == placeholder);
-            if let Some((name, _)) = named.filter(|(name, _)| may_use(name))
-                && !filling.0.contains_key(&placeholder)
-            {
-                let value = self.value(name).await?;
-                filling.0.insert(placeholder, value);
+            let Some((name, _)) = named.filter(|_| !filling.0.contains_key(&placeholder)) else {
+                continue;
+            };
+            if !may_use(name) {
+                return Err(SecretError::NotAllowed(name.clone()));
             }
+            let value = self.value(name).await?;
+            filling.0.insert(placeholder, value);
         }
         Ok(filling)
     }

@@ -101,11 +101,18 @@ async fn only_what_may_be_used_is_filled_in() {
         Secrets::default().placeholder("a"),
         "each start has its own"
     );
-    let text = format!("{a} {b}");
-    let filling = secrets.filling([text.as_bytes()], |name| name == "a").await;
+    let may_use_a = |name: &str| name == "a";
+    let text = format!("{a} {a}");
+    let filling = secrets.filling([text.as_bytes()], may_use_a).await;
     assert_eq!(
         filling.expect("readable").text(&text),
-        format!("value-of-a {b}")
+        "value-of-a value-of-a"
+    );
+    let refused = secrets.filling([a.as_bytes(), b.as_bytes()], may_use_a);
+    assert_eq!(
+        refused.await.err(),
+        Some(SecretError::NotAllowed("b".into())),
+        "what stands for a secret is no use to whoever gets it"
     );
 }
 

@@ -95,12 +95,7 @@ async fn filled(
             .chain(message.headers.iter().map(|(_, text)| text));
         let files = message.attachments.iter().map(|file| &*file.data);
         let all: Vec<&[u8]> = texts.map(String::as_bytes).chain(files).collect();
-        let may_use = |name: &str| shared.may_use(plugin, name);
-        shared
-            .secrets
-            .filling(all, may_use)
-            .await
-            .map_err(|error| config(&error))?
+        shared.filling(plugin, all).await?
     };
     if !filling.is_empty() {
         fill(&mut message, &filling);

@@ -9,12 +9,14 @@ mod mail;
 mod tests;
 
 use std::path::PathBuf;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use toolpost_config::Config;
 use toolpost_config::config::{Grants, PluginConfig};
 use toolpost_core::template::{Scope, Templates};
@@ -24,8 +26,10 @@ use toolpost_store::{Expected, StorageLimits, Store, StoreError};
 pub(crate) use grants::missing;
 
 use crate::properties::TEMPLATES;
-use crate::secrets::{SecretError, Secrets, hmac_sha256};
+use crate::secrets::{Filling, SecretError, Secrets, hmac_sha256};
 
+/// Connections to the mail server at one time, as the contract says: servers refuse clients that have many.
+const MAIL_CONNECTIONS_MAX: usize = 4;
 /// Keys that a plugin gets in one answer, as the contract says.
 const KEYS_MAX: u32 = 10_000;
 
@@ -34,6 +38,8 @@ pub(crate) struct Capabilities {
     pub(crate) secrets: Secrets,
     config: ArcSwap<Config>,
     store: Store,
+    /// Connections to the mail server that there may be.
+    mail_places: Semaphore,
 }
 
 impl Capabilities {
@@ -42,6 +48,7 @@ impl Capabilities {
             secrets: Secrets::default(),
             config: ArcSwap::default(),
             store,
+            mail_places: Semaphore::new(MAIL_CONNECTIONS_MAX),
         }
     }
 
@@ -66,15 +73,51 @@ impl Capabilities {
             .is_some_and(|plugin| plugin.grants.secrets.contains(secret))
     }
 
+    /// Whether a plugin may read artifacts of a builder that is not that of its step.
+    pub(crate) fn may_read_artifacts(&self, plugin: &str, builder: &str) -> bool {
+        self.plugin(plugin)
+            .is_some_and(|plugin| plugin.grants.may_read_artifacts(builder))
+    }
+
     /// Whether a plugin may ask for builds of a builder.
     pub(crate) fn may_trigger(&self, plugin: &str, builder: &str) -> bool {
         self.plugin(plugin)
             .is_some_and(|plugin| plugin.grants.may_trigger(builder))
     }
 
+    /// The secrets that these texts of a plugin have placeholders of, all of which must be granted to it.
+    async fn filling<'t>(
+        &self,
+        plugin: &str,
+        texts: impl IntoIterator<Item = &'t [u8]>,
+    ) -> Result<Filling, HostError> {
+        let may_use = |name: &str| self.may_use(plugin, name);
+        let filling = self.secrets.filling(texts, may_use).await;
+        filling.map_err(|error| match error {
+            SecretError::NotAllowed(name) => not_granted(plugin, &name),
+            error => config(&error),
+        })
+    }
+
     /// A text without secrets.
     pub(crate) fn mask(&self, text: &str) -> String {
         self.secrets.masker().mask_text(text).into_owned()
+    }
+
+    /// Bytes without secrets.
+    pub(crate) fn mask_bytes(&self, bytes: Bytes) -> Bytes {
+        match self.secrets.masker().mask(&bytes) {
+            Cow::Borrowed(_) => bytes.clone(),
+            Cow::Owned(masked) => masked.into(),
+        }
+    }
+
+    /// Refuses a name with a secret in it: hidden, it would be another name.
+    pub(crate) fn refuse_secret_in(&self, what: &str, name: &str) -> Result<(), HostError> {
+        match self.secrets.masker().mask(name.as_bytes()) {
+            Cow::Borrowed(_) => Ok(()),
+            Cow::Owned(_) => Err(HostError::Permanent(format!("{what} has a secret in it"))),
+        }
     }
 }
 
@@ -109,11 +152,17 @@ impl Services {
     fn check_secret(&self, name: &str) -> Result<(), HostError> {
         match self.shared.may_use(&self.plugin, name) {
             true => Ok(()),
-            false => self.refused(
-                &format!("the secret `{name}`"),
-                &format!("`grant.secrets = [\"{name}\"]`"),
-            ),
+            false => Err(not_granted(&self.plugin, name)),
         }
+    }
+
+    fn storage_limits(&self) -> StorageLimits {
+        let mut limits = StorageLimits::default();
+        let plugin = self.shared.plugin(&self.plugin);
+        if let Some(kib) = plugin.and_then(|plugin| plugin.storage_kib) {
+            limits.total_bytes_max = usize::try_from(u64::from(kib) << 10).unwrap_or(usize::MAX);
+        }
+        limits
     }
 
     fn check_storage(&self) -> Result<(), HostError> {
@@ -167,7 +216,7 @@ impl PluginServices for Services {
 
     async fn store(&self, key: &str, value: Option<Bytes>) -> Result<(), HostError> {
         self.check_storage()?;
-        let limits = StorageLimits::default();
+        let limits = self.storage_limits();
         let store = &self.shared.store;
         let set = store.set_plugin_value(&self.plugin, key, Expected::Any, value, limits);
         set.await.map(drop).map_err(store_error)
@@ -180,7 +229,7 @@ impl PluginServices for Services {
         value: Option<Bytes>,
     ) -> Result<bool, HostError> {
         self.check_storage()?;
-        let limits = StorageLimits::default();
+        let limits = self.storage_limits();
         let store = &self.shared.store;
         let expected = Expected::Value(expected);
         let set = store.set_plugin_value(&self.plugin, key, expected, value, limits);
@@ -208,6 +257,8 @@ impl PluginServices for Services {
                 "there is no mail server: add a [mail] to the configuration".into(),
             ));
         };
+        let place = self.shared.mail_places.acquire().await;
+        let _place = place.map_err(|error| HostError::Internal(error.to_string()))?;
         let sent = mail::send(&self.shared, &self.plugin, server, message, key).await;
         sent.map_err(|error| self.masked(error))
     }
@@ -222,9 +273,7 @@ impl PluginServices for Services {
     }
 
     async fn fill_in(&self, bytes: Bytes) -> Result<Bytes, HostError> {
-        let may_use = |name: &str| self.shared.may_use(&self.plugin, name);
-        let filling = self.shared.secrets.filling([&*bytes], may_use).await;
-        let filling = filling.map_err(|error| config(&error))?;
+        let filling = self.shared.filling(&self.plugin, [&*bytes]).await?;
         Ok(match filling.is_empty() {
             true => bytes,
             false => filling.bytes(&bytes).into(),
@@ -232,10 +281,7 @@ impl PluginServices for Services {
     }
 
     fn mask(&self, bytes: Bytes) -> Bytes {
-        match self.shared.secrets.masker().mask(&bytes) {
-            std::borrow::Cow::Borrowed(_) => bytes.clone(),
-            std::borrow::Cow::Owned(masked) => masked.into(),
-        }
+        self.shared.mask_bytes(bytes)
     }
 
     fn environment(&self) -> Vec<(String, String)> {
@@ -254,6 +300,13 @@ fn render(templates: &Templates, template: &str, values: &Value) -> Result<Strin
     templates
         .render(template, &scope)
         .map_err(|error| error.to_string())
+}
+
+/// The error for a secret that a plugin may not use, which says what the operator can do.
+pub(crate) fn not_granted(plugin: &str, secret: &str) -> HostError {
+    HostError::Config(format!(
+        "the secret `{secret}` is not granted: add `grant.secrets = [\"{secret}\"]` to [plugin.{plugin}]"
+    ))
 }
 
 fn config(error: &SecretError) -> HostError {

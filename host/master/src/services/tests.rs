@@ -88,7 +88,12 @@ async fn a_grant_counts_from_the_next_call_and_so_does_its_end() {
     assert_eq!(services.compare_and_store("k", None, None).await, Ok(false));
     room.configure("").await;
     assert!(services.secret_placeholder("key").await.is_err());
-    assert_eq!(services.fill_in(sent.clone()).await, Ok(sent));
+    let refused = "the secret `key` is not granted: add `grant.secrets = [\"key\"]` to [plugin.p]";
+    assert_eq!(
+        services.fill_in(sent).await,
+        Err(HostError::Config(refused.into())),
+        "what stands for a secret is not sent"
+    );
     assert!(services.stored("k").await.is_err());
 }
 

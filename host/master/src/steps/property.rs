@@ -13,7 +13,7 @@ use toolpost_store::LogStream;
 
 use super::params::{Command, Environment, Span};
 use crate::build::StepContext;
-use crate::build::command::{self, IDLE_TIMEOUT_DEFAULT, OutputPlan};
+use crate::build::command::{self, OutputPlan};
 use crate::build::outcome::{Fault, StepEnd};
 
 /// Sets one property of the build.
@@ -155,8 +155,8 @@ pub(super) async fn set_from_command(
     let log = step.logs.open("stdio", LogType::Stdio).await?;
     let mut spec = step.command(command::invocation(&params.command));
     spec.env.extend(command::environment(&params.env));
-    spec.idle_timeout = Some(params.timeout.map_or(IDLE_TIMEOUT_DEFAULT, |span| span.0));
-    spec.total_timeout = params.max_time.map(|span| span.0);
+    spec.idle_timeout = Some(step.idle_timeout(params.timeout.map(|span| span.0)));
+    spec.total_timeout = step.total_timeout(params.max_time.map(|span| span.0));
     let plan = OutputPlan {
         log: Some(&log),
         log_stdout: true,

@@ -7,7 +7,7 @@ use toolpost_core::model::LogType;
 
 use super::params::{Command, Environment, Span};
 use crate::build::StepContext;
-use crate::build::command::{self, IDLE_TIMEOUT_DEFAULT, OutputPlan};
+use crate::build::command::{self, OutputPlan};
 use crate::build::outcome::{Fault, StepEnd};
 
 /// Runs a command on the worker. Exit code 0 is success, all others are failure, unless `decode_rc` says otherwise.
@@ -53,8 +53,8 @@ pub(super) async fn run(step: &StepContext, params: &ShellParams) -> Result<Step
     let mut spec = step.command(command::invocation(&params.command));
     spec.env.extend(command::environment(&params.env));
     spec.stdin = params.stdin.clone().map(Bytes::from);
-    spec.idle_timeout = Some(params.timeout.map_or(IDLE_TIMEOUT_DEFAULT, |span| span.0));
-    spec.total_timeout = params.max_time.map(|span| span.0);
+    spec.idle_timeout = Some(step.idle_timeout(params.timeout.map(|span| span.0)));
+    spec.total_timeout = step.total_timeout(params.max_time.map(|span| span.0));
     if let Some(grace) = params.interrupt_grace {
         spec.interrupt_grace = grace.0;
     }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use crate::facts::{BuildFacts, Failure, StampFacts};
 pub use recorder::Recorder;
-pub use tape::{RecordingLimits, RecordingRoom};
+pub use tape::{CurrentMasker, RecordingLimits, RecordingRoom};
 
 /// The version of the format that this program writes.
 pub const RECORDING_VERSION: u32 = 1;

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::model::LogType;
-use toolpost_core::secret::Masker;
 use toolpost_core::{Properties, Property};
 use toolpost_sandbox::host::{
     BuildInfo, CommandSpec, FileError, FileStat, HostError, LogLevel, LogStream, OutputChunk,
@@ -19,7 +18,7 @@ use toolpost_sandbox::{CallLimits, SandboxError, StepHost, StepLog, StepOutcome,
 use super::calls;
 use super::farm::RecordedFarm;
 use super::services::RecordedServices;
-use super::tape::{RecordingLimits, RecordingRoom, Slot, Tape};
+use super::tape::{CurrentMasker, RecordingLimits, RecordingRoom, Slot, Tape};
 use super::{End, LimitFacts, PluginFacts, RECORDING_VERSION, Recording};
 use crate::facts;
 
@@ -30,13 +29,13 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Between a step and this host. What passes is masked before it is noted.
+    /// Between a step and this host. What passes is masked before it is noted, and again at the end: a secret may have got another value meanwhile.
     #[must_use]
     pub fn new(
         inner: Arc<dyn StepHost>,
         limits: RecordingLimits,
         room: Arc<RecordingRoom>,
-        masker: Arc<Masker>,
+        masker: CurrentMasker,
     ) -> Arc<Self> {
         let tape = Arc::new(Tape::new(limits, room, masker));
         Arc::new(Self { inner, tape })

@@ -64,11 +64,14 @@ impl RecordingRoom {
     }
 }
 
+/// Gives what hides all secrets that are known at that moment.
+pub type CurrentMasker = Box<dyn Fn() -> Arc<Masker> + Send + Sync>;
+
 /// The calls of one step.
 pub(super) struct Tape {
     limits: RecordingLimits,
     room: Arc<RecordingRoom>,
-    masker: Arc<Masker>,
+    masker: CurrentMasker,
     state: Mutex<State>,
 }
 
@@ -117,7 +120,7 @@ impl Tape {
     pub(super) fn new(
         limits: RecordingLimits,
         room: Arc<RecordingRoom>,
-        masker: Arc<Masker>,
+        masker: CurrentMasker,
     ) -> Self {
         Self {
             limits,
@@ -193,14 +196,14 @@ impl Tape {
     /// Notes bytes as an answer, which are masked as a whole.
     pub(super) fn answer_bytes(&self, slot: Slot, bytes: &[u8]) {
         if slot.0.is_some() {
-            let text: Box<str> = blob(&self.masker.mask(bytes)).to_string().into();
+            let text: Box<str> = blob(&(self.masker)().mask(bytes)).to_string().into();
             self.keep(slot, text.len(), Kept::Value(text));
         }
     }
 
     /// Notes why there was no answer.
     pub(super) fn fail(&self, slot: Slot, failure: Failure) {
-        let text = self.masker.mask_text(&failure.text).into_owned();
+        let text = (self.masker)().mask_text(&failure.text).into_owned();
         let failure = Failure { text, ..failure };
         self.keep(slot, failure.text.len(), Kept::Failed(failure));
     }
@@ -249,15 +252,15 @@ impl Tape {
     }
 
     fn text(&self, value: Value) -> Box<str> {
-        self.masker.mask_value(value).to_string().into()
+        self.mask(value).to_string().into()
     }
 
     pub(super) fn mask(&self, value: Value) -> Value {
-        self.masker.mask_value(value)
+        (self.masker)().mask_value(value)
     }
 
     pub(super) fn mask_text(&self, text: &str) -> String {
-        self.masker.mask_text(text).into_owned()
+        (self.masker)().mask_text(text).into_owned()
     }
 
     /// Everything that was noted: the calls, why later ones are missing, and after how many it was cancelled.
@@ -271,11 +274,14 @@ impl Tape {
 
     fn call(&self, noted: Noted) -> Call {
         // The text was made from a value a moment ago.
-        let value = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+        let value = |text: &str| self.mask(serde_json::from_str(text).unwrap_or(Value::Null));
         let answer = match noted.answer {
             Kept::Nothing => None,
             Kept::Value(text) => Some(Answer::Is(value(&text))),
-            Kept::Failed(failure) => Some(Answer::Failed(failure)),
+            Kept::Failed(failure) => Some(Answer::Failed(Failure {
+                text: self.mask_text(&failure.text),
+                ..failure
+            })),
             Kept::Command(tape) => {
                 let facts = CommandFacts {
                     output: self.runs(&tape.output),
@@ -295,10 +301,11 @@ impl Tape {
     /// Joins pieces of the same stream, so that nothing hides at their borders, and keeps their lengths where
     /// masking has left them.
     fn runs(&self, output: &[(OutputSource, Bytes)]) -> Vec<OutputFacts> {
+        let masker = (self.masker)();
         let same_stream = |a: &(OutputSource, Bytes), b: &(OutputSource, Bytes)| a.0 == b.0;
         let joined = output.chunk_by(same_stream).map(|pieces| {
             let whole: Vec<u8> = pieces.iter().flat_map(|(_, data)| data.to_vec()).collect();
-            let masked = self.masker.mask(&whole);
+            let masked = masker.mask(&whole);
             let lengths: Vec<usize> = pieces.iter().map(|(_, data)| data.len()).collect();
             let kept = lengths.len() > 1 && *masked == *whole;
             OutputFacts {

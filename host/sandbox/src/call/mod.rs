@@ -7,6 +7,7 @@ mod clock;
 mod computing;
 mod frozen;
 mod guard;
+mod hide;
 mod meter;
 mod output;
 mod state;
@@ -32,6 +33,7 @@ use crate::{CallLimits, CallUsage, SandboxError, Stack};
 pub(crate) use clock::WallClock;
 pub(crate) use computing::Computing;
 pub(crate) use guard::Guard;
+pub(crate) use hide::Hider;
 pub(crate) use meter::{Meter, Metered, Paying};
 pub use output::LineTarget;
 pub(crate) use output::{LogSink, StdStream, cut};
@@ -107,7 +109,8 @@ pub(crate) async fn run<T>(
     };
     let clock = Arc::new(WallClock::start(context.limits.wall));
     let peak = Arc::new(AtomicUsize::new(0));
-    let log = LogSink::new(context.log, &context.limits);
+    let hider = Hider::of(context.home.as_ref());
+    let log = LogSink::new(context.log, hider.clone(), &context.limits);
     let guard = Guard::new(
         place.take_memory(),
         context.limits.clone(),
@@ -160,6 +163,7 @@ pub(crate) async fn run<T>(
         Failure::Stopped(stop) => scene.stopped(stop, Stack::default()),
         Failure::Engine(error) => scene.explain(&error),
     });
+    let result = result.map_err(|error| error.map_text(|text| hider.text(&text)));
     let (wall, waited) = clock.read();
     let usage = CallUsage {
         queued: queued + waited,

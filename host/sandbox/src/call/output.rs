@@ -1,6 +1,7 @@
 //! What a plugin says to the operator: the `log` interface, standard output and standard error, within one
 //! limit.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,10 +12,10 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::CallLimits;
-use crate::call::Stop;
+use crate::call::hide::BEYOND_CUT_BYTES;
+use crate::call::{Hider, Stop};
 use crate::host::LogLevel;
 
-/// Where lines go.
 /// Where the lines go that a plugin writes for the operator. Must not block.
 pub type LineTarget = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
@@ -29,6 +30,7 @@ pub(crate) struct LogSink(Arc<Mutex<Sink>>);
 
 struct Sink {
     target: LineTarget,
+    hider: Hider,
     used_bytes: u64,
     bytes_max: u64,
     line_bytes_max: usize,
@@ -56,9 +58,10 @@ impl StdStream {
 }
 
 impl LogSink {
-    pub(crate) fn new(target: LineTarget, limits: &CallLimits) -> Self {
+    pub(crate) fn new(target: LineTarget, hider: Hider, limits: &CallLimits) -> Self {
         Self(Arc::new(Mutex::new(Sink {
             target,
+            hider,
             used_bytes: 0,
             bytes_max: limits.log_bytes_max,
             line_bytes_max: limits.log_line_bytes_max,
@@ -86,7 +89,9 @@ impl LogSink {
                 match byte {
                     b'\n' => sink.end_line(stream),
                     // The rest of an overlong line is dropped.
-                    _ if partial.len() <= sink.line_bytes_max => partial.push(byte),
+                    _ if partial.len() < sink.line_bytes_max + BEYOND_CUT_BYTES => {
+                        partial.push(byte);
+                    }
                     _ => {}
                 }
             }
@@ -110,7 +115,9 @@ impl LogSink {
                 .copied()
                 .filter(|line| !line.starts_with("note: "))
                 .collect();
-            (!kept.is_empty()).then(|| kept.join(" "))
+            // Hidden before the lines are joined to one, in which a secret of several lines would not be found.
+            let kept = sink.hider.text(&kept.join("\n"));
+            (!kept.is_empty()).then(|| kept.replace('\n', " "))
         })
     }
 
@@ -141,7 +148,8 @@ impl Sink {
     }
 
     fn line(&self, level: LogLevel, text: &str) {
-        (self.target)(level, cut(text, self.line_bytes_max));
+        let text = self.hider.short(text, self.line_bytes_max);
+        (self.target)(level, &one_line(&text));
     }
 
     fn end_line(&mut self, stream: StdStream) {
@@ -160,6 +168,23 @@ impl Sink {
             }
         }
     }
+}
+
+/// A text in which nothing ends the line or moves the cursor, so that it cannot be taken for records of somebody else.
+fn one_line(text: &str) -> Cow<'_, str> {
+    let is_harmful =
+        |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_harmful(c) {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    Cow::Owned(line)
 }
 
 /// The longest part from the front that has at most so many bytes and ends between characters.
@@ -222,7 +247,7 @@ mod tests {
         let target: LineTarget = Arc::new(move |level, line| {
             inside.lock().unwrap().push(format!("{level:?} {line}"));
         });
-        (LogSink::new(target, limits), lines)
+        (LogSink::new(target, Hider::default(), limits), lines)
     }
 
     #[test]
@@ -247,6 +272,17 @@ mod tests {
                 "Error 12345",
                 "Info last"
             ]
+        );
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        let (sink, lines) = sink(&CallLimits::default());
+        let forged = "done\n2026-01-01T00:00:00Z ERROR the farm burns\r\u{1b}[2K\tnot";
+        sink.write(LogLevel::Info, forged).unwrap();
+        assert_eq!(
+            lines.lock().unwrap()[..],
+            ["Info done\\n2026-01-01T00:00:00Z ERROR the farm burns\\r\\u{1b}[2K\tnot"]
         );
     }
 

@@ -14,7 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::http::{CallHttp, Client};
 use crate::{CallLimits, Want};
 
-use crate::call::{Guard, LogSink, Paying, StdStream, Stop, frozen};
+use crate::call::{Guard, Hider, LogSink, Paying, StdStream, Stop, frozen};
 use crate::host::{CommandControl, PluginServices, ReporterHost, StepHost, UploadRoom};
 
 /// What a call is made for, and the runtime where the host does its work: not on the plugins' threads,
@@ -58,6 +58,7 @@ pub(crate) struct Counts {
     pub(crate) step_log_bytes: u64,
     pub(crate) urls: u32,
     pub(crate) triggers: u32,
+    pub(crate) mails: u32,
     pub(crate) build_data: u32,
     pub(crate) build_data_bytes: u64,
     pub(crate) test_sets: u32,
@@ -165,6 +166,15 @@ impl CallState {
             Caller::Step(host) => Ok(host),
             Caller::Reporter(_) => Err(Stop::NotAllowed(what)),
         }
+    }
+
+    /// A text of the plugin, without secrets and cut.
+    pub(crate) fn short(&self, text: &str, bytes_max: usize) -> String {
+        self.hider().short(text, bytes_max)
+    }
+
+    pub(crate) fn hider(&self) -> Hider {
+        Hider::of(self.home.as_ref())
     }
 
     /// Lets the host do something and waits for it. What was begun is done to its end, even when the plugin

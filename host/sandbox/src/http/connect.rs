@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use wasmtime_wasi_http::{Error, Result};
 
-use super::internal;
 use super::options::{HttpLimits, HttpOptions, Resolve};
 use super::rules::Target;
 use super::trust::Trust;
+use super::{config, internal};
 use crate::call::Turns;
 
 /// Addresses of one name that are tried.
@@ -77,7 +77,7 @@ impl Client {
                 .map_err(|error| internal(format!("`{}` is not found: {error}", target.host)))?,
         };
         for address in &found {
-            target.check(plain(address.ip())).map_err(internal)?;
+            target.check(plain(address.ip())).map_err(config)?;
         }
         found.truncate(ADDRESSES_TRIED_MAX);
         Ok(found)

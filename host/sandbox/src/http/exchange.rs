@@ -21,8 +21,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody};
 
 use super::connect::{Client, Stream};
 use super::fill::Filler;
-use super::internal;
 use super::rules::Target;
+use super::{config, internal};
 use crate::Want;
 use crate::call::Paying;
 use crate::host::{HttpFailure, HttpRequest, HttpResponse, Network, PluginServices};
@@ -53,7 +53,7 @@ impl Exchange {
         let place = acquire(&self.places).await?;
         let (head, body) = request.into_parts();
         let grants = self.services.http_grants();
-        let target = Target::granted(&head.uri, &self.wants, &grants).map_err(internal)?;
+        let target = Target::granted(&head.uri, &self.wants, &grants).map_err(config)?;
         let limits = &self.client.limits;
         if header_bytes(&head.headers) > limits.header_bytes_max {
             return Err(Error::HttpRequestHeaderSectionSize(None));

@@ -13,7 +13,7 @@ use serde_json::Value;
 use toolpost_core::secret::{fill, placeholders};
 use wasmtime_wasi_http::{Error, Result};
 
-use super::internal;
+use super::{config, internal};
 use crate::host::{HostError, PluginServices};
 
 /// How basic authentication begins, after which names and passwords are encoded.
@@ -102,7 +102,10 @@ impl Filler<'_> {
 }
 
 fn failed(error: &HostError) -> Error {
-    internal(error.to_string())
+    match error {
+        HostError::Config(text) => config(text),
+        error => internal(error.to_string()),
+    }
 }
 
 /// User name and password of basic authentication.

@@ -140,6 +140,15 @@ fn internal(text: String) -> Error {
     Error::InternalError(Some(text))
 }
 
+/// What begins the text of an error that only the operator can do something about: the errors of WASI have no kind of their own
+/// for that.
+const CONFIG: &str = "config: ";
+
+/// An error that only the operator can do something about.
+fn config(text: impl AsRef<str>) -> Error {
+    internal(format!("{CONFIG}{}", text.as_ref()))
+}
+
 fn refused(text: String) -> Sending {
     Box::new(std::future::ready(Err(internal(text))))
 }

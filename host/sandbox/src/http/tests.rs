@@ -215,7 +215,9 @@ async fn only_hosts_that_are_wanted_and_granted_are_reached() {
         .await;
     assert_eq!(
         refused.unwrap_err(),
-        format!("requests to `{address}` are not granted: add it to `grant.http` of the plugin")
+        format!(
+            "config: requests to `{address}` are not granted: add it to `grant.http` of the plugin"
+        )
     );
     let unwanted = Caller {
         wants: vec![Want::Http("chat.example.org".into())],
@@ -223,7 +225,7 @@ async fn only_hosts_that_are_wanted_and_granted_are_reached() {
     };
     assert_eq!(
         unwanted.get(&url).await.unwrap_err(),
-        format!("the plugin does not say in `wants` that it sends requests to `{address}`")
+        format!("config: the plugin does not say in `wants` that it sends requests to `{address}`")
     );
     let user = format!("http://chat.example.org@{address}/");
     assert!(
@@ -248,7 +250,7 @@ async fn a_name_that_leads_to_a_private_address_is_refused_unless_that_is_grante
     for addresses in [vec![address], vec![public, address]] {
         assert_eq!(
             caller(&addresses).get(&url).await.unwrap_err(),
-            "`chat.example.org` has the private address 127.0.0.1: add it to `grant.http_private` if that is meant"
+            "config: `chat.example.org` has the private address 127.0.0.1: add it to `grant.http_private` if that is meant"
         );
     }
     let mut meant = caller(&[address]);
@@ -258,7 +260,7 @@ async fn a_name_that_leads_to_a_private_address_is_refused_unless_that_is_grante
     never.granted.private = vec![host.clone()];
     assert_eq!(
         never.get(&url).await.unwrap_err(),
-        "`chat.example.org` has the address 169.254.169.254, which no plugin may speak to"
+        "config: `chat.example.org` has the address 169.254.169.254, which no plugin may speak to"
     );
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::StepHost;
 use crate::bindings::toolpost::plugin::build_data::{self, Data};
-use crate::call::{CallState, cut};
+use crate::call::CallState;
 use crate::imports::{Answer, answer, refuse, within};
 
 /// Bytes of the name of a value.
@@ -63,10 +63,10 @@ impl build_data::Host for CallState {
             bytes,
             limits.build_data_bytes_max,
         )?;
-        let bytes_max = limits.text_bytes_max;
+        let source = self.short(&source, limits.text_bytes_max);
         let set = async move |host: Arc<dyn StepHost>| {
             let farm = host.farm();
-            farm.set_build_data(&name, Bytes::from(value), cut(&source, bytes_max))
+            farm.set_build_data(&name, Bytes::from(value), &source)
                 .await
         };
         answer(self.ask(WHAT, set).await?)

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::bindings::toolpost::plugin::{key_value, mail, reports, secrets, templates};
 use crate::call::{CallState, Caller, Stop};
 use crate::host::{HostError, PluginServices};
-use crate::imports::{Answer, answer, refuse};
+use crate::imports::{Answer, answer, refuse, within};
 
 /// Bytes of the name of a secret.
 const SECRET_NAME_BYTES_MAX: usize = 256;
@@ -155,6 +155,9 @@ impl mail::Host for CallState {
         if message.text.is_none() && message.html.is_none() {
             return refuse("a message must have a text, HTML, or both");
         }
+        self.counts.mails += 1;
+        let (count, limit) = (self.counts.mails, self.limits.mails_max);
+        within("mails sent in one call", count.into(), limit.into())?;
         self.serve("mail.send", async move |services| {
             services.send_mail(message, &key).await
         })

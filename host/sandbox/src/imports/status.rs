@@ -1,22 +1,21 @@
 //! `step-status`.
 
 use crate::bindings::toolpost::plugin::step_status;
-use crate::call::{CallState, cut};
+use crate::call::CallState;
 use crate::imports::{Answer, answer, certain, refuse, within};
 
 impl step_status::Host for CallState {
     async fn set_summary(&mut self, text: String) -> wasmtime::Result<()> {
-        let bytes_max = self.limits.text_bytes_max;
-        let set = async move |host: std::sync::Arc<dyn crate::StepHost>| {
-            host.set_summary(cut(&text, bytes_max)).await
-        };
+        let text = self.short(&text, self.limits.text_bytes_max);
+        let set =
+            async move |host: std::sync::Arc<dyn crate::StepHost>| host.set_summary(&text).await;
         Ok(certain(self.ask("step-status.set-summary", set).await?)?)
     }
 
     async fn set_progress(&mut self, done: u64, total: u64, unit: String) -> wasmtime::Result<()> {
-        let bytes_max = self.limits.text_bytes_max;
+        let unit = self.short(&unit, self.limits.text_bytes_max);
         let set = async move |host: std::sync::Arc<dyn crate::StepHost>| {
-            host.set_progress(done, total, cut(&unit, bytes_max)).await
+            host.set_progress(done, total, &unit).await
         };
         Ok(certain(self.ask("step-status.set-progress", set).await?)?)
     }

@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 
 use crate::StepHost;
 use crate::bindings::toolpost::plugin::test_results::{self, TestResult};
-use crate::call::{CallState, cut};
+use crate::call::CallState;
 use crate::host::{self, NewTestSet, TestSet};
 use crate::imports::{Answer, answer, refuse, within};
 
@@ -19,12 +19,6 @@ pub struct TestSetHandle {
 
 /// Refused after the end.
 const COMPLETE: &str = "the set of test results is complete already";
-
-fn cut_text(mut text: String, bytes_max: usize) -> String {
-    let length = cut(&text, bytes_max).len();
-    text.truncate(length);
-    text
-}
 
 impl test_results::Host for CallState {}
 
@@ -45,9 +39,9 @@ impl test_results::HostTestResultSet for CallState {
         within("sets of test results", count.into(), limit.into())?;
         let bytes_max = self.limits.text_bytes_max;
         let new = NewTestSet {
-            description: cut_text(description, bytes_max),
-            category: cut_text(category, bytes_max),
-            value_unit: cut_text(value_unit, bytes_max),
+            description: self.short(&description, bytes_max),
+            category: self.short(&category, bytes_max),
+            value_unit: self.short(&value_unit, bytes_max),
         };
         let add = async move |host: Arc<dyn StepHost>| host.farm().add_test_set(new).await;
         match answer(self.ask(WHAT, add).await?)? {
@@ -83,12 +77,13 @@ impl test_results::HostTestResultSet for CallState {
         let (count, limit) = (self.counts.test_results, self.limits.test_results_max);
         within("test results of a step", count, limit)?;
         let (text_max, value_max) = (self.limits.text_bytes_max, self.limits.test_value_bytes_max);
+        let hider = self.hider();
         let results = results.into_iter().map(|result| host::TestResult {
-            name: result.name.map(|text| cut_text(text, text_max)),
-            code_path: result.code_path.map(|text| cut_text(text, text_max)),
+            name: result.name.map(|text| hider.short(&text, text_max)),
+            code_path: result.code_path.map(|text| hider.short(&text, text_max)),
             line: result.line,
             duration_ns: result.duration_ns,
-            value: cut_text(result.value, value_max),
+            value: hider.short(&result.value, value_max),
         });
         let results: Vec<_> = results.collect();
         let add =

@@ -11,7 +11,7 @@ use crate::bindings::toolpost::plugin::triggers::{
     self, BuildRequest, Progress, Sources, TriggeredBuild,
 };
 use crate::bindings::toolpost::plugin::types;
-use crate::call::{CallState, cut};
+use crate::call::CallState;
 use crate::host::{TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuilds};
 use crate::imports::{Answer, answer, convert, refuse, within};
 
@@ -72,7 +72,7 @@ impl CallState {
             builders,
             sources,
             properties,
-            reason: request.reason.map(|text| cut(&text, text_max).to_owned()),
+            reason: request.reason.map(|text| self.short(&text, text_max)),
             priority: request.priority,
             waited_for: request.waited_for,
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::{CallContext, Caller, Home, LineTarget, cut};
+use crate::call::{CallContext, Caller, Hider, Home, LineTarget};
 use crate::fair::Party;
 use crate::host::ReporterHost;
 use crate::imports::convert;
@@ -64,21 +64,23 @@ impl ReporterType {
         let text_bytes_max = limits.text_bytes_max;
         let listener = host.clone();
         let log: LineTarget = Arc::new(move |level, line| listener.log(level, line));
+        let home = Home {
+            caller: Caller::Reporter(host),
+            runtime: tokio::runtime::Handle::current(),
+            wants: self.plugin.wants().into(),
+        };
+        let hider = Hider::of(Some(&home));
         let context = CallContext {
             party: Party::service(self.plugin.name(), self.info.name()),
             limits: Arc::new(limits),
             entry_wait_max: None,
-            home: Some(Home {
-                caller: Caller::Reporter(host),
-                runtime: tokio::runtime::Handle::current(),
-                wants: self.plugin.wants().into(),
-            }),
+            home: Some(home),
             at: None,
             log,
             cancel,
         };
         let (name, parameters) = (self.info.name().to_owned(), parameters.to_string());
-        let cut = move |text: String| cut(&text, text_bytes_max).to_owned();
+        let cut = move |text: String| hider.short(&text, text_bytes_max);
         let called = self.plugin.call(
             &self.info,
             context,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::Results;
 
-use crate::call::{CallContext, Caller, Home, LineTarget, cut};
+use crate::call::{CallContext, Caller, Hider, Home, LineTarget};
 use crate::fair::Party;
 use crate::imports::convert;
 use crate::plugin::{CallUsage, PluginVersion, TypeInfo};
@@ -73,15 +73,17 @@ impl StepType {
         let listener = host.clone();
         let party = Party::new(self.plugin.name(), &host.build_info().builder);
         let log: LineTarget = Arc::new(move |level, line| listener.log(level, line));
+        let home = Home {
+            caller: Caller::Step(host),
+            runtime: tokio::runtime::Handle::current(),
+            wants: self.plugin.wants().into(),
+        };
+        let hider = Hider::of(Some(&home));
         let context = CallContext {
             party,
             limits: Arc::new(limits),
             entry_wait_max: None,
-            home: Some(Home {
-                caller: Caller::Step(host),
-                runtime: tokio::runtime::Handle::current(),
-                wants: self.plugin.wants().into(),
-            }),
+            home: Some(home),
             at: None,
             log,
             cancel,
@@ -98,7 +100,7 @@ impl StepType {
         let (outcome, usage) = called.await?;
         Ok(StepOutcome {
             results: convert::results(outcome.results),
-            summary: cut(&outcome.summary, text_bytes_max).to_owned(),
+            summary: hider.short(&outcome.summary, text_bytes_max),
             usage,
         })
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tracing::Instrument;
 
 use crate::admission::Room;
-use crate::call::{self, CallContext, Ended, Export};
+use crate::call::{self, CallContext, Ended, Export, Hider};
 use crate::load::Description;
 use crate::plugin::{Linked, PluginKind, ReporterType, SchedulerType, StepType, TypeInfo, Want};
 use crate::sandbox::Shared;
@@ -197,6 +197,7 @@ impl PluginVersion {
             r#type = info.name(),
             user = &*context.party.user,
         );
+        let hider = Hider::of(context.home.as_ref());
         let running = Running::start(self);
         let (shared, linked) = (self.shared.clone(), self.linked.clone());
         let call = call::run(shared, linked, self.needs, context, export);
@@ -209,7 +210,9 @@ impl PluginVersion {
             .on_plugin_threads(call.instrument(span.clone()))
             .await?;
         drop(running);
-        let result = result.and_then(judge);
+        let result = result.and_then(|answer| {
+            judge(answer).map_err(|error| error.map_text(|text| hider.text(&text)))
+        });
         let error = result.as_ref().err();
         let metrics = &self.shared.metrics;
         metrics.record(self, info, usage, &host_calls, error);

@@ -18,7 +18,7 @@ use crate::bindings::toolpost::plugin::{
     build_info, cancellation, log, properties, step_status, types, worker_files,
 };
 use crate::call::{
-    CallState, Caller, Computing, Guard, Home, LogSink, Meter, Paying, Stop, WallClock,
+    CallState, Caller, Computing, Guard, Hider, Home, LogSink, Meter, Paying, Stop, WallClock,
 };
 use crate::fair::Party;
 use crate::http::{Client, HttpOptions};
@@ -54,7 +54,7 @@ async fn state(limits: CallLimits, home: Option<Home>) -> CallState {
         meter: Meter::new("greet".into(), Computing::default()),
         threads: Handle::current(),
     };
-    let log = LogSink::new(Arc::new(|_, _| ()), &limits);
+    let log = LogSink::new(Arc::new(|_, _| ()), Hider::default(), &limits);
     let http = Arc::new(Client::new(HttpOptions::default()));
     CallState::new(
         guard,

@@ -2,6 +2,7 @@
 
 mod calls;
 mod component;
+mod contract;
 mod fairness;
 mod farm;
 mod hostile;

@@ -110,6 +110,20 @@ impl Store {
         rows.iter().map(|row| row.first()).collect()
     }
 
+    /// How many requests of the scheduler are not done yet; counts no further than `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_requests_of(&self, scheduler: SchedulerId, limit: u32) -> Result<u32> {
+        let mut connection = self.read("open_requests_of").await?;
+        let sql = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM buildsets s \
+            JOIN requests r ON r.buildset_id = s.id AND r.complete = 0 \
+            WHERE s.scheduler_id = $1 AND s.complete = 0 LIMIT $2) AS open_requests";
+        let row = connection.fetch_one("open_requests_of", sql, args![scheduler, i64::from(limit)]);
+        let count: i64 = row.await?.first()?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
     /// Which of these changes there are.
     ///
     /// # Errors

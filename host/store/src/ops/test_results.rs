@@ -42,6 +42,9 @@ pub struct NewTestResult {
     pub value: String,
 }
 
+/// Results that one transaction removes, so that others get their turn in between.
+const RESULTS_PER_REMOVAL: u64 = 5_000;
+
 impl Store {
     /// Makes an empty set of test results.
     ///
@@ -113,6 +116,21 @@ impl Store {
         .await
     }
 
+    /// Removes what a step has found so far, because it begins again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remove_test_result_sets(&self, step: StepId) -> Result<()> {
+        loop {
+            let removed = self.write("remove_test_result_sets", move |tx| {
+                Box::pin(async move { remove(tx, step).await })
+            });
+            if removed.await? < RESULTS_PER_REMOVAL {
+                return Ok(());
+            }
+        }
+    }
+
     /// The first results of a set with the value `0`: of a set that counts in `boolean`, the tests that failed.
     ///
     /// # Errors
@@ -158,4 +176,21 @@ async fn add(tx: &mut Tx, set: TestResultSetId, results: &[NewTestResult]) -> Re
         (builder_id, test_result_set_id, test_name, test_code_path, line, duration_ns, value)";
     tx.insert(OPERATION, into, rows.collect(), "").await?;
     Ok(())
+}
+
+/// How many results it has removed; fewer than [`RESULTS_PER_REMOVAL`] once all are gone, and their sets.
+async fn remove(tx: &mut Tx, step: StepId) -> Result<u64> {
+    const OPERATION: &str = "remove_test_result_sets";
+    let sql = "DELETE FROM test_results WHERE id IN (SELECT r.id FROM test_results r \
+        JOIN test_result_sets s ON s.id = r.test_result_set_id WHERE s.step_id = $1 LIMIT $2)";
+    let limit = i64::try_from(RESULTS_PER_REMOVAL).unwrap_or(i64::MAX);
+    let removed = tx.execute(OPERATION, sql, args![step, limit]).await?;
+    if removed < RESULTS_PER_REMOVAL {
+        let sql = "DELETE FROM test_result_sets WHERE step_id = $1 RETURNING build_id";
+        let sets = tx.fetch_all(OPERATION, sql, args![step]).await?;
+        if let Some(set) = sets.first() {
+            tx.emit(Event::StepChanged(step, set.first()?));
+        }
+    }
+    Ok(removed)
 }

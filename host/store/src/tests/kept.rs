@@ -183,7 +183,7 @@ both! {
             value_unit: "boolean".to_owned(),
         };
         let set = store.add_test_result_set(new.clone()).await.unwrap();
-        let other = store.add_test_result_set(new).await.unwrap();
+        let other = store.add_test_result_set(new.clone()).await.unwrap();
         let result = |n: u32| NewTestResult {
             test_name: Some(format!("test {n}")),
             test_code_path: Some("src/lib.rs".to_owned()),
@@ -213,6 +213,16 @@ both! {
         ] {
             assert!(matches!(refused, Err(StoreError::Conflict { .. })));
         }
+        let next = farm.step(build, "more tests").await;
+        let kept = NewTestResultSet { step: next, ..new };
+        let kept = store.add_test_result_set(kept).await.unwrap();
+        store.add_test_results(kept, vec![result(1)]).await.unwrap();
+        db.take_events();
+        store.remove_test_result_sets(step).await.unwrap();
+        assert_eq!(db.take_events(), [Event::StepChanged(step, build)]);
+        let sets: Vec<_> = all::<TestResultSet>(store).await.iter().map(|set| set.id).collect();
+        assert_eq!(sets, [kept], "another step's are left");
+        assert_eq!(store.count::<TestResult>(&Query::new()).await.unwrap(), 1);
         store.close().await;
     }
 }

@@ -18,7 +18,8 @@ const IMPATIENT_DRAIN: Duration = Duration::from_secs(2);
 
 /// `toolpost run`
 pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
-    telemetry::start(args.log_json, printer)?;
+    // Dropped last, so that the last records are written, too.
+    let _records = telemetry::start(args.log_json, printer)?;
     // Pages and API have threads of their own, so that no crawler can keep a worker's message waiting.
     let web = runtime("web")?;
     let engine = runtime("engine")?;

@@ -225,11 +225,12 @@ pub(crate) async fn raw(
     };
     if log.log_type == LogType::Html {
         set(header::CONTENT_TYPE, "text/html; charset=utf-8");
-        // What a build wrote must not act in the name of whoever looks at it.
+        // What a build wrote must not act in the name of whoever looks at it. The page of the log shows it in a frame.
         set(
             header::CONTENT_SECURITY_POLICY,
-            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
         );
+        set(header::X_FRAME_OPTIONS, "SAMEORIGIN");
     } else {
         set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
     }

@@ -5,7 +5,7 @@ import { send } from "toolpost:plugin/mail@1.0.0";
 import { hmacSha256, placeholder } from "toolpost:plugin/secrets@1.0.0";
 import { render } from "toolpost:plugin/templates@1.0.0";
 
-import { PermanentError, RetryableError } from "../errors.js";
+import { ConfigError, PermanentError, RetryableError } from "../errors.js";
 import { imported } from "./failures.js";
 import { Operator } from "./operator.js";
 
@@ -49,7 +49,10 @@ export class Services extends Operator {
     try {
       return await globalThis.fetch(resource, init);
     } catch (error) {
-      throw new RetryableError(`${init?.method ?? "GET"} ${resource}: ${error?.message ?? error}`);
+      const reason = String(error?.message ?? error);
+      // So the host begins the text of an error that only the operator can do something about.
+      const text = `${init?.method ?? "GET"} ${resource}: ${reason.replace("config: ", "")}`;
+      throw reason.includes("config: ") ? new ConfigError("", text) : new RetryableError(text);
     }
   }
 }

@@ -34,7 +34,7 @@ class LogKind(Enum):
     TEXT = 1
     """Plain text."""
     HTML = 2
-    """A piece of HTML, shown as such."""
+    """A piece of HTML, shown in a frame without scripts."""
 
 
 class LogStream(Enum):

@@ -231,7 +231,7 @@ fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a st
 /// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HttpError {
-    /// The operator has not granted this host, or it is an address that is never granted.
+    /// The operator has not granted this host, or a secret in the request; the text says what to add to the configuration.
     NotAllowed(String),
     /// The address, a header or the body cannot be sent.
     Invalid(String),
@@ -246,10 +246,7 @@ pub enum HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAllowed(reason) => write!(
-                formatter,
-                "the request is not allowed ({reason}); grant the host in the plugin's section of the configuration"
-            ),
+            Self::NotAllowed(reason) => write!(formatter, "the request is not allowed: {reason}"),
             Self::Invalid(reason) => write!(formatter, "the request cannot be sent: {reason}"),
             Self::Timeout => formatter.write_str("the server took too long to answer"),
             Self::TooLarge => formatter.write_str("the response is too long"),

@@ -222,6 +222,9 @@ fn stream_error(error: StreamError) -> HttpError {
     }
 }
 
+/// How the host begins the text of an error that only the operator can do something about.
+const CONFIG: &str = "config: ";
+
 fn error(code: ErrorCode) -> HttpError {
     match code {
         ErrorCode::HttpRequestDenied => HttpError::NotAllowed("the host is not granted".to_owned()),
@@ -242,7 +245,10 @@ fn error(code: ErrorCode) -> HttpError {
         | ErrorCode::HttpResponseTimeout => HttpError::Timeout,
         ErrorCode::HttpResponseBodySize(_) => HttpError::TooLarge,
         ErrorCode::DnsError(_) => HttpError::Failed("its name is not known".to_owned()),
-        ErrorCode::InternalError(Some(reason)) => HttpError::Failed(reason),
+        ErrorCode::InternalError(Some(reason)) => match reason.strip_prefix(CONFIG) {
+            Some(reason) => HttpError::NotAllowed(reason.to_owned()),
+            None => HttpError::Failed(reason),
+        },
         other => HttpError::Failed(words(&other)),
     }
 }

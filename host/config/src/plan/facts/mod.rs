@@ -116,6 +116,7 @@ impl Facts for PluginConfig {
             cpu_ms,
             wall_s,
             log_mib,
+            storage_kib,
         } = self;
         let mut facts = secrets::grants(grants);
         facts.extend([
@@ -123,6 +124,7 @@ impl Facts for PluginConfig {
             fact("cpu_ms", *cpu_ms),
             fact("wall_s", *wall_s),
             fact("log_mib", *log_mib),
+            fact("storage_kib", *storage_kib),
         ]);
         facts
     }
@@ -273,6 +275,6 @@ pub(super) fn locks_as_json(locks: &[LockAccess]) -> Value {
         .collect()
 }
 
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }

@@ -55,6 +55,7 @@ pub(super) fn grants(grants: &Grants) -> FactList {
         storage,
         mail,
         trigger,
+        artifacts,
     } = grants;
     let texts = |hosts: &std::collections::BTreeSet<_>| -> Vec<String> {
         hosts
@@ -70,5 +71,6 @@ pub(super) fn grants(grants: &Grants) -> FactList {
         fact("grant.storage", *storage),
         fact("grant.mail", *mail),
         fact("grant.trigger", json!(trigger)),
+        fact("grant.artifacts", json!(artifacts)),
     ]
 }

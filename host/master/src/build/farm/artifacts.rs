@@ -148,6 +148,8 @@ impl<'a> Artifacts<'a> {
         }
         room.take_file()?;
         let build = &self.step.build;
+        let capabilities = &build.capabilities;
+        capabilities.refuse_secret_in("the name of an artifact", &name)?;
         let new = NewArtifact {
             build: build.build.id,
             step: self.step.id,
@@ -243,11 +245,28 @@ impl<'a> Artifacts<'a> {
         Ok(found.map(|artifact| self.told(artifact)).collect())
     }
 
+    /// Refuses a plugin that reads what another builder has kept, unless that is granted.
+    fn check_grant(&self, builder: &str) -> Result<(), HostError> {
+        let build = &self.step.build;
+        match &self.step.plugin {
+            Some(plugin)
+                if builder != build.builder.name
+                    && !build.capabilities.may_read_artifacts(plugin, builder) =>
+            {
+                Err(HostError::Config(format!(
+                    "artifacts of `{builder}` are not granted: add `grant.artifacts = [\"{builder}\"]` to [plugin.{plugin}]"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn build(&self, of: &BuildOf) -> Result<BuildId, HostError> {
         let (name, number) = match of {
             BuildOf::This => return Ok(self.step.build.build.id),
             BuildOf::Other(name, number) => (name, number),
         };
+        self.check_grant(name)?;
         let store = &self.step.build.store;
         let query = Query::new().eq("name", name).limit(1);
         let builders = store.list::<Builder>(&query).await.map_err(internal)?;

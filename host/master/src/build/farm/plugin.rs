@@ -14,6 +14,7 @@ use toolpost_store::{NewTestResult, NewTestResultSet, StoreError};
 
 use super::{Artifacts, Triggers, internal};
 use crate::build::StepContext;
+use crate::build::plugin_work::Work;
 
 /// Test results that are written with one transaction, so that others get their turn in between.
 const RESULTS_PER_WRITE: usize = 1_000;
@@ -22,11 +23,13 @@ const RESULTS_PER_WRITE: usize = 1_000;
 pub(crate) struct PluginFarm {
     step: Arc<StepContext>,
     triggers: Arc<Triggers>,
+    work: Arc<Work>,
 }
 
 impl PluginFarm {
-    pub(crate) fn new(step: Arc<StepContext>) -> Self {
+    pub(crate) fn new(step: Arc<StepContext>, work: Arc<Work>) -> Self {
         Self {
+            work,
             triggers: Triggers::new(Arc::clone(&step)),
             step,
         }
@@ -59,6 +62,7 @@ impl StepFarm for PluginFarm {
         name: &str,
         room: Arc<UploadRoom>,
     ) -> Result<Artifact, HostError> {
+        let _begun = self.work.begin()?;
         self.artifacts_of_step()
             .upload_file(path, name, &room)
             .await
@@ -71,12 +75,14 @@ impl StepFarm for PluginFarm {
         room: Arc<UploadRoom>,
         skipped_max: usize,
     ) -> Result<UploadedDirectory, HostError> {
+        let _begun = self.work.begin()?;
         self.artifacts_of_step()
             .upload_directory(path, name, &room, skipped_max)
             .await
     }
 
     async fn download(&self, of: &BuildOf, name: &str, path: &str) -> Result<Artifact, HostError> {
+        let _begun = self.work.begin()?;
         self.artifacts_of_step().download(of, name, path).await
     }
 
@@ -107,21 +113,26 @@ impl StepFarm for PluginFarm {
             "" => &self.step.name,
             source => source,
         };
+        let capabilities = &build.capabilities;
+        capabilities.refuse_secret_in("the name of a value", name)?;
+        let value = capabilities.mask_bytes(value);
+        let source = build.mask(source);
         let set = build
             .store
-            .set_build_data(build.build.id, name, value, source);
+            .set_build_data(build.build.id, name, value, &source);
         set.await.map_err(internal)
     }
 
     async fn add_test_set(&self, set: NewTestSet) -> Result<TestSet, HostError> {
+        let _begun = self.work.begin()?;
         let build = &self.step.build;
         let new = NewTestResultSet {
             builder: build.build.builder_id,
             build: build.build.id,
             step: self.step.id,
             description: build.mask(&set.description),
-            category: set.category,
-            value_unit: set.value_unit,
+            category: build.mask(&set.category),
+            value_unit: build.mask(&set.value_unit),
         };
         let added = build.store.add_test_result_set(new).await;
         added.map(|id| TestSet(id.0)).map_err(internal)
@@ -132,6 +143,7 @@ impl StepFarm for PluginFarm {
         set: TestSet,
         results: Vec<TestResult>,
     ) -> Result<(), HostError> {
+        let _begun = self.work.begin()?;
         let store = &self.step.build.store;
         let masker = self.step.build.capabilities.secrets.masker();
         let masked = |text: String| masker.mask_text(&text).into_owned();

@@ -31,6 +31,10 @@ const FORMS_PER_READ: u32 = 50;
 /// Entries that a scheduler passes without hearing of them before that is worth a commit.
 const ENTRIES_PASSED_MAX: i64 = 1_000;
 
+/// Requests of one scheduler that are not done yet. One that has so many hears no more until some are, so that it cannot flood
+/// the queue.
+const OPEN_REQUESTS_MAX: u32 = 10_000;
+
 /// The price of a lost event is this delay.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -60,7 +64,7 @@ pub(crate) struct PluginSchedulerActor {
 enum Looked {
     /// There is nothing to do until this time.
     Idle(Option<Timestamp>),
-    /// No plugin brings the type.
+    /// It has to wait for something else.
     Held(String),
     Failed(Failure),
 }
@@ -132,6 +136,19 @@ impl PluginSchedulerActor {
                     "no plugin brings the scheduler type `{name}` now; see the page of the plugins"
                 ));
             };
+            match self
+                .store
+                .open_requests_of(self.id, OPEN_REQUESTS_MAX)
+                .await
+            {
+                Ok(open) if open < OPEN_REQUESTS_MAX => {}
+                Ok(_) => {
+                    return Looked::Held(format!(
+                        "{OPEN_REQUESTS_MAX} of its requests are not done yet; it goes on when builders have caught up"
+                    ));
+                }
+                Err(error) => return Looked::Failed(error.into()),
+            }
             match self.round(&scheduler_type, passed).await {
                 Ok(Some(wake_at)) => return Looked::Idle(wake_at),
                 Ok(None) => {}

@@ -19,6 +19,7 @@ use tracing::{debug, error, info, warn};
 use super::actor::{PluginSchedulerActor, Read};
 use super::{Failure, events};
 use crate::build::plugin::limits;
+use crate::plugin_lines;
 use crate::properties::scheduler_properties;
 
 /// Events of one commit.
@@ -209,10 +210,12 @@ fn wanted(reaction: &Reaction) -> impl Iterator<Item = &WantedBuildset> {
 /// Where the plugin's lines for the operator go.
 fn log_target(scheduler: &str, plugin: &str) -> LineTarget {
     let (scheduler, plugin) = (scheduler.to_owned(), plugin.to_owned());
-    Arc::new(move |level, line| match level {
-        LogLevel::Debug => debug!(scheduler, plugin, "{line}"),
-        LogLevel::Info => info!(scheduler, plugin, "{line}"),
-        LogLevel::Warn => warn!(scheduler, plugin, "{line}"),
-        LogLevel::Error => error!(scheduler, plugin, "{line}"),
+    Arc::new(move |level, line| {
+        plugin_lines::write(&plugin, level, |level| match level {
+            LogLevel::Debug => debug!(scheduler, plugin, "{line}"),
+            LogLevel::Info => info!(scheduler, plugin, "{line}"),
+            LogLevel::Warn => warn!(scheduler, plugin, "{line}"),
+            LogLevel::Error => error!(scheduler, plugin, "{line}"),
+        });
     })
 }

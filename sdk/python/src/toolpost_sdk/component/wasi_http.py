@@ -8,7 +8,7 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler, streams
 from wit_world.imports import wasi_http_types as http
 
-from ..errors import PermanentError, RetryableError
+from ..errors import ConfigError, PermanentError, RetryableError
 from ..http import BODY_BYTES_MAX, Request, Response
 from .convert import case
 
@@ -28,6 +28,8 @@ _METHODS = {
 }
 _REFUSALS = {"HttpRequestDenied", "HttpRequestUriInvalid", "HttpRequestMethodInvalid", "DestinationIpProhibited"}
 """Errors that another try does not help against."""
+_CONFIG = "config: "
+"""How the host begins the text of an error that only the operator can do something about."""
 
 
 def send(request: Request) -> Response:
@@ -36,8 +38,10 @@ def send(request: Request) -> Response:
         return _send(request)
     except Err as failure:
         kind = case(failure.value)
-        error = PermanentError if kind in _REFUSALS else RetryableError
         detail = getattr(failure.value, "value", None)
+        if isinstance(detail, str) and detail.startswith(_CONFIG):
+            raise ConfigError("", f"{request.method} {request.url}: {detail.removeprefix(_CONFIG)}") from None
+        error = PermanentError if kind in _REFUSALS else RetryableError
         reason = f"{kind} {detail}" if detail else kind
         raise error(f"{request.method} {request.url}: {reason}") from None
 

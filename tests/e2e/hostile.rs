@@ -1,11 +1,28 @@
 //! A hostile plugin ends within its limits and delays nobody.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use toolpost_harness::{Api, eventually};
-use toolpost_hostile::{Export, MISDEEDS};
+use toolpost_hostile::{Export, Lures, MISDEEDS, Setting};
 
 use crate::support::{config, farm, hostile, shell};
+
+/// What a plugin prints in many encodings.
+const TOKEN: &str = "tok/en+'with \"odd\" & long-enough-0123456789";
+
+/// What it and its encodings have in common with nothing else.
+fn traces() -> [String; 5] {
+    let hex = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    // Of its Base64, the same in each alignment but for where it starts.
+    [
+        TOKEN.into(),
+        hex,
+        "d2l0aCAib2RkIi".into(),
+        "l0aCAib2RkIiAm".into(),
+        "aXRoICJvZGQiIC".into(),
+    ]
+}
 
 /// Hostile plugins that are texts of their own, with a part of the reason that people are told.
 const TEXTS: [(&str, &str); 4] = [
@@ -15,13 +32,33 @@ const TEXTS: [(&str, &str); 4] = [
     ("step-log-flood", "bytes appended to step logs"),
 ];
 
-/// Every plugin whose step misbehaves, with a part of its reason.
-fn offenders() -> Vec<(String, &'static str)> {
-    let made = MISDEEDS
-        .iter()
-        .filter(|misdeed| misdeed.exports().any(|export| export == Export::Run))
-        .map(|misdeed| (misdeed.plugin_name(Export::Run), misdeed.reason));
-    let texts = TEXTS.map(|(name, reason)| (name.to_owned(), reason));
+/// A plugin whose step misbehaves.
+struct Offender {
+    name: String,
+    /// A part of what people are told; nothing where the step succeeds.
+    reason: &'static str,
+    setting: Setting,
+}
+
+/// All of them that need no name server which lies.
+fn offenders(lures: &Lures) -> Vec<Offender> {
+    let steps = MISDEEDS.iter().filter(|misdeed| {
+        misdeed.exports().any(|export| export == Export::Run) && !misdeed.needs_lies()
+    });
+    let made = steps.map(|misdeed| Offender {
+        name: misdeed.plugin_name(Export::Run),
+        reason: match misdeed.word {
+            // An exchange may take a minute; the call has less here.
+            "http-slow-drip" => "wall-clock limit",
+            _ => misdeed.reason,
+        },
+        setting: misdeed.setting(lures),
+    });
+    let texts = TEXTS.map(|(name, reason)| Offender {
+        name: name.to_owned(),
+        reason,
+        setting: Setting::default(),
+    });
     made.chain(texts).collect()
 }
 
@@ -44,23 +81,33 @@ async fn p99(api: &Api, requests: usize) -> Duration {
 
 #[tokio::test]
 async fn hostile_steps_end_with_their_reason_while_others_go_on() {
-    let offenders = offenders();
-    let steps: Vec<String> = offenders.iter().map(|(name, _)| step(name)).collect();
+    let lures = Lures::open().unwrap();
+    let offenders = offenders(&lures);
+    let steps: Vec<String> = offenders
+        .iter()
+        .map(|Offender { name, setting, .. }| step(name) + &setting.parameters)
+        .collect();
     let good = shell("echo good");
     let builders: Vec<(&str, &str)> = offenders
         .iter()
         .zip(&steps)
-        .map(|((name, _), steps)| (name.as_str(), steps.as_str()))
-        .chain([("good", good.as_str())])
+        .map(|(offender, steps)| (offender.name.as_str(), steps.as_str()))
+        .chain([("good", good.as_str()), ("sink", good.as_str())])
         .collect();
+    let secret = tempfile::tempdir().unwrap();
+    let token = secret.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
     let mut text = config(&builders);
-    for (name, _) in &offenders {
+    text.push_str(&format!("\n[secret.token]\nfile = {token:?}\n"));
+    for Offender { name, setting, .. } in &offenders {
         text.push_str(&format!(
-            "\n[plugin.{name}]\ncpu_ms = 1000\nlog_mib = 8\ngrant.storage = true\n"
+            "\n[plugin.{name}]\ncpu_ms = 1000\nwall_s = 30\nlog_mib = 8\n{}",
+            setting.grants
         ));
     }
     let mut builder = farm(&text);
-    for (name, _) in &offenders {
+    for Offender { name, .. } in &offenders {
         builder = builder.plugin(name, toolpost_hostile::component(name));
     }
     let farm = builder.start().await;
@@ -68,7 +115,7 @@ async fn hostile_steps_end_with_their_reason_while_others_go_on() {
 
     let quiet = p99(api, 300).await;
     let mut requests = Vec::new();
-    for (name, reason) in &offenders {
+    for Offender { name, reason, .. } in &offenders {
         requests.push((name, reason, api.force("force", name).await));
     }
     let good = api.force("force", "good").await;
@@ -82,11 +129,21 @@ async fn hostile_steps_end_with_their_reason_while_others_go_on() {
 
     for (name, reason, request) in requests {
         let build = api.finished(request).await;
-        assert_eq!(build["results"], 4, "{name}: {build}");
         let steps = api.steps(&build).await;
         let said = steps[0]["state_string"].as_str().unwrap();
+        let expected = if reason.is_empty() { 0 } else { 4 };
+        assert_eq!(build["results"], expected, "{name}: {said}");
         assert!(said.contains(reason), "{name}: {said}");
+        if reason.is_empty() {
+            let log = api.log(&build, name, "stdio").await;
+            let told = format!("{build}{said}{log}{}", farm.output());
+            assert!(log.contains("<token>"), "{log}");
+            for trace in traces() {
+                assert!(!told.contains(&trace), "{trace} is in {told}");
+            }
+        }
     }
+    assert_eq!(lures.reached(), 0, "nobody got where it was not granted");
 }
 
 #[tokio::test]

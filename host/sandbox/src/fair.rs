@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Whether somebody may use what is kept from the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Rank {
     /// Short, and the farm needs it to go on: descriptions, schedulers, reporters.
     Service,
@@ -14,7 +14,7 @@ pub(crate) enum Rank {
 }
 
 /// On whose behalf somebody waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Party {
     pub(crate) rank: Rank,
     /// The plugin that is to run.

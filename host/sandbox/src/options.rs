@@ -20,8 +20,8 @@ pub struct SandboxOptions {
     pub compile_threads: usize,
     /// How long the compilation of one component is waited for.
     pub compile_timeout: Duration,
-    /// Calls that exist at one time; further callers wait in order. Each takes two to five mappings of the process's
-    /// address space, of which Linux allows 65,530 (`vm.max_map_count`).
+    /// Calls that exist at one time; further callers wait in order. What bounds them is memory; this is only as many as the
+    /// process's address space can be divided between (`MAPPINGS_PER_CALL`).
     pub calls_max: usize,
     /// Memory of all calls together; calls that want more wait in order.
     pub memory_bytes_max: usize,
@@ -45,6 +45,16 @@ pub struct SandboxOptions {
     pub calls_on_callers_runtime: bool,
 }
 
+/// Mappings of the process's address space that a call takes: four for its memory (untouched, from the component, grown, guard)
+/// and two for its stack.
+const MAPPINGS_PER_CALL: usize = 6;
+/// Mappings that are left to the rest of the process.
+const MAPPINGS_OF_OTHERS: usize = 5_000;
+/// Where the system does not say: what Linux allows unless told otherwise (`vm.max_map_count`).
+const MAPPINGS_DEFAULT: usize = 65_530;
+/// However many mappings there may be: each call has 4 GiB of addresses, of which a process has 128 TiB.
+const CALLS_CEILING: usize = 20_000;
+
 impl Default for SandboxOptions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -54,7 +64,7 @@ impl Default for SandboxOptions {
             threads: cores,
             compile_threads: cores.saturating_sub(1).max(1),
             compile_timeout: Duration::from_secs(5 * 60),
-            calls_max: 2_000,
+            calls_max: calls_for(mappings_max()),
             memory_bytes_max: half_of_the_machine(),
             growth_wait_max: Duration::from_secs(5 * 60),
             describe_wait_max: Duration::from_secs(30),
@@ -66,6 +76,19 @@ impl Default for SandboxOptions {
             calls_on_callers_runtime: false,
         }
     }
+}
+
+/// How many mappings this process may have.
+fn mappings_max() -> usize {
+    let told = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    let told = told.ok().and_then(|text| text.trim().parse().ok());
+    told.unwrap_or(MAPPINGS_DEFAULT)
+}
+
+/// How many calls so many mappings allow.
+fn calls_for(mappings: usize) -> usize {
+    let calls = mappings.saturating_sub(MAPPINGS_OF_OTHERS) / MAPPINGS_PER_CALL;
+    calls.clamp(1, CALLS_CEILING)
 }
 
 /// Half of the memory that this process may have, in bytes.
@@ -84,5 +107,12 @@ mod tests {
         let options = SandboxOptions::default();
         assert!(options.memory_bytes_max >= 64 << 20);
         assert!(options.threads >= 1 && options.compile_threads >= 1);
+    }
+
+    #[test]
+    fn ten_thousand_calls_fit_the_mappings_that_linux_allows() {
+        assert_eq!(calls_for(MAPPINGS_DEFAULT), 10_088);
+        assert_eq!(calls_for(1 << 20), CALLS_CEILING);
+        assert_eq!(calls_for(0), 1);
     }
 }

@@ -10,7 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::admission::{Admission, Room};
-use crate::call::{CallState, Computing, Ended, Turns};
+use crate::call::{CallState, Computing, Ended, Paces, Turns};
 use crate::compile::Compiler;
 use crate::engine::{self, Ticker, lower_thread_priority};
 use crate::http::Client;
@@ -72,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) compiler: Compiler,
     pub(crate) admission: Admission,
     pub(crate) turns: Turns,
+    pub(crate) paces: Paces,
     pub(crate) computing: Computing,
     pub(crate) metrics: Metrics,
     pub(crate) ticker: Ticker,
@@ -112,6 +113,7 @@ impl Sandbox {
             compiler: Compiler::new(&engine, &options)?,
             admission: Admission::new(room, room.part(RESERVED_PART)),
             turns: Turns::new(options.threads),
+            paces: Paces::default(),
             computing: Computing::default(),
             metrics: Metrics::default(),
             ticker: Ticker::start(&engine, options.tick).map_err(SetupError::Threads)?,

@@ -119,3 +119,36 @@ pub(crate) async fn hammer(
         took: start.elapsed(),
     })
 }
+
+/// GETs a path at every tick for `span`, over one connection. A visit that is late because the one before took too long counts
+/// from its tick.
+///
+/// # Errors
+/// When an answer is not a success.
+pub(crate) async fn visits(
+    authority: &str,
+    path: &str,
+    tick: Duration,
+    span: Duration,
+) -> anyhow::Result<Latencies> {
+    let mut connection = Connection::open(authority).await?;
+    let start = Instant::now();
+    let mut sorted = Vec::new();
+    let mut due = start;
+    while due < start + span {
+        let mut began = due;
+        if let Some(early) = due.checked_duration_since(Instant::now()) {
+            tokio::time::sleep(early).await;
+            // That our own timer is late says nothing about the master.
+            began = Instant::now();
+        }
+        connection.get(path).await?;
+        sorted.push(began.elapsed());
+        due += tick;
+    }
+    sorted.sort_unstable();
+    Ok(Latencies {
+        sorted,
+        took: start.elapsed(),
+    })
+}

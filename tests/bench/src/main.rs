@@ -5,6 +5,7 @@
 //! Figures of one run on a shared machine are noisy: quote ratios.
 
 mod api;
+mod author;
 mod builds;
 mod farms;
 mod hostile;
@@ -37,6 +38,9 @@ struct Args {
     /// A tenth of the load: to try the benchmark itself.
     #[arg(long)]
     quick: bool,
+    /// Of the hostile set, only what has this in its name; may be given several times.
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
 }
 
 /// What is measured, in this order.
@@ -48,6 +52,7 @@ const GROUPS: [&str; 8] = [
 struct Bench {
     toolpost: PathBuf,
     quick: bool,
+    only: Vec<String>,
 }
 
 impl Bench {
@@ -67,6 +72,7 @@ async fn main() -> anyhow::Result<()> {
     let bench = Bench {
         toolpost,
         quick: args.quick,
+        only: args.only,
     };
     let mut rows: Vec<Row> = Vec::new();
     let wanted = |group: &str| args.groups.is_empty() || args.groups.iter().any(|g| g == group);

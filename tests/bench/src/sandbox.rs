@@ -1,20 +1,24 @@
 //! What the sandbox itself takes, without a master around it: a call, and very many calls that wait.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::model::LogType;
 use toolpost_core::{Properties, Property};
 use toolpost_sandbox::host::{
-    BuildInfo, CommandSpec, FileError, FileStat, HostError, LogLevel, StartedCommand, WriteMode,
+    BuildInfo, CommandControl, CommandSpec, FileError, FileStat, HostError, LogLevel,
+    StartedCommand, WriteMode,
 };
 use toolpost_sandbox::{CallLimits, Sandbox, SandboxOptions, StepHost, StepLog, StepType};
 
 use crate::Bench;
+use crate::author::WAITER;
 use crate::table::Row;
 
 /// Calls, one after the other, that are timed.
@@ -24,9 +28,9 @@ const WAITING: usize = 10_000;
 /// What one of them may take, KB.
 const WAITING_TARGET_KB: f64 = 150.0;
 
-pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(bench: &Bench, waiter: &[u8]) -> anyhow::Result<Vec<Row>> {
     let mut rows = call(bench).await?;
-    rows.extend(waiting(bench).await?);
+    rows.extend(waiting(bench, waiter).await?);
     Ok(rows)
 }
 
@@ -38,7 +42,7 @@ async fn call(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut taken = Vec::new();
     for _ in 0..bench.scaled(CALLS) {
         let began = Instant::now();
-        run(&step, CancellationToken::new()).await;
+        run(&step, CancellationToken::new(), Nobody::refusing()).await;
         taken.push(began.elapsed());
     }
     taken.sort_unstable();
@@ -49,60 +53,109 @@ async fn call(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-async fn waiting(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+/// Steps as authors write them, each of which waits for the output of a command, with the options that the program has.
+async fn waiting(bench: &Bench, waiter: &[u8]) -> anyhow::Result<Vec<Row>> {
     let count = bench.scaled(WAITING);
-    let sandbox = Sandbox::new(SandboxOptions {
-        calls_max: count,
-        ..SandboxOptions::default()
-    })?;
-    let component = toolpost_hostile::component("sleeper");
-    let plugin = sandbox.load(component.into()).await?;
+    let sandbox = Sandbox::new(SandboxOptions::default())?;
+    let plugin = sandbox.load(waiter.to_vec().into()).await?;
     let step = plugin.step_types().remove(0);
+    run(&step, CancellationToken::new(), Nobody::refusing()).await;
     let cancel = CancellationToken::new();
-    let before = resident_kb()?;
+    let started = Arc::new(AtomicUsize::new(0));
+    let before = Memory::now()?;
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..count {
         let (step, cancel) = (step.clone(), cancel.clone());
-        calls.spawn(async move { run(&step, cancel).await });
+        let host = Nobody {
+            started: Some(Arc::clone(&started)),
+        };
+        calls.spawn(async move { run(&step, cancel, host).await });
     }
-    let room = sandbox.pool().calls_max.min(count);
-    while sandbox.pool().calls < room || sandbox.pool().calls + sandbox.pool().waiting < count {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while started.load(Ordering::Relaxed) < count && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let at_once = sandbox.pool().calls;
-    let each = (resident_kb()? - before) / at_once as f64;
+    let at_once = started.load(Ordering::Relaxed);
+    let after = Memory::now()?;
+    let each = |before: f64, after: f64| (after - before) / at_once as f64;
+    let mappings = std::fs::read_to_string("/proc/self/maps")?.lines().count();
     cancel.cancel();
     calls.join_all().await;
     Ok(vec![
         Row::rate(
-            "plugin steps that wait at one time",
+            "plugin steps that wait for commands at one time",
             at_once as f64,
             "steps",
         )
         .target(count as f64),
-        Row::cost("memory of one of them", each, "KB").target(WAITING_TARGET_KB),
+        Row::cost(
+            "memory of one of them",
+            each(before.resident_kb, after.resident_kb),
+            "KB",
+        )
+        .target(WAITING_TARGET_KB),
+        Row::cost(
+            "page tables of one of them, beside that",
+            each(before.tables_kb, after.tables_kb),
+            "KB",
+        ),
+        Row::cost("mappings of the process then", mappings as f64, ""),
     ])
 }
 
-async fn run(step: &StepType, cancel: CancellationToken) {
+async fn run(step: &StepType, cancel: CancellationToken, host: Nobody) {
     let limits = CallLimits {
-        cancel_grace: std::time::Duration::ZERO,
+        cancel_grace: Duration::ZERO,
         ..CallLimits::default()
     };
+    let parameters = match step.info().name() {
+        WAITER => json!({"word": "600"}),
+        _ => json!({}),
+    };
     // A call that was cancelled has no outcome, and needs none.
-    drop(step.run(&json!({}), Arc::new(Nobody), limits, cancel).await);
+    drop(step.run(&parameters, Arc::new(host), limits, cancel).await);
 }
 
-/// Resident memory of this process.
-fn resident_kb() -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.unwrap_or_default().parse()?)
+/// Memory of this process.
+struct Memory {
+    resident_kb: f64,
+    tables_kb: f64,
 }
 
-/// A host that is never asked.
-struct Nobody;
+impl Memory {
+    fn now() -> anyhow::Result<Self> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let read = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            number.unwrap_or_default().parse()
+        };
+        Ok(Self {
+            resident_kb: read("VmRSS:")?,
+            tables_kb: read("VmPTE:")?,
+        })
+    }
+}
+
+/// A host that does nothing, and whose commands never end.
+#[derive(Default)]
+struct Nobody {
+    /// Counts the commands; without it none starts.
+    started: Option<Arc<AtomicUsize>>,
+}
+
+impl Nobody {
+    fn refusing() -> Self {
+        Self::default()
+    }
+}
+
+/// A command that cannot be stopped.
+struct Unstoppable;
+
+impl CommandControl for Unstoppable {
+    fn interrupt(&self) {}
+}
 
 fn nobody<T>() -> Result<T, HostError> {
     Err(HostError::Permanent("nobody is there".into()))
@@ -130,8 +183,21 @@ impl StepHost for Nobody {
     async fn open_log(&self, _: &str, _: LogType) -> Result<Arc<dyn StepLog>, HostError> {
         nobody()
     }
-    async fn start_command(&self, _: CommandSpec) -> Result<StartedCommand, HostError> {
-        nobody()
+    async fn start_command(&self, spec: CommandSpec) -> Result<StartedCommand, HostError> {
+        let Some(started) = self.started.clone() else {
+            return nobody();
+        };
+        started.fetch_add(1, Ordering::Relaxed);
+        let (output, receiver) = mpsc::channel(1);
+        Ok(StartedCommand {
+            output: spec.capture.then_some(receiver),
+            exit: Box::pin(async move {
+                // The output stays open as long as the command runs.
+                let _output = output;
+                std::future::pending().await
+            }),
+            control: Arc::new(Unstoppable),
+        })
     }
     async fn read_file(&self, _: &str, _: u64, _: usize) -> Result<Bytes, FileError> {
         nowhere()

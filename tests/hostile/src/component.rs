@@ -1,26 +1,29 @@
 //! From a misdeed to a component: a core module as text, with the signatures that the contract asks for, wrapped by
 //! `wit-component`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, WasmSignature, WasmType};
 use wit_parser::{Function, Resolve, WorldId, WorldItem, WorldKey};
 
-use crate::{Export, Misdeed, root};
+use crate::{Export, Misdeed, Wish, root};
 
 /// The contract, as its folder is called.
 const CONTRACT: &str = "wit/toolpost-plugin-1.0";
+/// What the misdeeds use of WASI.
+const WASI: &str = include_str!("../wasi.wit");
 const PACKAGE: &str = "toolpost:plugin";
 const VERSION: &str = "1.0.0";
+const WASI_VERSION: &str = "0.2.0";
 /// Where texts begin in memory. Below are the description and room for answers.
 const TEXTS_AT: usize = 4096;
 /// Where the only type is described.
 const TYPE_AT: usize = 64;
-/// Where the only wish is.
-const WANT_AT: usize = 128;
-/// Which capability `storage` is.
-const STORAGE: usize = 3;
+/// Where the wishes are, and what one of them takes.
+const WANTS_AT: usize = 128;
+const WANT_BYTES: usize = 12;
 
 pub(crate) fn build(misdeed: &Misdeed, export: Export) -> Vec<u8> {
     let (resolve, world) = world(misdeed, export);
@@ -41,10 +44,14 @@ fn world(misdeed: &Misdeed, export: Export) -> (Resolve, WorldId) {
     resolve
         .push_dir(root().join(CONTRACT))
         .expect("the contract can be read");
-    let mut text = String::from("package toolpost:hostile;\nworld hostile {\n");
-    for import in misdeed.imports {
-        let (interface, _) = parts(import);
-        let _ = writeln!(text, "import {PACKAGE}/{interface}@{VERSION};");
+    let mut text = format!("package toolpost:hostile;\n{WASI}\nworld hostile {{\n");
+    let modules: BTreeSet<String> = misdeed
+        .imports
+        .iter()
+        .map(|import| Import::of(import).module())
+        .collect();
+    for module in modules {
+        let _ = writeln!(text, "import {module};");
     }
     for interface in ["plugin", export.interface()] {
         let _ = writeln!(text, "export {PACKAGE}/{interface}@{VERSION};");
@@ -59,21 +66,52 @@ fn world(misdeed: &Misdeed, export: Export) -> (Resolve, WorldId) {
     (resolve, world)
 }
 
-/// Interface and function of an import.
-fn parts(import: &str) -> (&str, &str) {
-    import.split_once('#').expect("interface#function")
+/// A function that a component calls: of the contract (`log#write`), or of WASI (`wasi:io/poll#[method]pollable.block`).
+struct Import<'a> {
+    package: &'a str,
+    interface: &'a str,
+    function: &'a str,
+}
+
+impl<'a> Import<'a> {
+    fn of(text: &'a str) -> Self {
+        let (path, function) = text.split_once('#').expect("interface#function");
+        let (package, interface) = path.split_once('/').unwrap_or((PACKAGE, path));
+        Self {
+            package,
+            interface,
+            function,
+        }
+    }
+
+    /// The module that it is imported from.
+    fn module(&self) -> String {
+        let version = match self.package {
+            PACKAGE => VERSION,
+            _ => WASI_VERSION,
+        };
+        format!("{}/{}@{version}", self.package, self.interface)
+    }
+
+    /// Its name in the text: `write`, `fields`, `pollable.block`.
+    fn id(&self) -> &'a str {
+        let name = self.function;
+        name.split_once(']').map_or(name, |(_, id)| id)
+    }
 }
 
 fn module(misdeed: &Misdeed, export: Export, resolve: &Resolve, world: WorldId) -> String {
     let mut text = String::from("(module\n");
-    for import in misdeed.imports {
-        let (interface, name) = parts(import);
+    for import in misdeed.imports.iter().map(|import| Import::of(import)) {
         let imports = resolve.worlds[world].imports.iter();
-        let function = find(resolve, imports, interface, name);
+        let function = find(resolve, imports, &import);
         let signature = resolve.wasm_signature(AbiVariant::GuestImport, function);
         let _ = writeln!(
             text,
-            "(import \"{PACKAGE}/{interface}@{VERSION}\" \"{name}\" (func ${name} {}))",
+            "(import \"{}\" \"{}\" (func ${} {}))",
+            import.module(),
+            import.function,
+            import.id(),
             types(&signature)
         );
     }
@@ -83,7 +121,12 @@ fn module(misdeed: &Misdeed, export: Export, resolve: &Resolve, world: WorldId) 
     let describe = description(misdeed, export, &mut texts);
     for (interface, name) in exported(export) {
         let exports = resolve.worlds[world].exports.iter();
-        let function = find(resolve, exports, interface, name);
+        let wanted = Import {
+            package: PACKAGE,
+            interface,
+            function: name,
+        };
+        let function = find(resolve, exports, &wanted);
         let signature = resolve.wasm_signature(AbiVariant::GuestExport, function);
         let body = match name {
             name if name == export.name() => misdeed.body,
@@ -116,18 +159,18 @@ fn exported(export: Export) -> Vec<(&'static str, &'static str)> {
 fn find<'r>(
     resolve: &'r Resolve,
     items: impl Iterator<Item = (&'r WorldKey, &'r WorldItem)>,
-    interface: &str,
-    function: &str,
+    wanted: &Import<'_>,
 ) -> &'r Function {
-    let of_interface = items.filter_map(|(_, item)| match item {
-        WorldItem::Interface { id, .. } => Some(&resolve.interfaces[*id]),
+    let module = wanted.module();
+    let mut named = items.filter_map(|(key, item)| match item {
+        WorldItem::Interface { id, .. } if resolve.name_world_key(key) == module => {
+            resolve.interfaces[*id].functions.get(wanted.function)
+        }
         _ => None,
     });
-    let mut named = of_interface.filter(|found| found.name.as_deref() == Some(interface));
     named
         .next()
-        .and_then(|found| found.functions.get(function))
-        .unwrap_or_else(|| panic!("the contract has no {interface}#{function}"))
+        .unwrap_or_else(|| panic!("{module} has no {}", wanted.function))
 }
 
 /// A signature as text.
@@ -174,12 +217,17 @@ fn description(misdeed: &Misdeed, export: Export, texts: &mut Texts) -> String {
     for (at, value) in [(0, name.as_str()), (8, misdeed.word), (16, &schema)] {
         text += &texts.store(TYPE_AT + at, value);
     }
-    if misdeed.wants_storage {
-        text += &pair(48, WANT_AT, 1);
-        let _ = writeln!(
-            text,
-            "(i32.store8 (i32.const {WANT_AT}) (i32.const {STORAGE}))"
-        );
+    text += &pair(48, WANTS_AT, misdeed.wants.len());
+    for (n, wish) in misdeed.wants.iter().enumerate() {
+        let at = WANTS_AT + n * WANT_BYTES;
+        let (case, of) = match *wish {
+            Wish::HttpHost(host) => (0, host),
+            Wish::Secret(name) => (1, name),
+            Wish::Storage => (3, ""),
+            Wish::Trigger(builder) => (5, builder),
+        };
+        let _ = writeln!(text, "(i32.store8 (i32.const {at}) (i32.const {case}))");
+        text += &texts.store(at + 4, of);
     }
     text + "(i32.const 0)"
 }

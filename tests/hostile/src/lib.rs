@@ -5,11 +5,17 @@
 //! exports, handles of WASI) are texts beside this crate.
 
 mod component;
+mod lures;
 mod misdeeds;
+mod setting;
 
 use std::path::PathBuf;
 
+pub use lures::Lures;
 pub use misdeeds::{MISDEEDS, Misdeed};
+pub use setting::{REBOUND, Setting};
+
+pub(crate) use misdeeds::Wish;
 
 /// An export of a plugin, where a misdeed is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

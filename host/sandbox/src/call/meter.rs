@@ -61,6 +61,12 @@ impl Meter {
         done
     }
 
+    /// Counts what others did for the plugin.
+    pub(crate) fn add(&self, work: Duration) {
+        let work = u64::try_from(work.as_nanos()).unwrap_or(u64::MAX);
+        self.used_ns.fetch_add(work, Ordering::Relaxed);
+    }
+
     /// Used so far. During a poll it is right only on the thread that polls.
     pub(crate) fn used(&self) -> Duration {
         let began = self.poll_began_ns.load(Ordering::Relaxed);

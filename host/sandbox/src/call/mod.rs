@@ -10,6 +10,7 @@ mod guard;
 mod hide;
 mod meter;
 mod output;
+mod pace;
 mod state;
 mod stop;
 mod turns;
@@ -37,7 +38,8 @@ pub(crate) use hide::Hider;
 pub(crate) use meter::{Meter, Metered, Paying};
 pub use output::LineTarget;
 pub(crate) use output::{LogSink, StdStream, cut};
-pub(crate) use state::{CallState, Caller, Commands, Home, HostCalls};
+pub(crate) use pace::{Effort, Pace, Paces};
+pub(crate) use state::{CallState, Caller, Commands, Home, HostCalls, Means};
 pub(crate) use stop::{Scene, Stop};
 pub(crate) use turns::Turns;
 
@@ -124,12 +126,15 @@ pub(crate) async fn run<T>(
         context.limits.clone(),
         log.clone(),
         context.home,
-        Paying {
-            party: context.party.clone(),
-            meter: meter.clone(),
-            threads: tokio::runtime::Handle::current(),
+        Means {
+            http: shared.http.clone(),
+            pace: shared.paces.of(&context.party, &meter),
+            paying: Paying {
+                party: context.party.clone(),
+                meter: meter.clone(),
+                threads: tokio::runtime::Handle::current(),
+            },
         },
-        shared.http.clone(),
         context.cancel.clone(),
         context.at,
     );

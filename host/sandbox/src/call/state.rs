@@ -14,7 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::http::{CallHttp, Client};
 use crate::{CallLimits, Want};
 
-use crate::call::{Guard, Hider, LogSink, Paying, StdStream, Stop, frozen};
+use crate::call::{Effort, Guard, Hider, LogSink, Pace, Paying, StdStream, Stop, frozen};
 use crate::host::{CommandControl, PluginServices, ReporterHost, StepHost, UploadRoom};
 
 /// What a call is made for, and the runtime where the host does its work: not on the plugins' threads,
@@ -34,6 +34,13 @@ pub(crate) enum Caller {
     Reporter(Arc<dyn ReporterHost>),
 }
 
+/// What a call uses of what all calls share.
+pub(crate) struct Means {
+    pub(crate) http: Arc<Client>,
+    pub(crate) pace: Pace,
+    pub(crate) paying: Paying,
+}
+
 /// The data of a store.
 pub(crate) struct CallState {
     pub(crate) guard: Guard,
@@ -44,6 +51,7 @@ pub(crate) struct CallState {
     pub(crate) counts: Counts,
     pub(crate) upload_room: Arc<UploadRoom>,
     pub(crate) host_calls: HostCalls,
+    pub(crate) pace: Pace,
     pub(crate) table: ResourceTable,
     pub(crate) http: CallHttp,
     home: Option<Home>,
@@ -108,8 +116,7 @@ impl CallState {
         limits: Arc<CallLimits>,
         log: LogSink,
         home: Option<Home>,
-        paying: Paying,
-        http: Arc<Client>,
+        means: Means,
         cancel: CancellationToken,
         at: Option<Timestamp>,
     ) -> Self {
@@ -147,8 +154,9 @@ impl CallState {
             cancel,
             commands: Arc::default(),
             counts: Counts::default(),
-            http: CallHttp::new(http, home.clone(), paying, host_calls.clone()),
+            http: CallHttp::new(means.http, home.clone(), means.paying, host_calls.clone()),
             host_calls,
+            pace: means.pace,
             table,
             home,
             wasi,
@@ -188,9 +196,26 @@ impl CallState {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
+        self.ask_for(Effort::Small, what, question).await
+    }
+
+    /// The same for something that takes more than a row of the database.
+    pub(crate) async fn ask_for<T, F>(
+        &mut self,
+        effort: Effort,
+        what: &'static str,
+        question: impl FnOnce(Arc<dyn StepHost>) -> F,
+    ) -> Result<T, Stop>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
         self.host_calls.count(what);
         let question = question(self.step(what)?.clone());
-        self.home(what)?.run(question).await
+        let leave = self.pace.enter(effort).await;
+        let answered = self.home(what)?.run(question).await;
+        drop(leave);
+        answered
     }
 
     /// Lets the host do something that may take long, and waits for it. It is dropped when the plugin is stopped
@@ -206,10 +231,11 @@ impl CallState {
     {
         self.host_calls.count(what);
         let question = question(self.step(what)?.clone());
+        let leave = self.pace.enter(Effort::Large).await;
         let task = self.home(what)?.runtime.spawn(question);
-        AbortOnDropHandle::new(task)
-            .await
-            .map_err(|error| Stop::Host(error.to_string()))
+        let answered = AbortOnDropHandle::new(task).await;
+        drop(leave);
+        answered.map_err(|error| Stop::Host(error.to_string()))
     }
 }
 

@@ -11,7 +11,7 @@ mod fill;
 mod options;
 mod rules;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trust;
 
 use std::sync::Arc;

@@ -26,9 +26,9 @@ const SECRET: &str = "s3cret/value&more";
 
 /// Grants, and one secret.
 #[derive(Default)]
-struct Granted {
-    public: Vec<String>,
-    private: Vec<String>,
+pub(crate) struct Granted {
+    pub(crate) public: Vec<String>,
+    pub(crate) private: Vec<String>,
 }
 
 fn paying() -> Paying {

@@ -9,7 +9,7 @@ use wasmtime::component::Resource;
 
 use crate::StepHost;
 use crate::bindings::toolpost::plugin::commands::{self, Capture};
-use crate::call::{CallState, Home, Stop};
+use crate::call::{CallState, Effort, Home, Stop};
 use crate::host::{
     CommandControl, CommandExit, CommandLine, CommandSpec, OutputChunk, StartedCommand,
 };
@@ -251,7 +251,9 @@ impl commands::HostRunningCommand for CallState {
         let running = self.count_command()?;
         let start =
             async move |host: Arc<dyn StepHost>| host.start_command(spec).await.map(Unclaimed::new);
-        let started = self.ask("commands.running-command.start", start).await?;
+        let started = self
+            .ask_for(Effort::Process, "commands.running-command.start", start)
+            .await?;
         match answer(started)? {
             Ok(unclaimed) => {
                 let Some(started) = unclaimed.claim() else {

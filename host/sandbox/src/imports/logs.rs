@@ -74,6 +74,7 @@ impl step_logs::HostStepLog for CallState {
         self.counts.step_log_bytes += data.len() as u64;
         let (count, limit) = (self.counts.step_log_bytes, self.limits.step_log_bytes_max);
         within("bytes appended to step logs", count, limit)?;
+        self.pace.count_bytes(data.len());
         let data = Bytes::from(data);
         let append = async move |_| log.append(to.into(), data).await;
         answer(self.ask("step-logs.step-log.append", append).await?)

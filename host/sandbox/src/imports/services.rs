@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::bindings::toolpost::plugin::{key_value, mail, reports, secrets, templates};
-use crate::call::{CallState, Caller, Stop};
+use crate::call::{CallState, Caller, Effort, Stop};
 use crate::host::{HostError, PluginServices};
 use crate::imports::{Answer, answer, refuse, within};
 
@@ -41,7 +41,11 @@ impl CallState {
     {
         self.host_calls.count(what);
         let home = self.home(what)?;
-        answer(home.run(question(home.services())).await?)
+        let question = question(home.services());
+        let leave = self.pace.enter(Effort::Small).await;
+        let answered = self.home(what)?.run(question).await;
+        drop(leave);
+        answer(answered?)
     }
 
     fn key_objection(&self, key: &str) -> Option<String> {
@@ -99,6 +103,7 @@ impl key_value::Host for CallState {
         if let Some(objection) = objection.or_else(|| self.value_objection(value.as_ref())) {
             return refuse(objection);
         }
+        self.pace.count_bytes(value.as_ref().map_or(0, Vec::len));
         self.serve("key-value.set", async move |services| {
             services.store(&key, value.map(Bytes::from)).await
         })
@@ -116,6 +121,7 @@ impl key_value::Host for CallState {
             return refuse(objection);
         }
         let (expected, value) = (expected.map(Bytes::from), value.map(Bytes::from));
+        self.pace.count_bytes(value.as_ref().map_or(0, Bytes::len));
         self.serve("key-value.compare-and-set", async move |services| {
             services.compare_and_store(&key, expected, value).await
         })
@@ -176,6 +182,9 @@ impl reports::Host for CallState {
         };
         let host = host.clone();
         let read = async move { host.read_log(log, first, count, bytes_max).await };
-        answer(home.run(read).await?)
+        let leave = self.pace.enter(Effort::Large).await;
+        let read = self.home(WHAT)?.run(read).await;
+        drop(leave);
+        answer(read?)
     }
 }

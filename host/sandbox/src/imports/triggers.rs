@@ -11,7 +11,7 @@ use crate::bindings::toolpost::plugin::triggers::{
     self, BuildRequest, Progress, Sources, TriggeredBuild,
 };
 use crate::bindings::toolpost::plugin::types;
-use crate::call::CallState;
+use crate::call::{CallState, Effort};
 use crate::host::{TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuilds};
 use crate::imports::{Answer, answer, convert, refuse, within};
 
@@ -118,7 +118,7 @@ impl triggers::HostTriggered for CallState {
         let (count, limit) = (self.counts.triggers, self.limits.triggers_max);
         within("requests for other builds", count.into(), limit.into())?;
         let trigger = async move |host: Arc<dyn StepHost>| host.farm().trigger(request).await;
-        match answer(self.ask(WHAT, trigger).await?)? {
+        match answer(self.ask_for(Effort::Large, WHAT, trigger).await?)? {
             Ok(triggered) => Ok(Ok(self.table.push(TriggerHandle(triggered))?)),
             Err(error) => Ok(Err(error)),
         }

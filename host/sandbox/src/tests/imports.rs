@@ -18,7 +18,8 @@ use crate::bindings::toolpost::plugin::{
     build_info, cancellation, log, properties, step_status, types, worker_files,
 };
 use crate::call::{
-    CallState, Caller, Computing, Guard, Hider, Home, LogSink, Meter, Paying, Stop, WallClock,
+    CallState, Caller, Computing, Guard, Hider, Home, LogSink, Means, Meter, Paces, Paying, Stop,
+    WallClock,
 };
 use crate::fair::Party;
 use crate::http::{Client, HttpOptions};
@@ -61,8 +62,11 @@ async fn state(limits: CallLimits, home: Option<Home>) -> CallState {
         limits,
         log,
         home,
-        paying,
-        http,
+        Means {
+            http,
+            pace: Paces::default().of(&paying.party, &paying.meter),
+            paying,
+        },
         CancellationToken::new(),
         None,
     )

@@ -12,7 +12,7 @@ use crate::host::{HostError, LogLevel, NoServices, PluginServices, ReporterHost}
 use crate::plugin::{reporter, scheduler};
 use crate::tests::scripted_host::{ScriptedHost, no_parameters};
 use crate::tests::support::{PATIENCE, hostile, limits, run_with, sandbox};
-use crate::{PluginVersion, Sandbox};
+use crate::{PluginVersion, Sandbox, SandboxError};
 
 /// A master with nothing to offer to reporters.
 struct Nobody;
@@ -49,12 +49,14 @@ async fn call(plugin: &Arc<PluginVersion>, export: Export) -> Option<String> {
         Export::Report => report(plugin).await,
     };
     error.map(|error| {
-        assert!(error.is_fault(), "{error}");
+        // What is refused is told to the plugin, which gives up by itself.
+        let gave_up = matches!(error, SandboxError::Plugin { .. });
+        assert!(error.is_fault() || gave_up, "{error}");
         error.to_string()
     })
 }
 
-async fn handle(plugin: &Arc<PluginVersion>) -> Option<crate::SandboxError> {
+async fn handle(plugin: &Arc<PluginVersion>) -> Option<SandboxError> {
     let question = scheduler::Question {
         parameters: &no_parameters(),
         state: &Value::Null,
@@ -71,7 +73,7 @@ async fn handle(plugin: &Arc<PluginVersion>) -> Option<crate::SandboxError> {
     handled.await.err()
 }
 
-async fn report(plugin: &Arc<PluginVersion>) -> Option<crate::SandboxError> {
+async fn report(plugin: &Arc<PluginVersion>) -> Option<SandboxError> {
     let delivery = reporter::Delivery {
         key: "key".into(),
         attempt: 1,
@@ -94,7 +96,9 @@ async fn report(plugin: &Arc<PluginVersion>) -> Option<crate::SandboxError> {
 async fn every_misdeed_in_every_export_ends_with_its_reason() {
     let sandbox = sandbox();
     let mut wrong = Vec::new();
-    for misdeed in MISDEEDS {
+    // Those that speak HTTP have tests of their own, with somebody to speak to.
+    let silent = MISDEEDS.iter().filter(|it| !it.word.starts_with("http-"));
+    for misdeed in silent {
         for export in misdeed.exports() {
             let name = misdeed.plugin_name(export);
             let told = told(&sandbox, misdeed, export).await;

@@ -6,6 +6,7 @@ mod contract;
 mod fairness;
 mod farm;
 mod hostile;
+mod hostile_http;
 mod imports;
 mod loading;
 mod misdeeds;

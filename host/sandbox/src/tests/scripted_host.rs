@@ -13,8 +13,8 @@ use toolpost_core::{Properties, Property};
 
 use crate::host::{
     BuildInfo, CommandControl, CommandExit, CommandLine, CommandSpec, ExitStatus, FileError,
-    FileKind, FileStat, HostError, LogLevel, LogStream, OutputChunk, OutputSource, StartedCommand,
-    StepFarm, WriteMode,
+    FileKind, FileStat, HostError, LogLevel, LogStream, NoServices, OutputChunk, OutputSource,
+    PluginServices, StartedCommand, StepFarm, WriteMode,
 };
 use crate::tests::farm::ScriptedFarm;
 use crate::{StepHost, StepLog};
@@ -27,6 +27,7 @@ pub(super) struct ScriptedHost {
     notes: Arc<Mutex<Vec<String>>>,
     properties: Mutex<Properties>,
     files: Mutex<BTreeMap<String, Bytes>>,
+    services: Option<Arc<dyn PluginServices>>,
 }
 
 impl ScriptedHost {
@@ -37,6 +38,14 @@ impl ScriptedHost {
             .unwrap()
             .set("branch", "main", "Force");
         Arc::new(host)
+    }
+
+    /// One whose plugins may ask for these.
+    pub(super) fn with_services(services: impl PluginServices) -> Arc<Self> {
+        Arc::new(Self {
+            services: Some(Arc::new(services)),
+            ..Self::default()
+        })
     }
 
     fn note(&self, text: impl Into<String>) {
@@ -92,6 +101,13 @@ impl CommandControl for Control {
 impl StepHost for ScriptedHost {
     fn farm(&self) -> Arc<dyn StepFarm> {
         Arc::new(ScriptedFarm)
+    }
+
+    fn services(&self) -> Arc<dyn PluginServices> {
+        match &self.services {
+            Some(services) => Arc::clone(services),
+            None => Arc::new(NoServices),
+        }
     }
 
     fn build_info(&self) -> BuildInfo {

@@ -1,0 +1,88 @@
+//! How a master feels to those who use it.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use toolpost_harness::{Api, Farm};
+
+use super::farm::COMMANDS;
+use crate::farms;
+use crate::load::visits;
+
+/// How long is measured.
+const SPAN: Duration = Duration::from_millis(900);
+/// How often somebody asks for the builders.
+const VISIT: Duration = Duration::from_micros(1_500);
+/// What is measured, as heads of columns.
+pub(super) const WHAT: [&str; 4] = [
+    "GET builders p99",
+    "build start",
+    "command",
+    "keep-alive timer",
+];
+
+/// Milliseconds: `GET /api/v2/builders`, 99th percentile; from a request to the first command of its build, median; from one
+/// command of a worker to the next, median; how late timers of the engine fire, which keep-alives of workers are, mean.
+#[derive(Clone, Copy)]
+pub(super) struct Feel(pub(super) [f64; 4]);
+
+impl Feel {
+    /// The median of each.
+    pub(super) fn median(of: &[Self]) -> Self {
+        Self(std::array::from_fn(|i| {
+            median(of.iter().map(|feel| feel.0[i]).collect())
+        }))
+    }
+}
+
+/// Uses a farm for a while.
+pub(super) async fn feel(farm: &Farm, started: &Path) -> anyhow::Result<Feel> {
+    let authority = farms::authority(farm);
+    let before = lateness(farm.api()).await?;
+    let pages =
+        tokio::spawn(async move { visits(&authority, "/api/v2/builders", VISIT, SPAN).await });
+    let end = Instant::now() + SPAN;
+    let (mut starts, mut commands) = (Vec::new(), Vec::new());
+    while Instant::now() < end || starts.is_empty() {
+        starts.push(start(farm, started).await?);
+        let asked = Instant::now();
+        let request = farm.api().force("force", "commands").await;
+        farm.api().finished(request).await;
+        commands.push(asked.elapsed().as_secs_f64() * 1000.0 / COMMANDS as f64);
+    }
+    let p99 = pages.await??.percentile_ms(0.99);
+    let after = lateness(farm.api()).await?;
+    let timer = (after.0 - before.0) / (after.1 - before.1) * 1000.0;
+    Ok(Feel([p99, median(starts), median(commands), timer]))
+}
+
+/// Milliseconds from a request to the first command of its build, which writes down the time.
+async fn start(farm: &Farm, started: &Path) -> anyhow::Result<f64> {
+    let asked = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let request = farm.api().force("force", "probe").await;
+    farm.api().finished(request).await;
+    let began: u128 = std::fs::read_to_string(started)?.trim().parse()?;
+    Ok(began.saturating_sub(asked.as_nanos()) as f64 / 1e6)
+}
+
+/// Seconds that timers of the engine were late, in all, and how many there were.
+async fn lateness(api: &Api) -> anyhow::Result<(f64, f64)> {
+    let Ok(page) = api.text("metrics").await else {
+        anyhow::bail!("no metrics");
+    };
+    let read = |name: &str| {
+        let sample = format!("toolpost_reactor_lag_seconds_{name}{{runtime=\"engine\"}} ");
+        let mut lines = page.lines();
+        let value = lines.find_map(|line| line.strip_prefix(&sample));
+        value
+            .and_then(|value| value.parse::<f64>().ok())
+            .with_context(|| format!("no {name} of the engine's lag"))
+    };
+    Ok((read("sum")?, read("count")?))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

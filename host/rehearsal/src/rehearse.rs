@@ -20,6 +20,8 @@ pub fn sandbox_options(cache_dir: Option<PathBuf>) -> SandboxOptions {
     SandboxOptions {
         threads: 1,
         pooling: false,
+        // Its author waits for it.
+        low_priority: false,
         calls_on_callers_runtime: true,
         cache_dir,
         ..SandboxOptions::default()

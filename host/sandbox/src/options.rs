@@ -14,9 +14,9 @@ pub struct SandboxOptions {
     pub cache_dir: Option<PathBuf>,
     /// Compiled components that are kept; the ones unused for longest go first.
     pub cache_bytes_max: u64,
-    /// Threads that run plugins, at a lower priority of the operating system.
+    /// Threads that run plugins.
     pub threads: usize,
-    /// Threads that compile plugins, at the same low priority.
+    /// Threads that compile plugins.
     pub compile_threads: usize,
     /// How long the compilation of one component is waited for.
     pub compile_timeout: Duration,
@@ -40,6 +40,8 @@ pub struct SandboxOptions {
     pub pooling: bool,
     /// How plugins speak HTTP.
     pub http: HttpOptions,
+    /// Whether the threads have a lower priority, for the sake of what runs beside them.
+    pub low_priority: bool,
     /// Whether calls run on the runtime of their caller instead of threads of their own: for tests of plugins, whose runtime has
     /// a clock that is put forward when everybody waits. A plugin that computes keeps such a caller.
     pub calls_on_callers_runtime: bool,
@@ -73,6 +75,7 @@ impl Default for SandboxOptions {
             tick: Duration::from_millis(10),
             pooling: true,
             http: HttpOptions::default(),
+            low_priority: true,
             calls_on_callers_runtime: false,
         }
     }

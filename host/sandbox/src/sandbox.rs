@@ -93,10 +93,15 @@ impl Sandbox {
         let engine = built.engine;
         let linker =
             imports::linker(&engine).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
+        let low_priority = options.low_priority;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads.max(1))
             .thread_name("plugin")
-            .on_thread_start(lower_thread_priority)
+            .on_thread_start(move || {
+                if low_priority {
+                    lower_thread_priority();
+                }
+            })
             .enable_all()
             .build()
             .map_err(SetupError::Threads)?;

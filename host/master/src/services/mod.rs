@@ -8,8 +8,8 @@ mod mail;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -127,17 +126,18 @@ impl Common {
     }
 
     /// The limits of the call: those of the contract, but for what the test says.
-    pub(crate) fn limits(&self, defaults: CallLimits) -> CallLimits {
-        let span = |time: Option<Time>, default: Duration| time.map_or(default, |time| time.0);
-        CallLimits {
-            cpu: span(self.limits.cpu, defaults.cpu),
-            wall: span(self.limits.wall, defaults.wall),
-            memory_bytes_max: self
-                .limits
-                .memory_mib
-                .map_or(defaults.memory_bytes_max, |mib| mib << 20),
-            ..defaults
+    pub(crate) fn limits(&self, mut limits: CallLimits) -> CallLimits {
+        let own = &self.limits;
+        if let Some(cpu) = own.cpu {
+            limits.cpu = cpu.0;
         }
+        if let Some(wall) = own.wall {
+            limits.wall = wall.0;
+        }
+        if let Some(mib) = own.memory_mib {
+            limits.memory_bytes_max = mib << 20;
+        }
+        limits
     }
 
     /// The parameters, as they are configured.

@@ -312,7 +312,7 @@ pub(crate) fn show(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "(none)".into(),
         Value::Array(items) => {
-            let lines: Vec<String> = items.iter().map(|item| show_inside(item)).collect();
+            let lines: Vec<String> = items.iter().map(show_inside).collect();
             lines.join("\n")
         }
         value => value.to_string(),

@@ -37,8 +37,8 @@ fn locate(path: &str) -> Result<String, FileError> {
 
 impl Files {
     /// Puts a file there.
-    pub(super) fn put(&mut self, path: &str, data: Bytes) -> Result<(), FileError> {
-        self.write(path, &data, WriteMode::Replace)
+    pub(super) fn put(&mut self, path: &str, data: &[u8]) -> Result<(), FileError> {
+        self.write(path, data, WriteMode::Replace)
     }
 
     fn is_directory(&self, at: &str) -> bool {
@@ -225,7 +225,7 @@ mod tests {
             "report.xml",
             "../other/b.txt",
         ] {
-            files.put(path, Bytes::from_static(b"text")).unwrap();
+            files.put(path, b"text").unwrap();
         }
         files.make_dir("empty").unwrap();
         files
@@ -262,11 +262,8 @@ mod tests {
         let mut files = files();
         assert_eq!(files.whole("src"), Err(FileError::WrongKind));
         assert_eq!(files.whole("none"), Err(FileError::NotFound));
-        assert_eq!(
-            files.put("report.xml/a", Bytes::new()),
-            Err(FileError::WrongKind)
-        );
-        assert_eq!(files.put("src", Bytes::new()), Err(FileError::WrongKind));
+        assert_eq!(files.put("report.xml/a", b""), Err(FileError::WrongKind));
+        assert_eq!(files.put("src", b""), Err(FileError::WrongKind));
         assert_eq!(files.remove("src", false), Err(FileError::NotEmpty));
         assert_eq!(files.remove("src", true), Ok(()));
         assert_eq!(files.stat("src/main.rs", 0), Err(FileError::NotFound));

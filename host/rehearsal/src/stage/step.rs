@@ -68,7 +68,7 @@ impl StepStage {
         let mut files = Files::default();
         for (path, data) in contents(&folder, &script.files)? {
             files
-                .put(&path, data)
+                .put(&path, &data)
                 .map_err(|error| format!("the file `{path}`: {error}"))?;
         }
         let mut properties = Properties::new();
@@ -192,7 +192,7 @@ impl StepStage {
             }
             for (path, data) in writes {
                 // The plugin meets the file that it finds there instead.
-                let _ = files.put(&path, data);
+                let _ = files.put(&path, &data);
             }
         })
     }

@@ -46,11 +46,16 @@ pub(crate) enum CompileError {
 
 impl Compiler {
     pub(crate) fn new(engine: &Engine, options: &SandboxOptions) -> Result<Self, SetupError> {
+        let low_priority = options.low_priority;
         let pool = |name: &'static str, threads| {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .thread_name(move |index| format!("{name}-{index}"))
-                .start_handler(|_| lower_thread_priority())
+                .start_handler(move |_| {
+                    if low_priority {
+                        lower_thread_priority();
+                    }
+                })
                 .build()
                 .map_err(|error| SetupError::Threads(std::io::Error::other(error)))
         };

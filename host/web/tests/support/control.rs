@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use toolpost_config::{Config, Place, Problem, diff};
+use toolpost_config::{Config, Problem, diff};
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
     Timestamp, WorkerId,
@@ -456,7 +456,7 @@ pub fn refusal(at: Timestamp, byte: u8, reason: &str) -> PluginProblem {
 pub fn problem() -> Problem {
     Problem {
         message: "unknown worker `lokal`".into(),
-        place: Some(Place {
+        place: Some(toolpost_config::Place {
             file: "toolpost.toml".into(),
             line: 12,
             column: 12,

@@ -102,7 +102,7 @@ async fn hostile_steps_end_with_their_reason_while_others_go_on() {
     text.push_str(&format!("\n[secret.token]\nfile = {token:?}\n"));
     for Offender { name, setting, .. } in &offenders {
         text.push_str(&format!(
-            "\n[plugin.{name}]\ncpu_ms = 1000\nwall_s = 30\nlog_mib = 8\n{}",
+            "\n[plugin.{name}]\ncpu_ms = 5000\nwall_s = 60\nlog_mib = 8\n{}",
             setting.grants
         ));
     }

@@ -8,6 +8,7 @@
     reason = "what is unwrapped in a test is what it asserts"
 )]
 
+mod stock;
 mod support;
 
 mod authors;
@@ -27,3 +28,4 @@ mod scripts;
 mod secrets;
 mod steps;
 mod storm;
+mod workers;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use toolpost_config::config::{ChangeSourceConfig, ChangeSourceKind};
-use toolpost_config::plan::Action;
+use toolpost_config::config::{ChangeSourceConfig, ChangeSourceKind, WorkerKind, WorkerPassword};
+use toolpost_config::plan::{Action, ItemKind};
 use toolpost_config::{Config, Plan, ReporterConfig, diff};
 use toolpost_core::{Event, ReporterId};
 use toolpost_sandbox::Prospect;
@@ -88,7 +88,7 @@ impl Engine {
         self.capabilities.configure(&config).await;
         self.locks
             .configure(config.locks.values().map(|lock| lock.as_ref().clone()));
-        let replaced = self.workers.replace(workers);
+        let replaced = self.workers.replace(workers, &config);
         self.set_running(Running::new(Arc::clone(&config), ids.clone()));
         self.disconnect(&replaced, &before, &ids).await;
         self.reconcile_schedulers(&mut actors.schedulers, &config, &ids)
@@ -100,6 +100,7 @@ impl Engine {
         // A master that just starts has nothing that a restart would bring.
         let is_first = before.ids == ConfiguredIds::default();
         self.note_applied(&plan, is_first);
+        warn_of_passwords(&config, &before.config);
         if !is_first {
             // What was refused because of the former uses may be good for these.
             let registry = self.registry.clone();
@@ -346,17 +347,40 @@ async fn check_authorities(config: &Config) -> Result<(), ApplyError> {
     read.map_err(ApplyError::Authorities)
 }
 
+/// Tells the operator of passwords that others may read, once for each change.
+fn warn_of_passwords(config: &Config, before: &Config) {
+    for (name, worker) in &config.workers {
+        let is_plain = matches!(
+            &worker.kind,
+            WorkerKind::Remote {
+                password: WorkerPassword::Plain(_)
+            }
+        );
+        let is_new = before.workers.get(name).map(|old| &old.kind) != Some(&worker.kind);
+        if is_plain && is_new {
+            warn!(
+                worker.name = %name,
+                "the password of worker `{name}` is written down in the configuration; use `password_secret` or `password_hash`"
+            );
+        }
+    }
+}
+
 /// Settings of the plan that only a restart brings.
 fn needs_restart(plan: &Plan) -> Vec<String> {
-    let changes = plan.items.iter().filter_map(|item| match &item.action {
-        Action::Changed(fields) => Some(fields),
-        Action::Added | Action::Removed => None,
-    });
-    changes
-        .flatten()
-        .filter(|change| change.needs_restart)
-        .map(|change| format!("master.{}", change.field))
-        .collect()
+    let mut settings = Vec::new();
+    for item in &plan.items {
+        let Action::Changed(fields) = &item.action else {
+            continue;
+        };
+        let table = match item.kind {
+            ItemKind::WorkerPort => "workers",
+            _ => "master",
+        };
+        let fields = fields.iter().filter(|change| change.needs_restart);
+        settings.extend(fields.map(|change| format!("{table}.{}", change.field)));
+    }
+    settings
 }
 
 fn names(config: &Config) -> ConfiguredNames {

@@ -51,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) builds: BuildTable,
     /// Tasks of builds, counted so that the end waits for them.
     pub(crate) build_tasks: TaskTracker,
+    /// Cancelled when workers cannot connect any more.
+    pub(crate) stop_port: CancellationToken,
     /// Cancelled when builds that still run are left to the next start.
     pub(crate) abandon: CancellationToken,
     pub(crate) phase: watch::Sender<Phase>,
@@ -132,6 +134,7 @@ impl Engine {
             locks: Arc::new(LockManager::new([])),
             builds: BuildTable::default(),
             build_tasks: TaskTracker::new(),
+            stop_port: CancellationToken::new(),
             abandon: CancellationToken::new(),
             phase: watch::Sender::new(Phase::Running),
             ending: watch::Sender::default(),

@@ -1,5 +1,6 @@
 //! What the rest of the process may ask of a running master.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::status::{
 #[derive(Clone)]
 pub struct MasterHandle {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) worker_address: Option<SocketAddr>,
 }
 
 /// What somebody sent for the form of a force scheduler.
@@ -52,6 +54,27 @@ impl MasterHandle {
     #[must_use]
     pub fn id(&self) -> MasterId {
         self.engine.master_id
+    }
+
+    /// Where workers connect, if that is not the port of the web server.
+    #[must_use]
+    pub fn worker_address(&self) -> Option<SocketAddr> {
+        self.worker_address
+    }
+
+    /// Whether a request at the web server's port is one of a worker that wants to connect: a WebSocket at `/`.
+    #[must_use]
+    pub fn is_worker<B>(&self, request: &http::Request<B>) -> bool {
+        self.worker_address.is_none() && crate::worker::is_worker(request)
+    }
+
+    /// Answers the request with which a worker connects. What follows the upgrade runs on the runtime that this is called from.
+    pub async fn greet_worker<B: Send + 'static>(
+        &self,
+        request: http::Request<B>,
+        from: SocketAddr,
+    ) -> http::Response<String> {
+        self.engine.greet_worker(request, &from.to_string()).await
     }
 
     /// The running configuration.

@@ -93,6 +93,7 @@ async fn prepare(engine: &Engine, launch: &Launch) -> Result<Prepared, StoreErro
         builder: &launch.builder,
         worker: &launch.worker.config,
         worker_dir: &launch.worker.link.base_dir(),
+        worker_texts: &launch.worker.link.properties(),
         buildset: &buildset,
         requested: &requested,
         changes: &changes,

@@ -52,4 +52,7 @@ pub use status::{
 };
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;
-pub use worker::{LinkCommand, LinkControl, LinkError, LinkFiles, LocalWorkerLink, WorkerLink};
+pub use worker::{
+    LinkCommand, LinkControl, LinkError, LinkFiles, ListenError, LocalWorkerLink, WorkerLink,
+    WorkerPort,
+};

@@ -45,6 +45,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) builder: &'a BuilderConfig,
     pub(crate) worker: &'a WorkerConfig,
     pub(crate) worker_dir: &'a str,
+    /// What the worker tells about itself.
+    pub(crate) worker_texts: &'a BTreeMap<String, String>,
     pub(crate) buildset: &'a Buildset,
     pub(crate) requested: &'a Properties,
     pub(crate) changes: &'a [Change],
@@ -67,6 +69,11 @@ pub(crate) fn build_properties(origin: &Origin<'_>) -> (Properties, Option<Strin
     properties.set("basedir", origin.worker_dir, "Worker");
     properties.set("builddir", builddir, "Worker");
     let problem = set_configured(&mut properties, origin).err();
+    for (name, text) in origin.worker_texts {
+        if properties.get(name).is_none() {
+            properties.set(name.clone(), text.clone(), "Worker");
+        }
+    }
     (properties, problem)
 }
 

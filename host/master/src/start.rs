@@ -23,6 +23,7 @@ use crate::handle::MasterHandle;
 use crate::reload::Reloader;
 use crate::reporter::keep_house;
 use crate::uses::RunningUses;
+use crate::worker::WorkerPort;
 
 /// How often a master says that it lives.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ pub struct MasterDeps {
     pub catalog: Arc<dyn TypeCatalog + Send + Sync>,
     /// Who it is.
     pub settings: MasterConfig,
+    /// Where workers connect, unless they come to the web server. They wait until the master works.
+    pub worker_port: Option<WorkerPort>,
     /// Where the configuration was read, to be watched.
     pub config_path: PathBuf,
     /// The time.
@@ -92,8 +95,27 @@ impl Master {
         let heart = Arc::clone(&engine);
         let heartbeat = Actor::spawn("the heartbeat".into(), move || beat(Arc::clone(&heart)));
         engine.loops.lock().await.push(heartbeat);
-        Ok(MasterHandle { engine })
+        let worker_address = deps.worker_port.as_ref().map(WorkerPort::address);
+        if let Some(port) = deps.worker_port {
+            tokio::spawn(serve(port, Arc::clone(&engine)));
+        }
+        Ok(MasterHandle {
+            engine,
+            worker_address,
+        })
     }
+}
+
+/// Lets workers in once the master works: before that it does not know them, nor what they may still run for it.
+async fn serve(port: WorkerPort, engine: Arc<Engine>) {
+    let stop = engine.stop_port.clone();
+    let mut ready = engine.ready.subscribe();
+    tokio::select! {
+        () = stop.cancelled() => return,
+        // The sender lives as long as the engine.
+        _ = ready.wait_for(|ready| *ready) => {}
+    }
+    port.serve(engine, stop).await;
 }
 
 /// See [`MasterHandle::begin`].
@@ -142,6 +164,14 @@ async fn take_back(engine: &Engine, master: toolpost_core::MasterId) -> Result<(
         .store
         .recover_master(master, engine.clock.now())
         .await?;
+    let sessions = recovered.sessions.into_iter();
+    engine
+        .workers
+        .remote
+        .remember(sessions.filter_map(|(worker, session)| {
+            let session = u64::try_from(session).ok()?;
+            Some((worker, session))
+        }));
     if !recovered.builds.is_empty() {
         let (builds, requests) = (recovered.builds.len(), recovered.requests.len());
         warn!(

@@ -91,7 +91,10 @@ impl Engine {
         self.abandon.cancel();
         self.build_tasks.close();
         self.build_tasks.wait().await;
-        for worker in self.workers.connected().values() {
+        self.stop_port.cancel();
+        self.workers.remote.close(WORKER_GRACE).await;
+        let local = self.workers.connected();
+        for worker in local.values().filter(|worker| worker.session.is_none()) {
             worker.link.shut_down(WORKER_GRACE).await;
         }
         let now = self.clock.now();

@@ -15,6 +15,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/0005_recordings.sql")),
     (6, include_str!("../migrations/0006_fallbacks.sql")),
     (7, include_str!("../migrations/0007_open_requests.sql")),
+    (8, include_str!("../migrations/0008_worker_sessions.sql")),
 ];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.

@@ -10,6 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -18,9 +23,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
 use toolpost_config::config::MasterConfig;
-use toolpost_config::{Sources, TypeCatalog, check, check_master, check_plugins, load};
+use toolpost_config::{
+    Sources, TypeCatalog, check, check_master, check_plugins, check_worker_port, load,
+};
 use toolpost_core::{Event, PluginKind};
-use toolpost_master::{Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses, SystemClock};
+use toolpost_master::{
+    Master, MasterDeps, MasterHandle, NativeCatalog, RunningUses, SystemClock, WorkerPort,
+};
 use toolpost_sandbox::registry::LiveTypes;
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, Sandbox, SandboxOptions};
 use toolpost_store::{Store, StoreOptions};
@@ -118,11 +127,13 @@ impl App {
         let settings = check_master(&sources)?;
         // All that can be said without plugins is said before anything is touched.
         let plugins = check_plugins(&sources)?;
+        let worker_port = check_worker_port(&sources)?;
         // Taken first, so that a second master on this address fails before it touches anything.
         let address = listen.unwrap_or(settings.listen);
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("listen on {address} (another program may have it; see --listen)")
         })?;
+        let worker_port = WorkerPort::open(&worker_port).await?;
         let bus = Bus::new(BUS_CAPACITY_EVENTS);
         let store = open_store(&settings, bus.clone()).await?;
         let sandbox = open_sandbox(&settings)?;
@@ -139,6 +150,7 @@ impl App {
             uses,
             catalog: Arc::new(StepTypes::of(registry.clone())),
             settings,
+            worker_port,
             config_path: config_path.to_owned(),
             clock: Arc::new(SystemClock),
         })
@@ -151,7 +163,11 @@ impl App {
             master: Arc::new(master.clone()),
             options,
         };
-        let web = web.spawn(serve(listener, state, stop_web.clone()));
+        let workers = Workers {
+            master: master.clone(),
+            engine: Handle::current(),
+        };
+        let web = web.spawn(serve(listener, state, workers, stop_web.clone()));
         info!(%address, "serving pages and API on {address}, and loading plugins");
         Ok(Self {
             master,
@@ -179,12 +195,20 @@ impl App {
         let config = check(&sources, &StepTypes::of(self.registry.clone()))?;
         self.master.begin(config, sources).await?;
         self.registry.watch();
+        if let Some(address) = self.worker_address() {
+            info!(%address, "workers connect to {address}");
+        }
         Ok(())
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where workers connect, if that is not where pages are.
+    pub(crate) fn worker_address(&self) -> Option<SocketAddr> {
+        self.master.worker_address()
     }
 
     /// How long running builds may go on once the master is told to stop.
@@ -274,8 +298,38 @@ fn web_options(settings: &MasterConfig) -> WebOptions {
     }
 }
 
-async fn serve(listener: TcpListener, state: WebState, stop: CancellationToken) {
-    let router = toolpost_web::router(state);
+/// Whoever is to answer workers that connect to the port of the web server, and where that runs.
+#[derive(Clone)]
+struct Workers {
+    master: MasterHandle,
+    engine: Handle,
+}
+
+/// A worker asks for a WebSocket where people ask for the home page.
+async fn worker_or_page(
+    State(workers): State<Workers>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !workers.master.is_worker(&request) {
+        return next.run(request).await;
+    }
+    // What follows the answer belongs to the engine's threads.
+    let master = workers.master.clone();
+    let greeting = workers
+        .engine
+        .spawn(async move { master.greet_worker(request, from).await });
+    match greeting.await {
+        Ok(response) => response.map(Body::from),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn serve(listener: TcpListener, state: WebState, workers: Workers, stop: CancellationToken) {
+    let router = toolpost_web::router(state)
+        .layer(from_fn_with_state(workers, worker_or_page))
+        .into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!("the web server ended: {error}");

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(ConfigArgs),
+    /// Read a worker's password from standard input and print a hash of it, for `password_hash`.
+    HashPassword,
     /// Make, build and look at plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run(args, printer),
         Command::Check(args) => commands::check(args, printer),
         Command::Plan(args) => commands::plan(args, printer),
+        Command::HashPassword => commands::hash_password(printer),
         Command::Schema(args) => commands::schema(args, printer),
         Command::Plugin(PluginCommand::New(args)) => commands::plugin_new(args, printer),
         Command::Plugin(PluginCommand::Build { path, output }) => {

@@ -23,7 +23,7 @@ mod worker;
 pub use command::{
     Captured, CommandControl, CommandSpec, EnvValue, Exit, INTERRUPT_GRACE_DEFAULT,
     InterruptSignal, Invocation, Launch, Output, OutputStream, RunningCommand, StartError, Status,
-    StopCause,
+    StopCause, quoted_words,
 };
 pub use files::{CopySummary, DirEntry, FileError, FileInfo, FileKind, Files, Piece, WriteMode};
 pub use options::{Limits, LocalWorkerOptions, OpenError};

@@ -28,7 +28,7 @@ use self::names::Names;
 use self::secrets::SecretNames;
 use self::types::Types;
 use crate::catalog::TypeCatalog;
-use crate::config::{Config, MasterConfig, PluginConfig};
+use crate::config::{Config, MasterConfig, PluginConfig, WorkersConfig};
 use crate::decode::Decode as _;
 use crate::problem::{Problems, Report};
 use crate::raw::{RawConfig, RawMaster};
@@ -95,6 +95,14 @@ pub fn check_plugins(sources: &Sources) -> Result<BTreeMap<String, Arc<PluginCon
     check(sources, &AnyStepType).map(|config| config.plugins)
 }
 
+/// Checks where workers connect alone: a process takes its ports before it touches anything.
+///
+/// # Errors
+/// As [`check_master`].
+pub fn check_worker_port(sources: &Sources) -> Result<Arc<WorkersConfig>, Problems> {
+    check(sources, &AnyStepType).map(|config| config.worker_port)
+}
+
 /// Stands for types that are not known yet: each exists and takes everything.
 struct AnyStepType;
 
@@ -154,6 +162,7 @@ impl<'c, 's> Checker<'c, 's> {
         }
         let workers = self.each(raw.worker, Self::worker, |worker| &worker.name);
         self.check_worker_directories(&workers);
+        let worker_port = value(raw.workers).map(|raw| self.worker_port(raw));
         let change_sources = self.each(raw.changes, Self::change_source, |source| &source.name);
         let builders = self.each(raw.builder, Self::builder, |builder| &builder.name);
         let schedulers = self.each(raw.scheduler, Self::scheduler, |scheduler| &scheduler.name);
@@ -176,6 +185,7 @@ impl<'c, 's> Checker<'c, 's> {
         Config {
             master,
             workers,
+            worker_port: Arc::new(worker_port.unwrap_or_default()),
             change_sources,
             schedulers,
             reporters,

@@ -57,7 +57,7 @@ impl Checker<'_, '_> {
     }
 
     /// Whether there may be a secret of this name; notes it if not.
-    fn is_secret(&mut self, name: &At<String>) -> bool {
+    pub(super) fn is_secret(&mut self, name: &At<String>) -> bool {
         if self.secrets.may_have(&name.value) {
             return true;
         }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Checker, START, value};
-use crate::config::{SecretReference, WorkerConfig, WorkerKind};
-use crate::raw::{RawLocalWorker, RawRemoteWorker, RawWorker};
+use crate::config::{
+    PlainPassword, SecretReference, TlsConfig, WorkerConfig, WorkerKind, WorkerPassword,
+    WorkersConfig,
+};
+use crate::raw::{RawLocalWorker, RawRemoteWorker, RawWorker, RawWorkers};
 use crate::sources::Span;
 use crate::tree::At;
 
@@ -39,29 +42,8 @@ impl Checker<'_, '_> {
         })
     }
 
-    /// Checked like any other, so that what is written today is good when such workers can connect; until
-    /// then it is refused, because a farm without its workers would build nothing and not say why.
     fn remote_worker(&mut self, raw: RawRemoteWorker, span: Span) -> Option<WorkerConfig> {
-        self.report
-            .at(span, "remote workers cannot connect to this version yet")
-            .help("use `kind = \"local\"` for now; it runs builds on the master's machine");
-        let password = match (raw.password_file, raw.password_env) {
-            (Some(file), None) => Some(SecretReference::File(self.path(&file.value))),
-            (None, Some(variable)) => Some(SecretReference::Environment(variable.value)),
-            (Some(file), Some(variable)) => {
-                self.report
-                    .at(variable.span, "the password is named twice")
-                    .related(file.span, "named here first")
-                    .help("keep one of the two");
-                None
-            }
-            (None, None) => {
-                self.report
-                    .at(span, "a remote worker needs a password")
-                    .help("add `password_file = \"PATH\"` or `password_env = \"VARIABLE\"`");
-                None
-            }
-        };
+        let password = self.password(&raw, span);
         let max_builds = self.at_least_one(raw.max_builds);
         let properties = self.properties(raw.properties);
         let default_properties = self.properties(raw.default_properties);
@@ -74,6 +56,86 @@ impl Checker<'_, '_> {
             properties,
             default_properties,
         })
+    }
+
+    /// The one way that is given in which a worker's password is known.
+    fn password(&mut self, raw: &RawRemoteWorker, span: Span) -> Option<WorkerPassword> {
+        let given = [
+            &raw.password_secret,
+            &raw.password_file,
+            &raw.password_env,
+            &raw.password_hash,
+            &raw.password,
+        ];
+        let mut given = given.into_iter().flatten();
+        let Some(first) = given.next() else {
+            self.report
+                .at(span, "a remote worker needs a password")
+                .help("add `password_secret = \"NAME\"` with a [secret.NAME], or `password_hash`");
+            return None;
+        };
+        if let Some(second) = given.next() {
+            self.report
+                .at(second.span, "the password is named twice")
+                .related(first.span, "named here first")
+                .help("keep one of the two");
+            return None;
+        }
+        if let Some(name) = &raw.password_secret {
+            let known = self.is_secret(name);
+            return known.then(|| WorkerPassword::Secret(name.value.clone()));
+        }
+        if let Some(hash) = &raw.password_hash {
+            if !hash.value.starts_with("$argon2") {
+                self.report
+                    .at(hash.span, "this is not a hash of Argon2")
+                    .help("make one with `toolpost hash-password`");
+            }
+            return Some(WorkerPassword::Hash(hash.value.clone()));
+        }
+        if let Some(plain) = &raw.password {
+            if plain.value.is_empty() {
+                self.report.at(plain.span, "must not be empty");
+            }
+            return Some(WorkerPassword::Plain(PlainPassword(plain.value.clone())));
+        }
+        let reference = match (&raw.password_file, &raw.password_env) {
+            (Some(file), _) => SecretReference::File(self.path(&file.value)),
+            (None, variable) => SecretReference::Environment(variable.as_ref()?.value.clone()),
+        };
+        Some(WorkerPassword::Reference(reference))
+    }
+
+    /// Where workers from elsewhere connect.
+    pub(super) fn worker_port(&mut self, raw: RawWorkers) -> WorkersConfig {
+        let spans = [&raw.certificate, &raw.key, &raw.client_ca].map(|key| {
+            let key = key.as_ref();
+            key.map(|key| key.span)
+        });
+        let tls = match (raw.certificate, raw.key) {
+            (Some(certificate), Some(key)) => Some(TlsConfig {
+                certificate: self.path(&certificate.value),
+                key: self.path(&key.value),
+                client_ca: raw.client_ca.map(|file| self.path(&file.value)),
+            }),
+            _ => {
+                if let Some(span) = spans.into_iter().flatten().next() {
+                    self.report
+                        .at(span, "TLS needs both a certificate and its key")
+                        .help("add `certificate = \"PATH\"` and `key = \"PATH\"`");
+                }
+                None
+            }
+        };
+        if let (None, Some(span), true) = (&raw.listen, spans[0], tls.is_some()) {
+            self.report
+                .at(span, "only a port for workers alone can be encrypted")
+                .help("add `listen = \"0.0.0.0:9989\"`");
+        }
+        WorkersConfig {
+            listen: raw.listen.map(|address| address.value.0),
+            tls,
+        }
     }
 
     /// Two workers in one directory would delete each other's files.

@@ -26,7 +26,10 @@ pub use scheduler::{
     FileFilter, PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,
 };
 pub use secrets::{Grants, MailConfig, MailLogin, MailTls, SecretConfig};
-pub use worker::{SecretReference, WorkerConfig, WorkerKind};
+pub use worker::{
+    PlainPassword, SecretReference, TlsConfig, WorkerConfig, WorkerKind, WorkerPassword,
+    WorkersConfig,
+};
 
 use serde_json::Value;
 use toolpost_core::locks::LockSpec;
@@ -41,6 +44,8 @@ pub struct Config {
     pub master: Arc<MasterConfig>,
     /// Workers by name.
     pub workers: BTreeMap<String, Arc<WorkerConfig>>,
+    /// Where workers from elsewhere connect.
+    pub worker_port: Arc<WorkersConfig>,
     /// Change sources by name.
     pub change_sources: BTreeMap<String, Arc<ChangeSourceConfig>>,
     /// Schedulers by name.

@@ -1,5 +1,7 @@
 //! Workers.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::PropertyValues;
@@ -29,9 +31,60 @@ pub enum WorkerKind {
     },
     /// Connects from elsewhere.
     Remote {
-        /// Where its password is found; the configuration never holds it.
-        password: SecretReference,
+        /// What it has to know.
+        password: WorkerPassword,
     },
+}
+
+/// The password of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerPassword {
+    /// The secret of this name.
+    Secret(String),
+    /// In a file or a variable.
+    Reference(SecretReference),
+    /// A hash of it, in the PHC format of Argon2.
+    Hash(String),
+    /// Written down in the configuration, where others may read it.
+    Plain(PlainPassword),
+}
+
+/// A password that is written down. Its `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlainPassword(pub(crate) String);
+
+impl PlainPassword {
+    /// The password itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PlainPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainPassword(..)")
+    }
+}
+
+/// `[workers]`: where workers from elsewhere connect.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkersConfig {
+    /// Their own address and port; `None` for that of the web server. A change needs a restart.
+    pub listen: Option<SocketAddr>,
+    /// How their own port is encrypted. A change needs a restart.
+    pub tls: Option<TlsConfig>,
+}
+
+/// Certificate and key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate, and those that lead to its authority.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Whoever connects has to have a certificate of one of these authorities.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Where a secret is found.

@@ -43,12 +43,16 @@ pub(crate) fn expect_table(node: Node, what: &str, report: &mut Report<'_>) -> O
     match node.kind {
         Kind::Table(value) => Some(At { value, span }),
         Kind::Array(items) if items.iter().any(|item| matches!(item.kind, Kind::Table(_))) => {
+            let help = match what {
+                WORKERS => EACH_WORKER,
+                _ => "write it once, with its name in single brackets",
+            };
             report
                 .at(
                     span,
                     format!("expected one table for {what}, found several"),
                 )
-                .help("write it once, with its name in single brackets");
+                .help(help);
             None
         }
         kind => expected(&Node { kind, span }, &format!("a table for {what}"), report),
@@ -88,7 +92,6 @@ const HINTS: &[(&str, &str, &str)] = &[
         "steps belong to a builder: [[builder.step]] after its [[builder]]",
     ),
     (ROOT, "builders", "each builder is a [[builder]]"),
-    (ROOT, "workers", "each worker is a [[worker]]"),
     (ROOT, "schedulers", "each scheduler is a [[scheduler]]"),
     (ROOT, "change_source", "each change source is a [[changes]]"),
     (ROOT, "plugins", "settings of a plugin are in [plugin.NAME]"),
@@ -100,12 +103,13 @@ const HINTS: &[(&str, &str, &str)] = &[
         "each step is a [[builder.step]] after its [[builder]]",
     ),
     ("a builder", "worker", "write `workers = [\"NAME\"]`"),
-    (
-        "a remote worker",
-        "password",
-        "name where the password is: `password_file` or `password_env`",
-    ),
+    (WORKERS, "name", EACH_WORKER),
+    (WORKERS, "kind", EACH_WORKER),
 ];
+
+/// How messages name the table that says where workers connect.
+const WORKERS: &str = "[workers]";
+const EACH_WORKER: &str = "each worker is a [[worker]]; [workers] says where they connect";
 
 /// How messages name the top level.
 pub(crate) const ROOT: &str = "the configuration";

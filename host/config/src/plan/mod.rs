@@ -69,6 +69,8 @@ pub enum ItemKind {
     Mail,
     /// A lock.
     Lock,
+    /// Where workers from elsewhere connect.
+    WorkerPort,
     /// A worker.
     Worker,
     /// A change source.
@@ -140,6 +142,17 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
         &by_no_name(wanted.mail.as_ref()),
     );
     compare(&mut items, ItemKind::Lock, &running.locks, &wanted.locks);
+    let mut port = changed_fields(&*running.worker_port, &*wanted.worker_port);
+    for change in &mut port {
+        change.needs_restart = true;
+    }
+    if !port.is_empty() {
+        items.push(PlannedItem {
+            kind: ItemKind::WorkerPort,
+            name: String::new(),
+            action: Action::Changed(port),
+        });
+    }
     compare(
         &mut items,
         ItemKind::Worker,
@@ -363,6 +376,7 @@ impl fmt::Display for ItemKind {
             Self::Secret => "secret",
             Self::Mail => "mail",
             Self::Lock => "lock",
+            Self::WorkerPort => "port of workers",
             Self::Worker => "worker",
             Self::ChangeSource => "change source",
             Self::Builder => "builder",

@@ -111,12 +111,18 @@ raw_table! {
 }
 
 raw_table! {
-    /// A worker that connects from elsewhere. Not in this version yet.
+    /// A worker that connects from elsewhere. It needs exactly one of the keys that begin with `password`.
     RawRemoteWorker("a remote worker") {
         /// Unique name.
         name ! String,
         /// Builds that it runs at one time. Default: no limit.
         max_builds ? u32,
+        /// Name of the secret that is its password.
+        password_secret ? String,
+        /// A hash of its password, as `toolpost hash-password` makes it.
+        password_hash ? String,
+        /// Its password, for whoever can read this file.
+        password ? String,
         /// File that holds its password.
         password_file ? String,
         /// Environment variable of the master that holds its password.
@@ -125,6 +131,21 @@ raw_table! {
         properties ? JsonObject,
         /// The same, where nothing else sets them.
         default_properties ? JsonObject,
+    }
+}
+
+raw_table! {
+    /// Where workers from elsewhere connect.
+    RawWorkers("[workers]") {
+        /// Address and port for workers alone, such as "0.0.0.0:9989". Default: the port of the web server. A change needs a
+        /// restart.
+        listen ? ListenAddress,
+        /// PEM file with the certificate of that port, and those that lead to its authority. A change needs a restart.
+        certificate ? String,
+        /// PEM file with its key. A change needs a restart.
+        key ? String,
+        /// PEM file with authorities: whoever connects has to have a certificate of one of them. A change needs a restart.
+        client_ca ? String,
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) use force::{
 };
 pub(crate) use master::{
     LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,
-    RawPlugin, RawPlugins, RawRemoteWorker, RawSecret, RawWorker,
+    RawPlugin, RawPlugins, RawRemoteWorker, RawSecret, RawWorker, RawWorkers,
 };
 pub(crate) use reporter::{RawReporter, RawRetry, ReportedResults, ReporterEvent};
 pub(crate) use scheduler::{
@@ -38,6 +38,8 @@ raw_table! {
         master ? RawMaster,
         /// A machine, or a part of one, that runs builds.
         worker ? Vec<At<RawWorker>>,
+        /// Where workers from elsewhere connect.
+        workers ? RawWorkers,
         /// Where changes come from.
         changes ? Vec<At<RawChangeSource>>,
         /// When what is built.

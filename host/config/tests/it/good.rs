@@ -155,6 +155,8 @@ decode_rc = { 0 = "success", 77 = "skipped" }
                     description_done: None,
                     description_suffix: None,
                     on_failure: Fail,
+                    command_timeout: None,
+                    command_max_time: None,
                     decode_rc: Some(
                         {
                             0: Success,

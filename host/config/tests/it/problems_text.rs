@@ -110,12 +110,12 @@ error: unknown key `titel` in [master]
   | ^^^^^
   = help: did you mean `title`?
 
-error: unknown key `workers` in the configuration
- --> toolpost.toml:5:3
+error: expected one table for [workers], found several
+ --> toolpost.toml:5:1
   |
 5 | [[workers]]
-  |   ^^^^^^^
-  = help: each worker is a [[worker]]
+  | ^^^^^^^^^^^
+  = help: each worker is a [[worker]]; [workers] says where they connect
 
 error: unknown key `hooks` in a builder
   --> toolpost.toml:11:1
@@ -422,7 +422,7 @@ fn a_byte_order_mark_and_other_line_ends() {
       |
     1 | titel = 1
       | ^^^^^
-      = help: known keys: `master`, `worker`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`, `secret`, `mail`
+      = help: known keys: `master`, `worker`, `workers`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`, `secret`, `mail`
 
     1 problem in the configuration
     "#);

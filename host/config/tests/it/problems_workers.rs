@@ -28,26 +28,28 @@ error: two workers share the directory /farm/workers/w
 }
 
 #[test]
-fn remote_workers_are_not_there_yet() {
+fn remote_workers_have_one_password_each() {
     assert_snapshot!(problems(r#"
 [[worker]]
-name = "far"
+name = "twice"
 kind = "remote"
 password_env = "FAR_PASSWORD"
 password_file = "secrets/far"
 
 [[worker]]
-name = "farther"
+name = "never"
 kind = "remote"
-password = "secret"
-"#), @r#"
-error: remote workers cannot connect to this version yet
- --> toolpost.toml:2:1
-  |
-2 | [[worker]]
-  | ^^^^^^^^^^
-  = help: use `kind = "local"` for now; it runs builds on the master's machine
 
+[[worker]]
+name = "unknown"
+kind = "remote"
+password_secret = "nowhere"
+
+[[worker]]
+name = "fast"
+kind = "remote"
+password_hash = "5f4dcc3b5aa765d61d8327deb882cf99"
+"#), @r#"
 error: the password is named twice
  --> toolpost.toml:5:16
   |
@@ -59,28 +61,45 @@ error: the password is named twice
   |                 ------------- named here first
   = help: keep one of the two
 
-error: remote workers cannot connect to this version yet
- --> toolpost.toml:8:1
-  |
-8 | [[worker]]
-  | ^^^^^^^^^^
-  = help: use `kind = "local"` for now; it runs builds on the master's machine
-
 error: a remote worker needs a password
  --> toolpost.toml:8:1
   |
 8 | [[worker]]
   | ^^^^^^^^^^
-  = help: add `password_file = "PATH"` or `password_env = "VARIABLE"`
+  = help: add `password_secret = "NAME"` with a [secret.NAME], or `password_hash`
 
-error: unknown key `password` in a remote worker
-  --> toolpost.toml:11:1
+error: there is no secret `nowhere`
+  --> toolpost.toml:15:19
    |
-11 | password = "secret"
-   | ^^^^^^^^
-   = help: name where the password is: `password_file` or `password_env`
+15 | password_secret = "nowhere"
+   |                   ^^^^^^^^^
+   = help: add a [secret.nowhere]
 
-5 problems in the configuration
+error: this is not a hash of Argon2
+  --> toolpost.toml:20:17
+   |
+20 | password_hash = "5f4dcc3b5aa765d61d8327deb882cf99"
+   |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+   = help: make one with `toolpost hash-password`
+
+4 problems in the configuration
+"#);
+}
+
+#[test]
+fn the_port_of_workers() {
+    assert_snapshot!(problems(r#"
+[workers]
+certificate = "tls/workers.pem"
+"#), @r#"
+error: TLS needs both a certificate and its key
+ --> toolpost.toml:3:15
+  |
+3 | certificate = "tls/workers.pem"
+  |               ^^^^^^^^^^^^^^^^^
+  = help: add `certificate = "PATH"` and `key = "PATH"`
+
+1 problem in the configuration
 "#);
 }
 

@@ -108,7 +108,15 @@ fn every_event_and_result_has_a_word() {
 fn a_template_is_a_text_to_reporters_and_schedulers() {
     assert_snapshot!(
         problems("[[reporter]]\nname = \"r\"\nuse = \"chat\"\nroom = \"{{ x }}\"\nlines = \"{{ build.number }}\"\n"),
-        @""
+        @r#"
+        error: expected an integer, found a string
+         --> toolpost.toml:5:9
+          |
+        5 | lines = "{{ build.number }}"
+          |         ^^^^^^^^^^^^^^^^^^^^
+
+        1 problem in the configuration
+        "#
     );
 }
 

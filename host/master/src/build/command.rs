@@ -64,6 +64,7 @@ pub(crate) async fn run(
     if let Some(output) = &mut output {
         output.flush().await;
     }
+    let exit = exit.map_err(|error| start_fault(&error))?;
     if let (Some(log), true) = (plan.log, plan.headers) {
         log.header(&exit.to_string()).await;
     }
@@ -118,7 +119,7 @@ async fn pump(
 }
 
 /// Waits for a command that has closed its output, which may go on for long.
-async fn end(command: &mut dyn LinkCommand, cancel: &CancellationToken) -> Exit {
+async fn end(command: &mut dyn LinkCommand, cancel: &CancellationToken) -> Result<Exit, LinkError> {
     let control = command.control();
     let mut exit = pin!(command.exit());
     tokio::select! {

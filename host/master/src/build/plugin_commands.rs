@@ -123,13 +123,16 @@ impl Running {
                 }
             }
         };
-        if exit.status == Status::Lost {
+        if matches!(&exit, Ok(exit) if exit.status == Status::Lost) {
             begun.is_left();
         }
         if let Some(log) = log {
-            log.end(&exit.to_string()).await;
+            let text = exit
+                .as_ref()
+                .map_or_else(ToString::to_string, ToString::to_string);
+            log.end(&text).await;
         }
-        command_exit(&exit)
+        exit.as_ref().map_or_else(lost, command_exit)
     }
 }
 
@@ -251,5 +254,13 @@ fn command_exit(exit: &Exit) -> CommandExit {
     CommandExit {
         status,
         elapsed: exit.elapsed,
+    }
+}
+
+/// What a plugin hears of a command whose worker is gone.
+fn lost(error: &LinkError) -> CommandExit {
+    CommandExit {
+        status: ExitStatus::WorkerLost(error.to_string()),
+        elapsed: Duration::ZERO,
     }
 }

@@ -141,14 +141,7 @@ impl Secrets {
             reason,
         };
         let bytes = match places.named.get(name) {
-            Some(SecretReference::File(path)) => read::file(path).await.map_err(unusable)?,
-            Some(SecretReference::Environment(variable)) => std::env::var_os(variable)
-                .ok_or_else(|| {
-                    unusable(format!(
-                        "the variable `{variable}` of the master is not set"
-                    ))
-                })?
-                .into_encoded_bytes(),
+            Some(place) => bytes_at(place).await.map_err(unusable)?,
             None => {
                 let dir = places.dir.as_deref().filter(|_| read::is_file_name(name));
                 let path = dir.map(|dir| dir.join(name)).filter(|path| path.exists());
@@ -160,6 +153,12 @@ impl Secrets {
             SecretValue::read(&bytes).map_err(|fault: SecretFault| unusable(fault.to_string()))?;
         self.learn(name, &value).map_err(unusable)?;
         Ok(value)
+    }
+
+    /// What is at a place that is no secret with a name. Nobody can put it anywhere, so that nothing has to hide it.
+    pub(crate) async fn read(&self, place: &SecretReference) -> Result<SecretValue, String> {
+        let bytes = bytes_at(place).await?;
+        SecretValue::read(&bytes).map_err(|fault: SecretFault| fault.to_string())
     }
 
     /// Lets the masker know a value.
@@ -215,6 +214,17 @@ impl Secrets {
             filling.0.insert(placeholder, value);
         }
         Ok(filling)
+    }
+}
+
+async fn bytes_at(place: &SecretReference) -> Result<Vec<u8>, String> {
+    match place {
+        SecretReference::File(path) => read::file(path).await,
+        SecretReference::Environment(variable) => {
+            let value = std::env::var_os(variable);
+            let missing = || format!("the variable `{variable}` of the master is not set");
+            Ok(value.ok_or_else(missing)?.into_encoded_bytes())
+        }
     }
 }
 

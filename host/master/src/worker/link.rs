@@ -18,6 +18,11 @@ pub trait WorkerLink: Send + Sync + 'static {
     /// What it tells about itself and its machine.
     fn info(&self) -> BTreeMap<String, Value>;
 
+    /// What it tells about itself that builds have as properties, where nothing else sets them.
+    fn properties(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// The absolute path beneath which the directories of builds are.
     fn base_dir(&self) -> String;
 
@@ -52,8 +57,9 @@ pub trait LinkCommand: Send {
     /// dropped. As long as nobody calls this, the command can write only a bounded amount.
     async fn next(&mut self) -> Option<Output>;
 
-    /// Waits for the end; output that was not taken before is thrown away. Can be called again.
-    async fn exit(&mut self) -> Exit;
+    /// Waits for the end; output that was not taken before is thrown away. Can be called again. The error is
+    /// [`LinkError::Lost`]: nobody knows how it ended, or whether.
+    async fn exit(&mut self) -> Result<Exit, LinkError>;
 
     /// Stops it from elsewhere.
     fn control(&self) -> Arc<dyn LinkControl>;

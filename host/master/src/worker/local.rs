@@ -67,8 +67,8 @@ impl LinkCommand for RunningCommand {
         Self::next(self).await
     }
 
-    async fn exit(&mut self) -> Exit {
-        Self::exit(self).await
+    async fn exit(&mut self) -> Result<Exit, LinkError> {
+        Ok(Self::exit(self).await)
     }
 
     fn control(&self) -> Arc<dyn LinkControl> {

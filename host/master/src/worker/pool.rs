@@ -10,12 +10,15 @@ use toolpost_worker::{LocalWorker, LocalWorkerOptions};
 
 use super::link::WorkerLink;
 use super::local::LocalWorkerLink;
+use super::remote::Places;
 
 /// A worker that builds can run on now.
 #[derive(Clone)]
 pub(crate) struct ConnectedWorker {
     pub(crate) config: Arc<WorkerConfig>,
     pub(crate) link: Arc<dyn WorkerLink>,
+    /// The session of a worker that connects from elsewhere.
+    pub(crate) session: Option<u64>,
 }
 
 /// Workers by name.
@@ -33,6 +36,8 @@ pub(crate) struct WorkerError {
 #[derive(Default)]
 pub(crate) struct WorkerPool {
     inner: Mutex<Inner>,
+    /// Sessions of workers that connect from elsewhere.
+    pub(crate) remote: Places,
 }
 
 #[derive(Default)]
@@ -63,6 +68,7 @@ impl WorkerPool {
             let connected = ConnectedWorker {
                 config: Arc::clone(worker),
                 link,
+                session: None,
             };
             workers.insert(name.clone(), connected);
         }
@@ -84,9 +90,45 @@ impl WorkerPool {
         Ok(link)
     }
 
-    /// From now on these are the workers. Builds keep the links that they have. Gives those from before.
-    pub(crate) fn replace(&self, workers: Workers) -> Workers {
-        std::mem::replace(&mut self.inner().connected, workers)
+    /// From now on these are the workers, and those that connect from elsewhere and are still in the configuration. Builds keep
+    /// the links that they have. Gives those from before.
+    pub(crate) fn replace(&self, mut workers: Workers, config: &Config) -> Workers {
+        let is_remote = |name: &str| {
+            let worker = config.workers.get(name);
+            worker.filter(|worker| matches!(worker.kind, WorkerKind::Remote { .. }))
+        };
+        let before = {
+            let mut inner = self.inner();
+            let before = std::mem::take(&mut inner.connected);
+            for (name, worker) in before.iter().filter(|(_, worker)| worker.session.is_some()) {
+                if let Some(config) = is_remote(name) {
+                    let config = Arc::clone(config);
+                    let worker = ConnectedWorker {
+                        config,
+                        ..worker.clone()
+                    };
+                    workers.insert(name.clone(), worker);
+                }
+            }
+            inner.connected = workers;
+            before
+        };
+        self.remote.keep(|name| is_remote(name).is_some());
+        before
+    }
+
+    /// A worker from elsewhere can be used.
+    pub(crate) fn insert(&self, name: &str, worker: ConnectedWorker) {
+        self.inner().connected.insert(name.to_owned(), worker);
+    }
+
+    /// A worker from elsewhere is gone, unless it is back already.
+    pub(crate) fn remove(&self, name: &str, session: u64) {
+        let mut inner = self.inner();
+        let known = inner.connected.get(name).and_then(|worker| worker.session);
+        if known == Some(session) {
+            inner.connected.remove(name);
+        }
     }
 
     /// The workers, by name.

@@ -507,6 +507,7 @@ async fn start(dir: PathBuf, clock: Arc<dyn Clock>) -> (Store, Bus, MasterHandle
         uses,
         catalog,
         settings: config.master.as_ref().clone(),
+        worker_port: None,
         config_path,
         clock,
     };

@@ -357,7 +357,7 @@ mod tests {
         });
         for expected in [
             "summary = '2 passed'\ncount = 2",
-            "logs.stdio = 'one\ntwo'",
+            "logs.stdio = \"one\\ntwo\"",
             "logs.stdio = \"\"\"\none\ntwo\n\"\"\"",
             "logs = { stdio = { contains = ['one', 'two'], lacks = 'three', matches = '(?m)^two$' } }",
             "logs.other = { missing = true }",

@@ -18,6 +18,8 @@ pub struct Recovered {
     pub requests: Vec<RequestId>,
     /// Logs that were open; they are closed as they are.
     pub logs: Vec<LogId>,
+    /// Workers that ran the builds, each with the number of its last session, if they connect from elsewhere.
+    pub sessions: Vec<(String, i64)>,
 }
 
 impl Store {
@@ -129,6 +131,7 @@ const LEFT_STEPS: &str = "SELECT s.id FROM steps s JOIN builds b ON b.id = s.bui
 
 async fn recover(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<Recovered> {
     let recovered = Recovered {
+        sessions: sessions(tx, master).await?,
         logs: close_logs(tx, master, now).await?,
         builds: {
             end_steps(tx, master, now).await?;
@@ -138,6 +141,18 @@ async fn recover(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<Recove
     };
     workers::lose_all(tx, master, now).await?;
     Ok(recovered)
+}
+
+/// Where commands of this master may still run.
+async fn sessions(tx: &mut Tx, master: MasterId) -> Result<Vec<(String, i64)>> {
+    let sql = "SELECT DISTINCT w.name, w.session FROM builds b JOIN workers w ON w.id = b.worker_id \
+        WHERE b.master_id = $1 AND b.complete = 0 AND w.session <> 0 ORDER BY w.name";
+    let rows = tx.fetch_all("recover_master", sql, args![master]).await?;
+    let sessions = rows.iter().map(|row| {
+        let mut cells = row.cells();
+        Ok((cells.get()?, cells.get()?))
+    });
+    sessions.collect()
 }
 
 async fn close_logs(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<Vec<LogId>> {

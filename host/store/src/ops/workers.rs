@@ -34,6 +34,31 @@ impl Store {
         .await
     }
 
+    /// Records that a worker which connects from elsewhere can be used by this master, with the number of its session and what
+    /// it said of itself.
+    ///
+    /// # Errors
+    /// When the worker is unknown or the database fails.
+    pub async fn attach_worker(
+        &self,
+        worker: WorkerId,
+        master: MasterId,
+        session: i64,
+        info: BTreeMap<String, Value>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let info = Value::from_iter(info).to_string();
+        self.write("attach_worker", move |tx| {
+            let info = info.clone();
+            Box::pin(async move {
+                let sql = "UPDATE workers SET info = $1, session = $2 WHERE id = $3 RETURNING id";
+                update(tx, worker, sql, args![info, session, worker]).await?;
+                connect(tx, worker, master, true, now).await
+            })
+        })
+        .await
+    }
+
     /// Records that the connection of a worker to this master broke. It is lost when it has no other; when it comes
     /// back, it is found.
     ///

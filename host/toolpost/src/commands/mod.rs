@@ -1,6 +1,7 @@
 //! One function for each command.
 
 mod check;
+mod hash_password;
 mod plugin;
 mod plugin_dev;
 mod plugin_new;
@@ -10,6 +11,7 @@ mod plugin_test;
 mod run;
 
 pub(crate) use check::{check, plan, schema};
+pub(crate) use hash_password::hash_password;
 pub(crate) use plugin::{plugin_build, plugin_inspect};
 pub(crate) use plugin_dev::plugin_dev;
 pub(crate) use plugin_new::plugin_new;

@@ -34,6 +34,9 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
                     return Err(failure);
                 }
                 printer.line(format_args!("listening on http://{}/", app.address()));
+                if let Some(address) = app.worker_address() {
+                    printer.line(format_args!("workers connect to {address}"));
+                }
                 signals.next().await
             }
             name = signals.next() => name,

@@ -98,6 +98,7 @@ impl RealFarm {
             uses,
             catalog: Arc::new(NativeCatalog),
             settings: config.master.as_ref().clone(),
+            worker_port: None,
             config_path: path,
             clock: Arc::new(SystemClock),
         };

@@ -214,10 +214,7 @@ impl Launch {
     pub fn header(&self, with_environment: bool) -> String {
         let mut text = match &self.invocation {
             Invocation::Shell(line) => format!("{line}\n"),
-            Invocation::Argv(argv) => {
-                let words: Vec<_> = argv.iter().map(|word| quoted(word)).collect();
-                format!("{}\n", words.join(" "))
-            }
+            Invocation::Argv(argv) => format!("{}\n", quoted_words(argv)),
         };
         // Writing to a string does not fail.
         let _ = writeln!(text, " in directory {}", self.dir.display());
@@ -300,6 +297,13 @@ fn readable(environment: &BTreeMap<OsString, OsString>) -> BTreeMap<String, Stri
         .filter(|(name, _)| name.as_os_str() != MARK_VARIABLE)
         .map(|(name, value)| (text(name), text(value)))
         .collect()
+}
+
+/// Words as a shell would take them back.
+#[must_use]
+pub fn quoted_words(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
 }
 
 /// A word as a shell would take it back.

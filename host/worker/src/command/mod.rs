@@ -13,7 +13,7 @@ mod start;
 mod supervise;
 
 pub use exit::{Exit, Status, StopCause};
-pub use launch::{Launch, StartError};
+pub use launch::{Launch, StartError, quoted_words};
 pub use output::{Output, OutputStream};
 pub use running::{Captured, CommandControl, RunningCommand};
 pub use spec::{CommandSpec, EnvValue, INTERRUPT_GRACE_DEFAULT, InterruptSignal, Invocation};

@@ -16,8 +16,8 @@ use super::FieldChange;
 use super::steps;
 use crate::config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, EnvironmentValue,
-    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, SecretReference,
-    UploadLimits, WorkerConfig, WorkerKind,
+    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, TlsConfig,
+    UploadLimits, WorkerConfig, WorkerKind, WorkersConfig,
 };
 
 /// Names of settings, as in the configuration, with their values.
@@ -163,15 +163,7 @@ impl Facts for WorkerConfig {
             WorkerKind::Local { base_dir } => {
                 ("local", fact("base_dir", base_dir.display().to_string()))
             }
-            WorkerKind::Remote { password } => (
-                "remote",
-                match password {
-                    SecretReference::File(path) => {
-                        fact("password_file", path.display().to_string())
-                    }
-                    SecretReference::Environment(name) => fact("password_env", name.as_str()),
-                },
-            ),
+            WorkerKind::Remote { password } => ("remote", secrets::password(password)),
         };
         vec![
             fact("kind", kind),
@@ -179,6 +171,31 @@ impl Facts for WorkerConfig {
             fact("max_builds", *max_builds),
             fact("properties", json!(properties)),
             fact("default_properties", json!(default_properties)),
+        ]
+    }
+}
+
+impl Facts for WorkersConfig {
+    fn facts(&self) -> FactList {
+        let Self { listen, tls } = self;
+        let path = |path: &std::path::Path| path.display().to_string();
+        let (certificate, key, client_ca) = match tls {
+            Some(TlsConfig {
+                certificate,
+                key,
+                client_ca,
+            }) => (
+                Some(path(certificate)),
+                Some(path(key)),
+                client_ca.as_deref().map(path),
+            ),
+            None => (None, None, None),
+        };
+        vec![
+            fact("listen", listen.map(|address| address.to_string())),
+            fact("certificate", certificate),
+            fact("key", key),
+            fact("client_ca", client_ca),
         ]
     }
 }

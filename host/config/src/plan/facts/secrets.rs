@@ -1,9 +1,33 @@
 //! Secrets (where they are, never what they are), mail, and grants.
 
-use serde_json::json;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde_json::{Value, json};
 
 use super::{FactList, Facts, fact};
-use crate::config::{Grants, MailConfig, MailLogin, SecretConfig, SecretReference};
+use crate::config::{Grants, MailConfig, MailLogin, SecretConfig, SecretReference, WorkerPassword};
+
+/// How a worker's password is known. What is written down is not shown, only whether it is the same.
+pub(super) fn password(password: &WorkerPassword) -> (String, Value) {
+    match password {
+        WorkerPassword::Secret(name) => fact("password_secret", name.as_str()),
+        WorkerPassword::Reference(SecretReference::File(path)) => {
+            fact("password_file", path.display().to_string())
+        }
+        WorkerPassword::Reference(SecretReference::Environment(name)) => {
+            fact("password_env", name.as_str())
+        }
+        WorkerPassword::Hash(hash) => fact("password_hash", hidden(hash)),
+        WorkerPassword::Plain(plain) => fact("password", hidden(plain.expose())),
+    }
+}
+
+/// Stands for a text: few enough bits that nobody can guess it from them.
+fn hidden(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("*** ({:04x})", hasher.finish() & 0xffff)
+}
 
 impl Facts for SecretConfig {
     fn facts(&self) -> FactList {

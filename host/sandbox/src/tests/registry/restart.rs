@@ -85,6 +85,7 @@ async fn a_version_that_was_refused_does_not_win_by_a_restart() {
     registry.rescan().await;
     assert_eq!(live(&registry, "greet"), (version, problem));
     // With another configuration it is what is wanted.
+    farm.uses_nothing();
     let registry = open_for(&farm, |types| !takes_no_parameters(types)).await;
     assert_eq!(says(&registry, "greet").await, "2");
 }

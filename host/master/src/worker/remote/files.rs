@@ -1,0 +1,598 @@
+//! The files of a build on a worker, with the commands that the protocol has.
+//!
+//! Where it has none, one is made of others: a part of a file is the part of an upload that is then held, so that whoever reads
+//! on goes on with it; appending is a file beside the other and a line of shell. Paths are decided by their text: what symbolic
+//! links on the worker do is the worker's affair.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, stream};
+use toolpost_wire::{
+    Argv, Command, CommandEvent, CopyDir, DownloadFile, FileStat, Patience, Payload, RemoveDirs,
+    Shell, Ticket, Update, UploadFile,
+};
+use toolpost_worker::{CopySummary, DirEntry, FileError, FileInfo, FileKind, Piece, WriteMode};
+
+use super::FILE_WAIT_MAX;
+use super::link::Connection;
+use super::paths::patterns;
+use super::port::{Heard, Outlet, Reply};
+use super::session::Ask;
+use crate::worker::link::LinkFiles;
+
+/// Bytes of one piece of a file on the line.
+const BLOCK_BYTES: usize = 256 * 1024;
+/// The most that one read gives, as for a worker of this process.
+const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a worker says about a failure is kept up to this many bytes.
+const SAID_BYTES_MAX: usize = 4 * 1024;
+/// Entries of a directory that are looked at at one time.
+const STATS_AT_ONCE: usize = 16;
+/// Reads of one worker that may be held for whoever reads on.
+const CURSORS_MAX: usize = 4;
+/// Entries of one directory.
+const LIST_ENTRIES_MAX: usize = 100_000;
+
+/// The files of one build.
+pub(super) struct RemoteFiles {
+    connection: Arc<Connection>,
+    build_dir: String,
+}
+
+/// Uploads that stand still until somebody reads on.
+#[derive(Default)]
+pub(super) struct Cursors(Mutex<VecDeque<Cursor>>);
+
+struct Cursor {
+    path: String,
+    /// Where the next byte comes from.
+    at: u64,
+    outlet: Outlet,
+    /// What was read and did not fit.
+    rest: Bytes,
+    /// The piece that the worker waits to have answered.
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.outlet.refuse(self.ticket.take());
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, Default)]
+struct Outcome {
+    rc: Option<i64>,
+    files: Vec<String>,
+    stat: Option<FileStat>,
+    /// What it wrote on standard output, counted in lines.
+    lines: usize,
+    said: String,
+}
+
+impl Outcome {
+    fn update(&mut self, update: Update) {
+        match update {
+            Update::Rc(rc) => self.rc = Some(rc),
+            Update::Files(files) => self.files = files,
+            Update::Stat(stat) => self.stat = Some(stat),
+            Update::Stdout(text) => {
+                self.lines += text.bytes.iter().filter(|byte| **byte == b'\n').count();
+            }
+            Update::Stderr(text) => self.say(&text.bytes),
+            Update::Header(text) if self.said.is_empty() => {
+                // The only word about a failure of a command that runs no program.
+                let line = String::from_utf8_lossy(&text.bytes);
+                if self.rc.is_some_and(|rc| rc != 0) {
+                    self.say(line.as_bytes());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        let room = SAID_BYTES_MAX.saturating_sub(self.said.len());
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(room)]);
+        self.said.push_str(&text);
+    }
+}
+
+impl RemoteFiles {
+    pub(super) fn new(connection: Arc<Connection>, build_dir: String) -> Self {
+        Self {
+            connection,
+            build_dir,
+        }
+    }
+
+    fn full(&self, path: &str) -> Result<String, FileError> {
+        self.connection.paths.within(&self.build_dir, path)
+    }
+
+    async fn start(&self, command: Command) -> Result<Outlet, FileError> {
+        let patience = Patience {
+            within: Some(FILE_WAIT_MAX),
+            grace: Duration::ZERO,
+        };
+        let builder = Some(self.build_dir.clone());
+        let started = self.connection.start(builder, command, patience).await;
+        started.map_err(|_| FileError::Stopped)
+    }
+
+    /// Runs a command that needs no more than to be started.
+    async fn run(&self, path: &str, command: Command) -> Result<Outcome, FileError> {
+        let mut outlet = self.start(command).await?;
+        let mut outcome = Outcome::default();
+        loop {
+            match outlet.next().await {
+                Some(Heard::Updates(updates)) => {
+                    updates
+                        .into_iter()
+                        .for_each(|update| outcome.update(update));
+                }
+                Some(Heard::Event(event)) => {
+                    if let Some(ended) = ended(path, event) {
+                        return ended.map(|()| outcome);
+                    }
+                }
+                None => return Err(FileError::Stopped),
+            }
+        }
+    }
+
+    /// The same for one that either works or not.
+    async fn done(
+        &self,
+        action: &'static str,
+        path: &str,
+        command: Command,
+    ) -> Result<Outcome, FileError> {
+        let outcome = self.run(path, command).await?;
+        match outcome.rc {
+            Some(0) => Ok(outcome),
+            rc => Err(failed(action, path, rc, &outcome.said)),
+        }
+    }
+
+    async fn stat_of(&self, path: &str, full: &str) -> Result<Option<FileStat>, FileError> {
+        let command = Command::Stat {
+            path: full.to_owned(),
+        };
+        let outcome = self.run(path, command).await?;
+        match (outcome.rc, outcome.stat) {
+            (Some(0), Some(stat)) => Ok(Some(stat)),
+            (Some(rc), _) if is_missing(rc) => Ok(None),
+            (rc, _) => Err(failed("look at", path, rc, &outcome.said)),
+        }
+    }
+
+    /// Starts to upload a file, or goes on where somebody stopped.
+    async fn cursor(&self, full: &str, at: u64) -> Result<Cursor, FileError> {
+        if let Some(cursor) = self.connection.cursors.take(full, at) {
+            return Ok(cursor);
+        }
+        let command = Command::UploadFile(UploadFile {
+            path: full.to_owned(),
+            max_size: None,
+            block_size: BLOCK_BYTES as u64,
+            keep_stamp: false,
+        });
+        Ok(Cursor {
+            path: full.to_owned(),
+            at: 0,
+            outlet: self.start(command).await?,
+            rest: Bytes::new(),
+            ticket: None,
+        })
+    }
+
+    async fn reply(&self, ticket: Ticket, answer: toolpost_wire::Answer) -> Result<(), FileError> {
+        let reply = Ask::Reply(Reply { ticket, answer });
+        let asked = self.connection.handle.asks.send(reply).await;
+        asked.map_err(|_| FileError::Stopped)
+    }
+
+    /// Reads on until this many bytes from `offset` on are there or the file ends; whether it ended.
+    async fn fill(
+        &self,
+        path: &str,
+        cursor: &mut Cursor,
+        offset: u64,
+        length: usize,
+    ) -> Result<(Bytes, bool), FileError> {
+        let mut read = BytesMut::new();
+        let mut outcome = Outcome::default();
+        let mut ended_well = false;
+        loop {
+            take(cursor, offset, length, &mut read);
+            if read.len() == length {
+                return Ok((read.freeze(), false));
+            }
+            if let Some(ticket) = cursor.ticket.take() {
+                self.reply(ticket, Ok(Payload::nothing())).await?;
+            }
+            match cursor.outlet.next().await {
+                Some(Heard::Updates(updates)) => {
+                    updates
+                        .into_iter()
+                        .for_each(|update| outcome.update(update));
+                }
+                Some(Heard::Event(CommandEvent::FileData(data, ticket))) => {
+                    cursor.rest = data;
+                    cursor.ticket = Some(ticket);
+                }
+                Some(Heard::Event(CommandEvent::FileEnd(ticket))) => {
+                    ended_well = true;
+                    self.reply(ticket, Ok(Payload::nothing())).await?;
+                }
+                Some(Heard::Event(event)) => {
+                    let Some(ended) = ended(path, event) else {
+                        continue;
+                    };
+                    ended?;
+                    if outcome.rc != Some(0) || !ended_well {
+                        return Err(failed("read", path, outcome.rc, &outcome.said));
+                    }
+                    return Ok((read.freeze(), true));
+                }
+                None => return Err(FileError::Stopped),
+            }
+        }
+    }
+
+    /// Writes a whole file.
+    async fn download(
+        &self,
+        path: &str,
+        full: &str,
+        bytes: Bytes,
+        mode: Option<u32>,
+    ) -> Result<(), FileError> {
+        let command = Command::DownloadFile(DownloadFile {
+            path: full.to_owned(),
+            max_size: None,
+            block_size: BLOCK_BYTES as u64,
+            mode,
+        });
+        let mut outlet = self.start(command).await?;
+        let mut left = bytes;
+        let mut outcome = Outcome::default();
+        loop {
+            match outlet.next().await {
+                Some(Heard::Updates(updates)) => {
+                    updates
+                        .into_iter()
+                        .for_each(|update| outcome.update(update));
+                }
+                Some(Heard::Event(CommandEvent::ReadWanted(length, ticket))) => {
+                    let length = usize::try_from(length).unwrap_or(BLOCK_BYTES);
+                    let piece = left.split_to(length.min(BLOCK_BYTES).min(left.len()));
+                    self.reply(ticket, Ok(Payload::bytes(&piece))).await?;
+                }
+                Some(Heard::Event(CommandEvent::ReadEnd(ticket))) => {
+                    self.reply(ticket, Ok(Payload::nothing())).await?;
+                }
+                Some(Heard::Event(event)) => {
+                    let Some(ended) = ended(path, event) else {
+                        continue;
+                    };
+                    ended?;
+                    return match outcome.rc {
+                        Some(0) if left.is_empty() => Ok(()),
+                        rc => Err(failed("write", path, rc, &outcome.said)),
+                    };
+                }
+                None => return Err(FileError::Stopped),
+            }
+        }
+    }
+
+    /// Puts bytes at the end of a file: there is no command for it, so they go beside it first.
+    async fn append(&self, path: &str, full: &str, bytes: Bytes) -> Result<(), FileError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        if !self.connection.paths.is_posix() {
+            return Err(FileError::InvalidPath {
+                path: path.to_owned(),
+                reason: "a worker on Windows cannot append to a file; write it whole",
+            });
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let suffix = format!(".toolpost-{}-{number}", self.connection.handle.epoch);
+        let part = self.connection.paths.beside(full, &suffix);
+        self.download(path, &part, bytes, None).await?;
+        let words = [
+            "/bin/sh",
+            "-c",
+            "cat \"$1\" >> \"$2\"; code=$?; rm -f \"$1\"; exit $code",
+            "sh",
+            &part,
+            full,
+        ];
+        let command = Argv::Words(words.map(str::to_owned).to_vec());
+        let shell = Shell {
+            log_environ: false,
+            ..Shell::new(command, self.connection.base_dir.clone())
+        };
+        let command = Command::Shell(Box::new(shell));
+        self.done("append to", path, command).await.map(drop)
+    }
+}
+
+/// Moves what was read to where it is wanted, and forgets what is before that.
+fn take(cursor: &mut Cursor, offset: u64, length: usize, read: &mut BytesMut) {
+    let before = offset.saturating_sub(cursor.at);
+    let skipped = usize::try_from(before).unwrap_or(usize::MAX);
+    let skipped = skipped.min(cursor.rest.len());
+    let _ = cursor.rest.split_to(skipped);
+    cursor.at += skipped as u64;
+    let wanted = (length - read.len()).min(cursor.rest.len());
+    if cursor.at >= offset {
+        read.extend_from_slice(&cursor.rest.split_to(wanted));
+        cursor.at += wanted as u64;
+    }
+}
+
+impl Cursors {
+    fn take(&self, path: &str, at: u64) -> Option<Cursor> {
+        let mut cursors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = cursors
+            .iter()
+            .position(|cursor| cursor.path == path && cursor.at == at)?;
+        cursors.remove(place)
+    }
+
+    /// Holds a read for whoever goes on with it. The oldest is given up for it.
+    fn hold(&self, cursor: Cursor) {
+        let mut cursors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cursors.retain(|other| other.path != cursor.path);
+        if cursors.len() == CURSORS_MAX {
+            cursors.pop_front();
+        }
+        cursors.push_back(cursor);
+    }
+
+    /// Somebody changes files: nothing that was read before is to be gone on with.
+    fn forget(&self, path: &str) {
+        let mut cursors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cursors.retain(|cursor| !cursor.path.starts_with(path));
+    }
+}
+
+/// Whether a command is over, and how.
+fn ended(path: &str, event: CommandEvent) -> Option<Result<(), FileError>> {
+    let failed = |reason: String| {
+        let line = reason.lines().next().unwrap_or_default().to_owned();
+        FileError::Io {
+            action: "reach",
+            path: path.to_owned(),
+            source: io::Error::other(line),
+        }
+    };
+    match event {
+        CommandEvent::Complete(None) => Some(Ok(())),
+        CommandEvent::Complete(Some(reason)) | CommandEvent::Refused(reason) => {
+            Some(Err(failed(reason)))
+        }
+        CommandEvent::Abandoned => {
+            let limit = FILE_WAIT_MAX.as_secs();
+            Some(Err(failed(format!(
+                "the worker was not done after {limit} s"
+            ))))
+        }
+        _ => None,
+    }
+}
+
+fn is_missing(rc: i64) -> bool {
+    // ENOENT and ENOTDIR, the same everywhere.
+    rc == 2 || rc == 20
+}
+
+/// What a code means. Commands without a program give the system's number, others what their program gives.
+fn failed(action: &'static str, path: &str, rc: Option<i64>, said: &str) -> FileError {
+    let path = path.to_owned();
+    let said = said.trim();
+    match rc {
+        Some(2) => FileError::NotFound { path },
+        Some(20) => FileError::WrongKind {
+            path,
+            expected: "a directory",
+        },
+        Some(21) => FileError::WrongKind {
+            path,
+            expected: "a file",
+        },
+        _ if said.contains("No such file") => FileError::NotFound { path },
+        Some(rc) if said.is_empty() => FileError::Io {
+            action,
+            path,
+            source: i32::try_from(rc).map_or_else(
+                |_| io::Error::other(format!("code {rc}")),
+                io::Error::from_raw_os_error,
+            ),
+        },
+        _ => FileError::Io {
+            action,
+            path,
+            source: io::Error::other(said.to_owned()),
+        },
+    }
+}
+
+fn info_of(stat: &FileStat) -> FileInfo {
+    let mode = u32::try_from(stat.mode).unwrap_or(0);
+    let seconds = u64::try_from(stat.modified).unwrap_or(0);
+    FileInfo {
+        kind: kind_of(mode),
+        size: u64::try_from(stat.size).unwrap_or(0),
+        mode: mode & 0o7777,
+        modified: UNIX_EPOCH + Duration::from_secs(seconds),
+    }
+}
+
+fn kind_of(mode: u32) -> FileKind {
+    match mode & 0o170_000 {
+        0o100_000 => FileKind::File,
+        0o040_000 => FileKind::Directory,
+        0o120_000 => FileKind::Symlink,
+        _ => FileKind::Other,
+    }
+}
+
+#[async_trait]
+impl LinkFiles for RemoteFiles {
+    async fn read(&self, path: String, offset: u64, length: usize) -> Result<Piece, FileError> {
+        let full = self.full(&path)?;
+        let stat = self.stat_of(&path, &full).await?;
+        let stat = stat.ok_or_else(|| FileError::NotFound { path: path.clone() })?;
+        let info = info_of(&stat);
+        if info.kind != FileKind::File {
+            return Err(FileError::WrongKind {
+                path,
+                expected: "a file",
+            });
+        }
+        let left = usize::try_from(info.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = length.min(READ_BYTES_MAX).min(left);
+        if length == 0 {
+            return Ok(Piece {
+                bytes: Bytes::new(),
+                file_size: info.size,
+            });
+        }
+        let mut cursor = self.cursor(&full, offset).await?;
+        let (bytes, ended) = self.fill(&path, &mut cursor, offset, length).await?;
+        if !ended && offset + (bytes.len() as u64) < info.size {
+            self.connection.cursors.hold(cursor);
+        }
+        Ok(Piece {
+            bytes,
+            file_size: info.size,
+        })
+    }
+
+    async fn write(
+        &self,
+        path: String,
+        bytes: Bytes,
+        mode: WriteMode,
+        permissions: Option<u32>,
+    ) -> Result<(), FileError> {
+        let full = self.full(&path)?;
+        self.connection.cursors.forget(&full);
+        match mode {
+            WriteMode::Replace => self.download(&path, &full, bytes, permissions).await,
+            WriteMode::Append => self.append(&path, &full, bytes).await,
+        }
+    }
+
+    async fn stat(&self, path: String) -> Result<Option<FileInfo>, FileError> {
+        let full = self.full(&path)?;
+        let stat = self.stat_of(&path, &full).await?;
+        Ok(stat.as_ref().map(info_of))
+    }
+
+    async fn create_dir(&self, path: String) -> Result<(), FileError> {
+        let paths = vec![self.full(&path)?];
+        let command = Command::MakeDirs { paths };
+        self.done("make", &path, command).await.map(drop)
+    }
+
+    async fn remove(&self, path: String) -> Result<bool, FileError> {
+        let full = self.full(&path)?;
+        self.connection.cursors.forget(&full);
+        // A link that leads nowhere is there and has no stat; removing what is not there is no error.
+        let was_there = self.stat_of(&path, &full).await?.is_some();
+        let command = Command::RemoveDirs(RemoveDirs {
+            paths: vec![full],
+            log_environ: false,
+            timeout: Some(FILE_WAIT_MAX.as_secs_f64()),
+            max_time: None,
+        });
+        self.done("remove", &path, command).await?;
+        Ok(was_there)
+    }
+
+    async fn copy(&self, from: String, to: String) -> Result<CopySummary, FileError> {
+        let (from_path, to_path) = (self.full(&from)?, self.full(&to)?);
+        self.connection.cursors.forget(&to_path);
+        let stat = self.stat_of(&from, &from_path).await?;
+        let stat = stat.ok_or_else(|| FileError::NotFound { path: from.clone() })?;
+        let is_dir = info_of(&stat).kind == FileKind::Directory;
+        // What is in a directory, so that a copy that exists is filled up instead of getting it as a child.
+        let from_path = match is_dir && self.connection.paths.is_posix() {
+            true => format!("{from_path}/."),
+            false => from_path,
+        };
+        let command = Command::CopyDir(CopyDir {
+            from_path,
+            to_path,
+            log_environ: false,
+            timeout: Some(FILE_WAIT_MAX.as_secs_f64()),
+            max_time: None,
+        });
+        let outcome = self.done("copy", &from, command).await?;
+        Ok(CopySummary {
+            entries: outcome.lines,
+            // The worker does not say.
+            bytes: 0,
+            skipped: 0,
+        })
+    }
+
+    async fn list(&self, path: String) -> Result<Vec<DirEntry>, FileError> {
+        let full = self.full(&path)?;
+        let command = Command::ListDir { path: full };
+        let mut names = self.done("list", &path, command).await?.files;
+        if names.len() > LIST_ENTRIES_MAX {
+            return Err(FileError::TooLarge {
+                path,
+                what: "the number of entries",
+                limit: LIST_ENTRIES_MAX as u64,
+                limit_name: "LIST_ENTRIES_MAX",
+            });
+        }
+        names.sort();
+        let entries = stream::iter(names).map(|name| {
+            let child = match path.is_empty() {
+                true => name.clone(),
+                false => format!("{path}/{name}"),
+            };
+            async move {
+                let full = self.full(&child)?;
+                // What has no stat is a link that leads nowhere.
+                let stat = self.stat_of(&child, &full).await?;
+                let kind = stat.map_or(FileKind::Symlink, |stat| info_of(&stat).kind);
+                Ok(DirEntry { name, kind })
+            }
+        });
+        let entries: Vec<Result<DirEntry, FileError>> =
+            entries.buffered(STATS_AT_ONCE).collect().await;
+        entries.into_iter().collect()
+    }
+
+    async fn glob(&self, pattern: String) -> Result<Vec<String>, FileError> {
+        let dir = self.full("")?;
+        // Refuses what would lead out of the directory.
+        self.full(&pattern)?;
+        let mut found = Vec::new();
+        for path in patterns(&dir, &pattern)? {
+            let outcome = self
+                .done("search", &pattern, Command::Glob { path })
+                .await?;
+            let paths = outcome.files.iter();
+            found.extend(paths.filter_map(|path| self.connection.paths.below(&dir, path)));
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+}

@@ -1,0 +1,303 @@
+//! Who may come in: the request that opens a worker's connection, up to the session's end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{
+    AUTHORIZATION, CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
+use http::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use toolpost_config::config::WorkerKind;
+use toolpost_core::WorkerId;
+use tracing::{info, warn};
+
+use super::link::RemoteWorkerLink;
+use super::places::Arbitration;
+use super::session::{End, Pipe, Session, Socket, farewell, socket_config};
+use crate::engine::Engine;
+use crate::stop::Phase;
+use crate::worker::ConnectedWorker;
+
+/// From the answer to the request until the connection is a WebSocket.
+const UPGRADE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Tries to store that a worker is gone, and the wait between them.
+const STORE_TRIES: u32 = 5;
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+/// Who somebody says to be.
+struct Credentials {
+    worker: String,
+    password: String,
+}
+
+/// Whether a request is one of a worker: a stock worker asks for a WebSocket at the root.
+pub(crate) fn is_worker<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
+        && request.uri().path() == "/"
+        && has_word(request.headers(), UPGRADE, "websocket")
+}
+
+fn has_word(headers: &HeaderMap, name: http::HeaderName, wanted: &str) -> bool {
+    let values = headers.get_all(name);
+    let mut words = values
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    words.any(|word| word.trim().eq_ignore_ascii_case(wanted))
+}
+
+fn refusal(status: StatusCode, text: &str) -> Response<String> {
+    let mut response = Response::new(format!("{text}\n"));
+    *response.status_mut() = status;
+    response
+}
+
+fn credentials(headers: &HeaderMap) -> Option<Credentials> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (worker, password) = decoded.split_once(':')?;
+    Some(Credentials {
+        worker: worker.to_owned(),
+        password: password.to_owned(),
+    })
+}
+
+impl Engine {
+    /// Answers the request that opens a worker's connection. What follows runs by itself. `from` is for the log.
+    pub(crate) async fn greet_worker<B: Send + 'static>(
+        self: &Arc<Self>,
+        mut request: Request<B>,
+        from: &str,
+    ) -> Response<String> {
+        let headers = request.headers();
+        let key = headers.get(SEC_WEBSOCKET_KEY).cloned();
+        let version = headers.get(SEC_WEBSOCKET_VERSION);
+        let speaks = is_worker(&request)
+            && has_word(headers, CONNECTION, "upgrade")
+            && version.is_some_and(|version| version == "13");
+        let Some(key) = key.filter(|_| speaks) else {
+            let text = "workers connect here, with a WebSocket at /";
+            return refusal(StatusCode::BAD_REQUEST, text);
+        };
+        if *self.phase.borrow() == Phase::Stopping {
+            return refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the master is about to stop",
+            );
+        }
+        if !*self.ready.borrow() {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, "the master is starting");
+        }
+        let Some(credentials) = credentials(headers) else {
+            return unauthorized("a worker has to say its name and password (HTTP Basic)");
+        };
+        if !self.knows(&credentials, from).await {
+            return unauthorized("the master has no worker of this name with this password");
+        }
+        let upgrade = hyper::upgrade::on(&mut request);
+        let engine = Arc::clone(self);
+        let from = from.to_owned();
+        tokio::spawn(async move {
+            match timeout(UPGRADE_WAIT_MAX, upgrade).await {
+                Ok(Ok(upgraded)) => {
+                    let pipe: Box<dyn Pipe> = Box::new(TokioIo::new(upgraded));
+                    engine.receive(credentials.worker, pipe, &from).await;
+                }
+                Ok(Err(_)) | Err(_) => {
+                    let worker = &credentials.worker;
+                    warn!(worker.name = %worker, "worker `{worker}` from {from} went before it was connected");
+                }
+            }
+        });
+        let mut response = Response::new(String::new());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(UPGRADE, http::HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, http::HeaderValue::from_static("Upgrade"));
+        if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        response
+    }
+
+    /// Whether name and password are those of a configured worker; tells the operator if not, and nobody else.
+    async fn knows(&self, credentials: &Credentials, from: &str) -> bool {
+        // What a stranger says goes to the log as a text, cut and without line ends.
+        let worker: String = credentials.worker.chars().take(64).collect();
+        let config = self.config();
+        let Some(configured) = config.workers.get(&credentials.worker) else {
+            warn!(
+                "somebody at {from} wants to connect as worker {worker:?}, which is not configured"
+            );
+            return false;
+        };
+        let WorkerKind::Remote { password } = &configured.kind else {
+            warn!("somebody at {from} wants to connect as worker {worker:?}, which is a local one");
+            return false;
+        };
+        let secrets = &self.capabilities.secrets;
+        let passwords = &self.workers.remote.passwords;
+        let given = &credentials.password;
+        match passwords
+            .fits(secrets, &credentials.worker, password, given)
+            .await
+        {
+            Ok(true) => true,
+            Ok(false) => {
+                warn!(worker.name = %worker, "worker `{worker}` at {from} has a wrong password");
+                false
+            }
+            Err(error) => {
+                warn!(worker.name = %worker, "worker `{worker}` cannot connect: its password cannot be read: {error}");
+                false
+            }
+        }
+    }
+
+    /// Runs the connection of a worker that is who it says, to its end.
+    async fn receive(self: Arc<Self>, worker: String, pipe: Box<dyn Pipe>, from: &str) {
+        let remote = &self.workers.remote;
+        let config = Some(socket_config(&remote.limits));
+        let mut socket: Socket = WebSocketStream::from_raw_socket(pipe, Role::Server, config).await;
+        if let Arbitration::Taken = remote.arbitrate(&worker).await {
+            warn!(worker.name = %worker, "a second worker `{worker}` connects from {from}; the first is alive and stays");
+            let reason = "a worker of this name is connected already";
+            let _ = timeout(
+                UPGRADE_WAIT_MAX,
+                socket.close(Some(farewell(CloseCode::Policy, reason))),
+            )
+            .await;
+            return;
+        }
+        let epoch = u64::from(rand::random::<u32>()) + 1;
+        let limits = Arc::clone(&remote.limits);
+        let mut made = None;
+        let taken = remote.take(&worker, |former| {
+            let (session, handle) = Session::new(socket, limits, epoch, former);
+            made = Some((session, handle.clone()));
+            handle
+        });
+        let (true, Some((session, handle))) = (taken, made) else {
+            return;
+        };
+        let closed = handle.closed.clone().drop_guard();
+        self.hold(&worker, session, handle, from).await;
+        drop(closed);
+    }
+
+    /// Attaches the worker, and detaches it when the session is over.
+    async fn hold(
+        self: &Arc<Self>,
+        worker: &str,
+        mut session: Session,
+        handle: super::session::Handle,
+        from: &str,
+    ) {
+        let epoch = handle.epoch;
+        let mut attached = None;
+        let end = match session.attach().await {
+            Err(end) => end,
+            Ok(info) => match self
+                .attach(worker, RemoteWorkerLink::new(handle, *info), from)
+                .await
+            {
+                Err(end) => end,
+                Ok(id) => {
+                    attached = Some(id);
+                    session.run().await
+                }
+            },
+        };
+        let running = session.running();
+        self.workers.remove(worker, epoch);
+        session.close(&end).await;
+        match (&end, attached) {
+            (End::Failed(reason), _) => {
+                warn!(worker.name = %worker, "worker `{worker}` is lost: {reason}");
+            }
+            (end, Some(_)) => {
+                info!(worker.name = %worker, "worker `{worker}` went: {}", end.reason())
+            }
+            (end, None) => {
+                warn!(worker.name = %worker, "worker `{worker}` went before it was attached: {}", end.reason());
+            }
+        }
+        if let Some(id) = attached {
+            self.detach(worker, id).await;
+        }
+        self.workers.remote.release(worker, epoch, running);
+        self.distribute.notify_one();
+    }
+
+    /// Makes the worker one that builds can run on.
+    async fn attach(
+        &self,
+        worker: &str,
+        link: RemoteWorkerLink,
+        from: &str,
+    ) -> Result<WorkerId, End> {
+        let gone = || End::Told("the worker is not configured any more".into());
+        let running = self.running();
+        let config = running.config.workers.get(worker).ok_or_else(gone)?;
+        let id = *running.ids.workers.get(worker).ok_or_else(gone)?;
+        let epoch = link.connection.handle.epoch;
+        let link = Arc::new(link);
+        let info = crate::worker::WorkerLink::info(&*link);
+        let session = i64::try_from(epoch).unwrap_or(i64::MAX);
+        let now = self.clock.now();
+        let stored = self
+            .store
+            .attach_worker(id, self.master_id, session, info, now)
+            .await;
+        stored.map_err(|error| End::Failed(format!("the master could not store it: {error}")))?;
+        let connected = ConnectedWorker {
+            config: Arc::clone(config),
+            link,
+            session: Some(epoch),
+        };
+        self.workers.insert(worker, connected);
+        self.workers.remote.settled(worker);
+        info!(worker.name = %worker, "worker `{worker}` is connected from {from}");
+        self.distribute.notify_one();
+        Ok(id)
+    }
+
+    /// Stores that a worker is gone.
+    async fn detach(&self, worker: &str, id: WorkerId) {
+        for tried in 1..=STORE_TRIES {
+            // A master that stops tells of all its workers at once.
+            if *self.phase.borrow() == Phase::Stopping {
+                return;
+            }
+            let now = self.clock.now();
+            match self.store.worker_lost(id, self.master_id, now).await {
+                Ok(()) => return,
+                Err(error) if tried == STORE_TRIES => {
+                    warn!(worker.name = %worker, "worker `{worker}` is gone, which was not stored: {error}");
+                }
+                Err(_) => tokio::time::sleep(STORE_WAIT).await,
+            }
+        }
+    }
+}
+
+fn unauthorized(text: &str) -> Response<String> {
+    let mut response = refusal(StatusCode::UNAUTHORIZED, text);
+    let challenge = http::HeaderValue::from_static("Basic realm=\"workers\"");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    response
+}

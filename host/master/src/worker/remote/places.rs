@@ -1,0 +1,175 @@
+//! One session for each worker's name.
+//!
+//! A second connection has to prove that the first is dead: the old one is asked, and the new one waits for as long as an
+//! answer may take. Whoever answers stays.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use toolpost_wire::{CommandId, Limits, MasterSession};
+
+use super::OUTPUT_STALL_MAX;
+use super::password::Passwords;
+use super::session::{Ask, Handle};
+
+/// Slots of a session of a former process whose commands are interrupted: nobody knows how many it used.
+const FORMER_SLOTS: usize = 64;
+
+/// Sessions by worker.
+#[derive(Default)]
+pub(crate) struct Places {
+    pub(super) limits: Arc<Limits>,
+    pub(super) passwords: Passwords,
+    places: Mutex<HashMap<String, Place>>,
+}
+
+#[derive(Default)]
+struct Place {
+    session: Option<Handle>,
+    /// Somebody waits to learn whether the session is alive.
+    contested: bool,
+    /// What earlier sessions may have left running.
+    former: Vec<CommandId>,
+}
+
+/// What becomes of a connection whose worker may have another.
+pub(super) enum Arbitration {
+    /// The name is free, or free again.
+    Free,
+    /// The worker that has the name is alive, or is being asked already.
+    Taken,
+}
+
+impl Places {
+    fn places(&self) -> MutexGuard<'_, HashMap<String, Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process that was killed ran commands in these sessions: worker and epoch.
+    pub(crate) fn remember(&self, sessions: impl IntoIterator<Item = (String, u64)>) {
+        let mut places = self.places();
+        for (worker, epoch) in sessions {
+            let ids = (0..FORMER_SLOTS).map(|slot| MasterSession::command_id(epoch, slot));
+            places.entry(worker).or_default().former = ids.collect();
+        }
+    }
+
+    /// Waits until the name is free or it is clear that it is not.
+    pub(super) async fn arbitrate(&self, worker: &str) -> Arbitration {
+        let old = {
+            let mut places = self.places();
+            let place = places.entry(worker.to_owned()).or_default();
+            let Some(old) = place.session.clone() else {
+                return Arbitration::Free;
+            };
+            if std::mem::replace(&mut place.contested, true) {
+                return Arbitration::Taken;
+            }
+            old
+        };
+        let alive = self.is_alive(&old).await;
+        if let Some(place) = self.places().get_mut(worker) {
+            place.contested = false;
+        }
+        match alive {
+            true => Arbitration::Taken,
+            false => Arbitration::Free,
+        }
+    }
+
+    async fn is_alive(&self, old: &Handle) -> bool {
+        let (answer, answered) = oneshot::channel();
+        // A session that does not take the question is one that is not read.
+        let patience = self.limits.probe_wait_max + OUTPUT_STALL_MAX + Duration::from_secs(5);
+        let asking = async {
+            if old.asks.send(Ask::Probe(answer)).await.is_ok() && answered.await.is_ok() {
+                return true;
+            }
+            old.closed.cancelled().await;
+            false
+        };
+        match timeout(patience, asking).await {
+            Ok(alive) => alive,
+            Err(_) => {
+                old.stop.cancel();
+                old.closed.cancelled().await;
+                false
+            }
+        }
+    }
+
+    /// Takes the name; gives what earlier sessions may have left running. `None` when somebody else was first.
+    pub(super) fn take(
+        &self,
+        worker: &str,
+        session: impl FnOnce(Vec<CommandId>) -> Handle,
+    ) -> bool {
+        let mut places = self.places();
+        let place = places.entry(worker.to_owned()).or_default();
+        if place.session.is_some() {
+            return false;
+        }
+        let former = place.former.clone();
+        place.session = Some(session(former));
+        true
+    }
+
+    /// The worker has answered: what earlier sessions left running was interrupted.
+    pub(super) fn settled(&self, worker: &str) {
+        if let Some(place) = self.places().get_mut(worker) {
+            place.former = Vec::new();
+        }
+    }
+
+    /// The session is over, with these commands perhaps still running.
+    pub(super) fn release(&self, worker: &str, epoch: u64, running: Vec<CommandId>) {
+        let mut places = self.places();
+        let Some(place) = places.get_mut(worker) else {
+            return;
+        };
+        if place.session.as_ref().map(|handle| handle.epoch) == Some(epoch) {
+            place.session = None;
+            place.former.extend(running);
+            place.former.truncate(FORMER_SLOTS * 4);
+        }
+        if place.session.is_none() && place.former.is_empty() && !place.contested {
+            places.remove(worker);
+        }
+    }
+
+    /// Ends the sessions of workers that are not wanted any more.
+    pub(crate) fn keep(&self, wanted: impl Fn(&str) -> bool) {
+        for (name, place) in &*self.places() {
+            if let Some(session) = place.session.as_ref().filter(|_| !wanted(name)) {
+                session.stop.cancel();
+            }
+        }
+    }
+
+    /// All sessions.
+    pub(super) fn sessions(&self) -> Vec<Handle> {
+        let places = self.places();
+        places
+            .values()
+            .filter_map(|place| place.session.clone())
+            .collect()
+    }
+
+    /// Ends all sessions, and waits this long for that.
+    pub(crate) async fn close(&self, grace: Duration) {
+        let sessions = self.sessions();
+        for session in &sessions {
+            session.stop.cancel();
+        }
+        let all = async {
+            for session in &sessions {
+                session.closed.cancelled().await;
+            }
+        };
+        // Those that hang end with the process.
+        let _ = timeout(grace, all).await;
+    }
+}

@@ -1,0 +1,404 @@
+//! One connection with a worker: the protocol's state machine, fed with a socket, the time, and what builds want.
+//!
+//! Ends with a reason, whatever happens: the worker goes, breaks the protocol, is silent, does not read, or is told to go. Whoever
+//! waits for one of its commands then hears that the worker is lost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_util::sync::CancellationToken;
+use toolpost_wire::{
+    Command, CommandEvent, CommandId, CommandNumber, Effect, Limits, MasterEvent, MasterSession,
+    Patience, Payload, WorkerInfo, WorkerSettings,
+};
+
+use super::port::{Heard, Port, Reply, output_bytes};
+use super::{OUTPUT_STALL_MAX, SEND_WAIT_MAX};
+
+/// Bytes that are read from a socket at one time. Each connected worker has a buffer of this size.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
+/// Bytes that are collected before they are written.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Wishes that wait for a session to take them; who has more waits.
+const ASKS_MAX: usize = 32;
+/// How long the farewell may take.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// A byte stream to a worker: TCP, TLS, or what a web server has upgraded.
+pub(super) trait Pipe: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Pipe for T {}
+
+/// Messages to and from a worker.
+pub(super) type Socket = WebSocketStream<Box<dyn Pipe>>;
+
+/// How sockets are set up.
+pub(super) fn socket_config(limits: &Limits) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_message_size(Some(limits.frame_bytes_max))
+        .max_frame_size(Some(limits.frame_bytes_max))
+}
+
+/// A command that somebody wants started.
+pub(super) struct Start {
+    pub(super) builder: Option<String>,
+    pub(super) command: Command,
+    pub(super) patience: Patience,
+    pub(super) port: Port,
+}
+
+/// What builds want of a session.
+pub(super) enum Ask {
+    Start(Box<Start>),
+    Reply(Reply),
+    /// Whether the worker is still there.
+    Probe(oneshot::Sender<()>),
+}
+
+/// The way to a session that runs.
+#[derive(Debug, Clone)]
+pub(super) struct Handle {
+    pub(super) epoch: u64,
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) wake: Arc<Notify>,
+    /// Why it is over, once it is.
+    pub(super) ended: Arc<OnceLock<String>>,
+    /// Ends it.
+    pub(super) stop: CancellationToken,
+    /// Cancelled when it is over and everybody knows.
+    pub(super) closed: CancellationToken,
+}
+
+/// A session and what it needs.
+pub(super) struct Session {
+    socket: Socket,
+    wire: MasterSession,
+    asks: mpsc::Receiver<Ask>,
+    handle: Handle,
+    ports: HashMap<CommandNumber, Port>,
+    probes: Vec<oneshot::Sender<()>>,
+    /// Worth a word in its last message.
+    attached: Option<Box<WorkerInfo>>,
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The worker closed the connection.
+    Left,
+    /// This side has told it to go.
+    Told(String),
+    /// It broke, or the worker broke the protocol.
+    Failed(String),
+}
+
+impl End {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Left => "the worker closed the connection",
+            Self::Told(reason) | Self::Failed(reason) => reason,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        socket: Socket,
+        limits: Arc<Limits>,
+        epoch: u64,
+        former: Vec<CommandId>,
+    ) -> (Self, Handle) {
+        let (sender, asks) = mpsc::channel(ASKS_MAX);
+        let handle = Handle {
+            epoch,
+            asks: sender,
+            wake: Arc::new(Notify::new()),
+            ended: Arc::default(),
+            stop: CancellationToken::new(),
+            closed: CancellationToken::new(),
+        };
+        let settings = WorkerSettings::default();
+        let session = Self {
+            socket,
+            wire: MasterSession::new(Instant::now(), limits, epoch, settings, former),
+            asks,
+            handle: handle.clone(),
+            ports: HashMap::new(),
+            probes: Vec::new(),
+            attached: None,
+        };
+        (session, handle)
+    }
+
+    /// Runs until the worker can be used, or the end.
+    pub(super) async fn attach(&mut self) -> Result<Box<WorkerInfo>, End> {
+        loop {
+            // Before the wait: an attached worker may say nothing more until it is asked.
+            self.settle().await?;
+            if let Some(info) = self.attached.take() {
+                return Ok(info);
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// Runs until the end.
+    pub(super) async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.step().await {
+                return end;
+            }
+        }
+    }
+
+    /// Ids of what the worker may go on running.
+    pub(super) fn running(&self) -> Vec<CommandId> {
+        self.wire.running()
+    }
+
+    /// Says good-bye and lets everybody who waits know.
+    pub(super) async fn close(mut self, end: &End) {
+        // Set before the ports are dropped: whoever finds one closed asks for the reason.
+        let _ = self.handle.ended.set(end.reason().to_owned());
+        self.ports.clear();
+        let code = match end {
+            End::Failed(_) => CloseCode::Policy,
+            End::Left | End::Told(_) => CloseCode::Away,
+        };
+        let frame = farewell(code, end.reason());
+        let _ = timeout(CLOSE_WAIT_MAX, self.socket.close(Some(frame))).await;
+    }
+
+    /// Sends what is to be sent, then waits for one thing to happen.
+    async fn step(&mut self) -> Result<(), End> {
+        self.settle().await?;
+        self.wait().await
+    }
+
+    /// Waits for one thing to happen.
+    async fn wait(&mut self) -> Result<(), End> {
+        let deadline = self.wire.deadline();
+        let read_after = self.wire.read_after(Instant::now());
+        let stop = self.handle.stop.clone();
+        let wake = Arc::clone(&self.handle.wake);
+        tokio::select! {
+            () = stop.cancelled() => {
+                return Err(End::Told("the master ended the session".into()));
+            }
+            message = self.socket.next(), if read_after.is_none() => self.heard(message).await?,
+            ask = self.asks.recv() => if let Some(ask) = ask { self.asked(ask) },
+            () = wake.notified() => self.wishes(),
+            () = until(read_after) => {}
+            () = until(deadline) => self.due()?,
+        }
+        Ok(())
+    }
+
+    fn due(&mut self) -> Result<(), End> {
+        let done = self.wire.handle_timeout(Instant::now());
+        done.map_err(|error| End::Failed(error.to_string()))
+    }
+
+    async fn heard(&mut self, message: Option<Result<Message, SocketError>>) -> Result<(), End> {
+        let frame: Bytes = match message {
+            None | Some(Ok(Message::Close(_))) => return Err(End::Left),
+            Some(Err(SocketError::ConnectionClosed | SocketError::AlreadyClosed)) => {
+                return Err(End::Left);
+            }
+            Some(Err(error)) => return Err(End::Failed(format!("the connection broke: {error}"))),
+            Some(Ok(Message::Binary(frame))) => frame,
+            Some(Ok(Message::Text(_))) => {
+                let text = "a message is text, where the protocol has binary ones";
+                return Err(End::Failed(text.into()));
+            }
+            // The socket answers pings itself.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
+        };
+        let done = self.wire.handle(Instant::now(), &frame);
+        done.map_err(|error| End::Failed(error.to_string()))
+    }
+
+    fn asked(&mut self, ask: Ask) {
+        let now = Instant::now();
+        match ask {
+            Ask::Start(start) => {
+                let Start {
+                    builder,
+                    command,
+                    patience,
+                    port,
+                } = *start;
+                match self.wire.start(now, builder, command, patience) {
+                    Some(number) => {
+                        self.ports.insert(number, port);
+                    }
+                    None => {
+                        let reason = "as many commands run on the worker as may (commands_max)";
+                        let refused = CommandEvent::Refused(reason.into());
+                        let _ = port.put(Heard::Event(refused), None);
+                    }
+                }
+            }
+            Ask::Reply(Reply { ticket, answer }) => self.wire.answer(&ticket, answer),
+            Ask::Probe(answer) => {
+                self.probes.push(answer);
+                let message = "another connection has this worker's name";
+                self.wire.probe(now, message);
+            }
+        }
+    }
+
+    /// Does what somebody wants of commands that run.
+    fn wishes(&mut self) {
+        let now = Instant::now();
+        let wire = &mut self.wire;
+        self.ports.retain(|number, port| {
+            if port.wish.is_abandon() {
+                wire.abandon(now, *number);
+                return false;
+            }
+            if port.wish.is_interrupt() {
+                wire.interrupt(now, *number);
+            }
+            true
+        });
+    }
+
+    /// Carries out what the state machine wants until it wants nothing more.
+    async fn settle(&mut self) -> Result<(), End> {
+        let mut unsent = false;
+        while let Some(effect) = self.wire.poll() {
+            match effect {
+                Effect::Send(frame) => {
+                    unsent = true;
+                    self.send(frame).await?;
+                }
+                Effect::Event(MasterEvent::Attached(info)) => self.attached = Some(info),
+                Effect::Event(MasterEvent::ProbeAnswered) => {
+                    for probe in self.probes.drain(..) {
+                        // Whoever asked may be gone.
+                        let _ = probe.send(());
+                    }
+                }
+                Effect::Event(MasterEvent::Command { number, event }) => {
+                    self.happened(number, event).await?;
+                }
+                Effect::Event(_) => {}
+            }
+        }
+        if unsent {
+            let flushed = timeout(SEND_WAIT_MAX, self.socket.flush()).await;
+            sent(flushed)?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, frame: Bytes) -> Result<(), End> {
+        let fed = timeout(SEND_WAIT_MAX, self.socket.feed(Message::Binary(frame))).await;
+        sent(fed)
+    }
+
+    /// Hands on what happened to a command, as fast as somebody takes it.
+    async fn happened(&mut self, number: CommandNumber, event: CommandEvent) -> Result<(), End> {
+        let last = matches!(
+            event,
+            CommandEvent::Refused(_) | CommandEvent::Complete(_) | CommandEvent::Abandoned
+        );
+        match event {
+            CommandEvent::Updates(updates, ticket) => {
+                let share = Port::share(output_bytes(&updates));
+                if let Some(charge) = self.room(number, share).await?
+                    && let Some(port) = self.ports.get(&number)
+                {
+                    let _ = port.put(Heard::Updates(updates), Some(charge));
+                }
+                self.wire.answer(&ticket, Ok(Payload::nothing()));
+            }
+            event => {
+                let port = self.ports.get(&number);
+                let heard = Heard::Event(event);
+                let unanswered = match port {
+                    Some(port) => port.put(heard, None),
+                    None => super::port::ticket_of(heard),
+                };
+                if let Some(ticket) = unanswered {
+                    self.wire.answer(&ticket, Err("nobody reads on".into()));
+                }
+            }
+        }
+        if last {
+            self.ports.remove(&number);
+        }
+        Ok(())
+    }
+
+    /// Waits for room in the queue of a command; `None` when its output is not wanted.
+    async fn room(
+        &mut self,
+        number: CommandNumber,
+        share: u32,
+    ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, End> {
+        let stalled = tokio::time::Instant::now() + OUTPUT_STALL_MAX;
+        let wake = Arc::clone(&self.handle.wake);
+        loop {
+            let Some(port) = self.ports.get_mut(&number).filter(|port| !port.overflowed) else {
+                return Ok(None);
+            };
+            let room = Arc::clone(&port.room);
+            if let Ok(charge) = Arc::clone(&room).try_acquire_many_owned(share) {
+                return Ok(Some(charge));
+            }
+            tokio::select! {
+                charge = room.acquire_many_owned(share) => return Ok(charge.ok()),
+                () = wake.notified() => self.wishes(),
+                () = self.handle.stop.cancelled() => {
+                    return Err(End::Told("the master ended the session".into()));
+                }
+                () = sleep_until(stalled) => {
+                    port.overflowed = true;
+                    self.wire.interrupt(Instant::now(), number);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+fn sent(outcome: Result<Result<(), SocketError>, tokio::time::error::Elapsed>) -> Result<(), End> {
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(End::Failed(format!("the connection broke: {error}"))),
+        Err(_) => Err(End::Failed(format!(
+            "it did not read what it was sent for {} s",
+            SEND_WAIT_MAX.as_secs()
+        ))),
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A reason fits into a close frame up to 123 bytes.
+pub(super) fn farewell(code: CloseCode, reason: &str) -> CloseFrame {
+    const REASON_BYTES_MAX: usize = 123;
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX.min(reason.len()));
+    CloseFrame {
+        code,
+        reason: reason[..end].to_owned().into(),
+    }
+}

@@ -1,0 +1,9 @@
+//! One connection as a state machine, for each of its two ends.
+
+mod line;
+mod master;
+mod worker;
+
+pub use line::Ticket;
+pub use master::{CommandEvent, CommandNumber, Effect, MasterEvent, MasterSession, Patience};
+pub use worker::{Sent, WorkerEffect, WorkerEvent, WorkerSession};

@@ -1,0 +1,10 @@
+//! Both ends of the protocol, together and against what a hostile peer sends.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod commands;
+mod fuzz;
+mod hostile;
+mod pair;
+mod recorded;
+mod stops;

@@ -51,6 +51,10 @@ pub(crate) fn start(json: bool, printer: Printer) -> anyhow::Result<WorkerGuard>
 }
 
 /// Tells how many records were dropped, each time that there are more.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which no runtime waits for"
+)]
 fn tell_dropped(dropped: &ErrorCounter) {
     let mut told = 0;
     loop {

@@ -54,11 +54,11 @@ impl Checker<'_, '_> {
             drain_timeout: value(raw.drain_timeout)
                 .map_or(MasterConfig::DRAIN_TIMEOUT_DEFAULT, |duration| duration.0),
             limits: self.limits(&value(raw.limits).unwrap_or_default()),
-            plugins: self.plugins(value(raw.plugins).unwrap_or_default()),
+            plugins: self.plugins(&value(raw.plugins).unwrap_or_default()),
         }
     }
 
-    fn plugins(&mut self, raw: RawPlugins) -> PluginsConfig {
+    fn plugins(&mut self, raw: &RawPlugins) -> PluginsConfig {
         self.at_most(raw.calls.as_ref(), PLUGIN_CALLS_MAX);
         self.at_most(raw.threads.as_ref(), PLUGIN_THREADS_MAX);
         PluginsConfig {

@@ -67,7 +67,7 @@ pub(super) async fn start(
     };
     tokio::spawn(async move {
         // The plugin may have ended without waiting.
-        let _ = ended.send(running.to_its_end().await);
+        let _ = ended.send(running.finish().await);
     });
     Ok(StartedCommand {
         output: capture.then_some(receiver),
@@ -92,7 +92,7 @@ struct Running {
 }
 
 impl Running {
-    async fn to_its_end(self) -> CommandExit {
+    async fn finish(self) -> CommandExit {
         let Self {
             mut command,
             mut log,

@@ -105,8 +105,8 @@ impl Capabilities {
     }
 
     /// Bytes without secrets.
-    pub(crate) fn mask_bytes(&self, bytes: Bytes) -> Bytes {
-        match self.secrets.masker().mask(&bytes) {
+    pub(crate) fn mask_bytes(&self, bytes: &Bytes) -> Bytes {
+        match self.secrets.masker().mask(bytes) {
             Cow::Borrowed(_) => bytes.clone(),
             Cow::Owned(masked) => masked.into(),
         }
@@ -281,7 +281,7 @@ impl PluginServices for Services {
     }
 
     fn mask(&self, bytes: Bytes) -> Bytes {
-        self.shared.mask_bytes(bytes)
+        self.shared.mask_bytes(&bytes)
     }
 
     fn environment(&self) -> Vec<(String, String)> {

@@ -65,10 +65,10 @@ impl Staged {
 pub(super) struct Refusal {
     digest: Option<String>,
     pub(super) reason: String,
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Option<Box<Fingerprint>>,
     pub(super) may_vanish: bool,
     held: Option<Box<HeldVersion>>,
-    waiting: Option<Waiting>,
+    waiting: Option<Box<Waiting>>,
 }
 
 impl Refusal {
@@ -87,7 +87,7 @@ impl Refusal {
         Self {
             digest: Some(content.digest.clone()),
             reason,
-            fingerprint: content.fingerprint,
+            fingerprint: content.fingerprint.map(Box::new),
             may_vanish: false,
             held: None,
             waiting: None,
@@ -271,7 +271,7 @@ impl Inner {
             .map_err(|objection| Refusal {
                 may_vanish: objection.may_vanish,
                 held: objection.held,
-                waiting: objection.may_vanish.then(|| Waiting::of(version)),
+                waiting: objection.may_vanish.then(|| Box::new(Waiting::of(version))),
                 ..Refusal::of(content, objection.reason)
             })
     }
@@ -330,9 +330,9 @@ impl Inner {
             reason: reason.clone(),
         };
         let is_news = self.with_slot(name, |slot| {
-            slot.judged = refusal.fingerprint;
+            slot.judged = refusal.fingerprint.map(|fingerprint| *fingerprint);
             slot.held = refusal.held;
-            slot.waiting = refusal.waiting;
+            slot.waiting = refusal.waiting.map(|waiting| *waiting);
             slot.set_problem(problem)
         });
         if is_news {

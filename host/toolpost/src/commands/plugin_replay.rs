@@ -135,7 +135,7 @@ fn show(recording: &Recording, replayed: &Replayed, printer: Printer) {
     printer.line(format_args!("{}", ink.dim("---")));
     let now = End::from(&replayed.ended);
     printer.line(format_args!("recorded: {}", recording.end));
-    printer.line(format_args!("replayed: {}", now));
+    printer.line(format_args!("replayed: {now}"));
     if let Ok(outcome) = &replayed.ended {
         printer.line(format_args!(
             "took:     {} ms of computing, {} KiB of memory",

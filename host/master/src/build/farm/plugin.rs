@@ -115,7 +115,7 @@ impl StepFarm for PluginFarm {
         };
         let capabilities = &build.capabilities;
         capabilities.refuse_secret_in("the name of a value", name)?;
-        let value = capabilities.mask_bytes(value);
+        let value = capabilities.mask_bytes(&value);
         let source = build.mask(source);
         let set = build
             .store

@@ -139,8 +139,8 @@ impl RemoteCommand {
             Update::Stderr(text) => output(OutputStream::Stderr, text.bytes),
             Update::Header(text) => {
                 let text = String::from_utf8_lossy(&text.bytes);
-                let signals = text.lines().filter_map(|line| line.strip_prefix(KILLED_BY));
-                if let Some(signal) = signals.last() {
+                let mut signals = text.lines().filter_map(|line| line.strip_prefix(KILLED_BY));
+                if let Some(signal) = signals.next_back() {
                     self.heard.signal = signal.trim().parse().ok();
                 }
             }
@@ -269,7 +269,7 @@ fn shell(spec: &CommandSpec, workdir: String) -> Result<Shell, LinkError> {
         env: env.collect(),
         timeout: spec.idle_timeout.map(|time| time.as_secs_f64()),
         max_time: spec.total_timeout.map(|time| time.as_secs_f64()),
-        sigterm_time: (!kills).then(|| spec.interrupt_grace.as_secs_f64()),
+        sigterm_time: (!kills).then_some(spec.interrupt_grace.as_secs_f64()),
         log_environ: false,
         initial_stdin: spec.stdin.clone(),
         interrupt_signal: Some(spec.interrupt_signal.name().to_owned()),

@@ -230,7 +230,7 @@ impl Engine {
                 warn!(worker.name = %worker, "worker `{worker}` is lost: {reason}");
             }
             (end, Some(_)) => {
-                info!(worker.name = %worker, "worker `{worker}` went: {}", end.reason())
+                info!(worker.name = %worker, "worker `{worker}` went: {}", end.reason());
             }
             (end, None) => {
                 warn!(worker.name = %worker, "worker `{worker}` went before it was attached: {}", end.reason());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use toolpost_bus::{Signal, Subscription};
 use toolpost_config::{
     Config, Problem, Problems, Sources, TypeCatalog, check, check_plugins, load,
@@ -27,6 +28,9 @@ use crate::uses::RunningUses;
 
 /// Editors write a file in several steps; wait until it was quiet for this long.
 const QUIET_WAIT: Duration = Duration::from_millis(100);
+
+/// Readings of files that go on changing, before the last one has to do.
+const READINGS_MAX: usize = 20;
 
 /// Time between two looks at the files without a sign.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -113,9 +117,7 @@ impl Engine {
 
     /// Reads the files; unless they are as they were `seen`, checks and applies them. Gives what was read.
     async fn look(&self, seen: Option<Sources>) -> Option<Sources> {
-        let path = self.config_path.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(path)).await;
-        let sources = match loaded {
+        let sources = match self.read(seen.as_ref()).await {
             Ok(Ok(sources)) => sources,
             Ok(Err(problems)) => {
                 self.refuse(&problems);
@@ -149,6 +151,29 @@ impl Engine {
             Err(problems) => self.refuse(&problems),
         }
         Some(sources)
+    }
+
+    /// Reads the files until two readings agree, unless they are as they were `seen`: who writes a file in place empties it
+    /// first, and an empty file is a configuration as well.
+    async fn read(&self, seen: Option<&Sources>) -> Result<Result<Sources, Problems>, JoinError> {
+        let load_now = || {
+            let path = self.config_path.clone();
+            tokio::task::spawn_blocking(move || load(path))
+        };
+        let mut last = load_now().await?;
+        for _ in 1..READINGS_MAX {
+            if last.as_ref().ok() == seen && seen.is_some() {
+                break;
+            }
+            tokio::time::sleep(QUIET_WAIT).await;
+            let again = load_now().await?;
+            let agree = last.as_ref().ok() == again.as_ref().ok();
+            last = again;
+            if agree {
+                break;
+            }
+        }
+        Ok(last)
     }
 
     /// Checks what was read: with the types that there are, or else with those of plugins that wait for this very

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
-use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use toolpost_harness::Farm;
+use toolpost_harness::fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use toolpost_harness::fantoccini::{Client, ClientBuilder, Locator};
 
 use crate::support::{config, farm, first_party, gate, root, shell};
 

@@ -1,11 +1,11 @@
 //! The chapters of the guide, run as they stand there: each in an empty directory, from its first command to its last.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use crate::support::root;
+use crate::support::{guest_target, root};
 
 /// What a chapter says its master listens on, and something beside it.
 const PORT: &str = "8010";
@@ -86,13 +86,6 @@ fn run(chapter: &str) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-/// Beside the target directory of the program, so that it outlives the test and not the clone.
-fn guest_target() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_toolpost"));
-    let target = program.ancestors().nth(2).unwrap();
-    target.join("guide")
 }
 
 #[test]

@@ -4,42 +4,47 @@ use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use toolpost_harness::{Api, Farm, eventually};
+use toolpost_harness::{Api, eventually};
 
-use crate::support::{config, farm, gate, root, shell};
+use crate::support::{config, farm, first_party, gate, guest_target, root, shell};
 
 /// A plugin crate as `toolpost plugin new` makes it, whose step says something of ours.
 struct Crate {
     dir: TempDir,
-    farm: Farm,
+    name: &'static str,
 }
 
 impl Crate {
-    async fn new() -> Self {
+    /// `name` is of this test alone: components of all tests are in one target directory.
+    async fn new(name: &'static str) -> Self {
         let dir = TempDir::with_prefix("toolpost-plugin-").unwrap();
-        let farm = farm("").prepare();
+        let made = Self { dir, name };
         let sdk = root().join("sdk/rust");
-        let path = dir.path().to_str().unwrap();
-        let new = [
-            "plugin",
-            "new",
-            "probe",
-            "--path",
-            path,
-            "--sdk",
-            sdk.to_str().unwrap(),
-        ];
-        let made = farm.cli(&new).await;
+        let path = made.dir.path().to_str().unwrap();
+        let new = ["new", name, "--path", path, "--sdk", sdk.to_str().unwrap()];
+        made.plugin(&new).await;
+        made
+    }
+
+    /// Runs a subcommand of `toolpost plugin`, which has to succeed, and gives what it printed.
+    async fn plugin(&self, args: &[&str]) -> String {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_toolpost"))
+            .arg("plugin")
+            .args(args)
+            .env("CARGO_TARGET_DIR", guest_target())
+            .output()
+            .await
+            .unwrap();
         assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
         );
-        Self { dir, farm }
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn folder(&self) -> std::path::PathBuf {
-        self.dir.path().join("probe")
+        self.dir.path().join(self.name)
     }
 
     /// Replaces a text in the crate's sources, which must be there.
@@ -58,30 +63,12 @@ impl Crate {
     async fn build(&self) -> Vec<u8> {
         let output = self.dir.path().join("out");
         let folder = self.folder();
-        let args = [
-            "plugin",
-            "build",
-            folder.to_str().unwrap(),
-            "--output",
-            output.to_str().unwrap(),
-        ];
-        let built = self.farm.cli(&args).await;
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
-        let component = output.join("probe.wasm");
-        let inspected = self
-            .farm
-            .cli(&["plugin", "inspect", component.to_str().unwrap()])
+        let output = output.to_str().unwrap();
+        self.plugin(&["build", folder.to_str().unwrap(), "--output", output])
             .await;
-        assert!(
-            inspected.status.success(),
-            "{}",
-            String::from_utf8_lossy(&inspected.stderr)
-        );
-        assert!(String::from_utf8_lossy(&inspected.stdout).contains("probe"));
+        let component = Path::new(output).join(format!("{}.wasm", self.name));
+        let inspected = self.plugin(&["inspect", component.to_str().unwrap()]).await;
+        assert!(inspected.contains(self.name));
         std::fs::read(component).unwrap()
     }
 }
@@ -120,14 +107,15 @@ fn state_of<'a>(steps: &'a [Value], name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{name}: {steps:?}"))
 }
 
-fn steps(open: &Path) -> String {
-    // The probe searches a repository, so there has to be one.
-    shell("git init --quiet .") + &gate(open) + "[[builder.step]]\nuse = \"probe\"\n"
+fn steps(plugin: &str, open: &Path) -> String {
+    // The plugin searches a repository, so there has to be one.
+    let search = format!("[[builder.step]]\nuse = \"{plugin}\"\n");
+    shell("git init --quiet .") + &gate(open) + &search
 }
 
 #[tokio::test]
 async fn a_plugin_is_swapped_under_a_running_build() {
-    let probe = Crate::new().await;
+    let probe = Crate::new("probe").await;
     let first = probe.build().await;
     probe.edit(
         "src/lib.rs",
@@ -140,7 +128,7 @@ async fn a_plugin_is_swapped_under_a_running_build() {
 
     let dir = tempfile::tempdir().unwrap();
     let open = dir.path().join("open");
-    let farm = farm(&config(&[("b", &steps(&open))]))
+    let farm = farm(&config(&[("b", &steps("probe", &open))]))
         .plugin("probe", first)
         .start()
         .await;
@@ -198,46 +186,43 @@ async fn a_plugin_is_swapped_under_a_running_build() {
 
 #[tokio::test]
 async fn the_last_good_version_survives_a_restart() {
-    let probe = Crate::new().await;
-    let good = probe.build().await;
-    let dir = tempfile::tempdir().unwrap();
-    let open = dir.path().join("open");
-    std::fs::write(&open, "").unwrap();
-    let mut farm = farm(&config(&[("b", &steps(&open))]))
-        .plugin("probe", good)
+    let summed_up =
+        "[[builder.step]]\nuse = \"test-summary\"\ncommand = \"echo ok 1; echo 1..1\"\n";
+    let mut farm = farm(&config(&[("b", summed_up)]))
+        .plugin("test-summary", first_party("test-summary"))
         .start()
         .await;
-    let digest = live(farm.api(), "probe").await;
+    let digest = live(farm.api(), "test-summary").await;
     farm.kill().await;
-    farm.drop_plugin("probe", b"garbage");
+    farm.drop_plugin("test-summary", b"garbage");
     farm.run().await;
-    assert_eq!(live(farm.api(), "probe").await, digest);
+    assert_eq!(live(farm.api(), "test-summary").await, digest);
     let request = farm.api().force("force", "b").await;
     assert_eq!(farm.api().finished(request).await["results"], 0);
 }
 
 #[tokio::test]
 async fn a_refused_version_does_not_win_by_a_restart() {
-    let probe = Crate::new().await;
-    let good = probe.build().await;
-    probe.edit("src/lib.rs", "#[serde(default = \"default_word\")]", "");
-    let other = probe.build().await;
+    let picky = Crate::new("picky").await;
+    let good = picky.build().await;
+    picky.edit("src/lib.rs", "#[serde(default = \"default_word\")]", "");
+    let other = picky.build().await;
     let dir = tempfile::tempdir().unwrap();
     let open = dir.path().join("open");
     std::fs::write(&open, "").unwrap();
-    let mut farm = farm(&config(&[("b", &steps(&open))]))
-        .plugin("probe", good)
+    let mut farm = farm(&config(&[("b", &steps("picky", &open))]))
+        .plugin("picky", good)
         .start()
         .await;
-    let digest = live(farm.api(), "probe").await;
-    farm.drop_plugin("probe", &other);
-    let reason = refused(farm.api(), "probe").await;
+    let digest = live(farm.api(), "picky").await;
+    farm.drop_plugin("picky", &other);
+    let reason = refused(farm.api(), "picky").await;
     assert!(reason.contains("does not take the parameters"), "{reason}");
     farm.kill().await;
     farm.run().await;
-    assert_eq!(live(farm.api(), "probe").await, digest);
+    assert_eq!(live(farm.api(), "picky").await, digest);
     eventually("the same refusal", async || {
-        (refused(farm.api(), "probe").await == reason).then_some(())
+        (refused(farm.api(), "picky").await == reason).then_some(())
     })
     .await;
     let request = farm.api().force("force", "b").await;

@@ -168,3 +168,12 @@ impl Repository {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }
+
+/// Where plugins of the tests are compiled, so that what they depend on is compiled once.
+///
+/// Beside the target directory of the program, so that it outlives the test and not the clone.
+pub(crate) fn guest_target() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_toolpost"));
+    let target = program.ancestors().nth(2).unwrap();
+    target.join("guide")
+}

@@ -63,8 +63,9 @@ pub(crate) fn run(once: bool) -> anyhow::Result<()> {
 fn build_toolpost() -> anyhow::Result<()> {
     ui::heading("building Toolpost (the first time takes some minutes)");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // With the features that the whole workspace asks for: what the tests have compiled is not compiled again.
     cargo
-        .args(["build", "--package", "toolpost"])
+        .args(["build", "--workspace", "--bin", "toolpost"])
         .current_dir(paths::root());
     ensure!(
         children::status(&mut cargo)?.success(),

@@ -19,6 +19,8 @@ use crate::{LoadError, PluginVersion, PoolWait, SandboxError, SandboxOptions, im
 
 /// One part of so many is kept from steps.
 const RESERVED_PART: usize = 10;
+/// Of places, no more than these: what they are kept for is short, and takes turns.
+pub(crate) const RESERVED_CALLS_MAX: usize = 80;
 
 /// Why the sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,16 @@ pub(crate) struct Shared {
     runtime: Option<Runtime>,
 }
 
+/// What of this room steps leave free.
+fn reserve_of(room: Room) -> Room {
+    let part = room.part(RESERVED_PART);
+    Room {
+        calls: part.calls.min(RESERVED_CALLS_MAX),
+        memories: part.memories.min(RESERVED_CALLS_MAX),
+        ..part
+    }
+}
+
 impl Sandbox {
     /// Sets up engine, threads and cache.
     ///
@@ -116,7 +128,7 @@ impl Sandbox {
         };
         let shared = Shared {
             compiler: Compiler::new(&engine, &options)?,
-            admission: Admission::new(room, room.part(RESERVED_PART)),
+            admission: Admission::new(room, reserve_of(room)),
             turns: Turns::new(options.threads),
             paces: Paces::default(),
             computing: Computing::default(),

@@ -11,6 +11,9 @@ mod receiver;
 
 pub use api::{Api, ApiFailure};
 pub use authority::Authority;
+/// A driver of browsers. It is here and no dependency of the tests alone, so that programs and tests of the workspace
+/// agree on the features of what it depends on and share what is compiled.
+pub use fantoccini;
 pub use process::{Farm, FarmBuilder, StartFailure};
 pub use receiver::{Answer, Received, Receiver};
 

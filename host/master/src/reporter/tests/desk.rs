@@ -55,6 +55,8 @@ pub(super) struct Desk {
 pub(super) struct Messenger {
     /// What the next tries come to; success when there is nothing more.
     pub(super) script: Mutex<VecDeque<Outcome>>,
+    /// What is never answered, whenever it is tried.
+    pub(super) hanging: Mutex<Option<(JournalKind, i64)>>,
     pub(super) tries: Mutex<Vec<Tried>>,
     pub(super) held: Mutex<Option<String>>,
     pub(super) changed: Notify,
@@ -89,6 +91,9 @@ impl Deliver for Messenger {
             attempt: delivery.attempts + 1,
         });
         self.changed.notify_waiters();
+        if *lock(&self.hanging) == Some((fact.kind(), fact.subject())) {
+            std::future::pending().await
+        }
         let next = lock(&self.script).pop_front();
         match next {
             None => Ok(Told {

@@ -17,6 +17,7 @@ mod sandbox;
 mod startup;
 mod storm;
 mod table;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -27,7 +28,7 @@ use table::Row;
 /// Measures Toolpost and prints a table.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Measure only these groups: builds, logs, api, startup, plugins, hostile, storm, micro.
+    /// Measure only these groups: builds, logs, api, startup, plugins, hostile, storm, workers, micro.
     groups: Vec<String>,
     /// Write the figures here as JSON.
     #[arg(long, value_name = "FILE")]
@@ -44,8 +45,8 @@ struct Args {
 }
 
 /// What is measured, in this order.
-const GROUPS: [&str; 8] = [
-    "builds", "logs", "api", "startup", "plugins", "hostile", "storm", "micro",
+const GROUPS: [&str; 9] = [
+    "builds", "logs", "api", "startup", "plugins", "hostile", "storm", "workers", "micro",
 ];
 
 /// What the groups are given.
@@ -89,6 +90,7 @@ async fn main() -> anyhow::Result<()> {
             "plugins" => plugins::measure(&bench).await,
             "hostile" => hostile::measure(&bench).await,
             "storm" => storm::measure(&bench).await,
+            "workers" => workers::measure(&bench).await,
             _ => micro::measure(&bench).await,
         };
         rows.extend(measured.with_context(|| format!("measure {group}"))?);

@@ -1,19 +1,23 @@
 //! The master that has all offenders, and what is asked of it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use toolpost_harness::{Api, Farm, eventually};
 use toolpost_hostile::{Lures, REBOUND, Setting};
 
 use super::feel::{self, Feel};
 use super::offence::Offence;
+use crate::workers::{Pulse, free_port, remote};
 use crate::{builds, farms};
 
 /// Copies of an offender at one time.
@@ -39,6 +43,8 @@ pub(super) struct Arena {
     config: String,
     pub(super) lures: Lures,
     started: PathBuf,
+    /// A remote worker that does nothing but live.
+    pulse: Arc<Mutex<Pulse>>,
     /// Removed at the end.
     _dir: TempDir,
 }
@@ -61,24 +67,28 @@ impl Arena {
         std::fs::write(&token, TOKEN)?;
         std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600))?;
         let started = dir.path().join("started");
-        let config = config(offences, &lures, &started, &token);
+        let port = free_port()?;
+        let config = config(offences, &lures, &started, &token, port);
         let program = liar(dir.path(), toolpost)?;
         let mut builder = Farm::with(program, &config);
         for offence in offences.iter().filter(|offence| offence.is_installed()) {
             builder = builder.plugin(&offence.name(), offence.component());
         }
+        let farm = builder.start().await;
+        let pulse = Pulse::connect(port, "pulse").await?;
         Ok(Self {
-            farm: builder.start().await,
+            farm,
             config,
             lures,
             started,
+            pulse: Arc::new(Mutex::new(pulse)),
             _dir: dir,
         })
     }
 
     /// Uses it for a while.
     pub(super) async fn feel(&self) -> anyhow::Result<Feel> {
-        feel::feel(&self.farm, &self.started).await
+        feel::feel(&self.farm, &self.started, &self.pulse).await
     }
 
     /// Fifty at once, and the first of them at work.
@@ -280,8 +290,14 @@ fn reporter(name: &str) -> String {
 }
 
 /// Two workers, one for the offenders, and a builder for each of those who want something else.
-fn config(offences: &[Offence], lures: &Lures, started: &Path, token: &Path) -> String {
-    let mut text = String::new();
+fn config(
+    offences: &[Offence],
+    lures: &Lures,
+    started: &Path,
+    token: &Path,
+    port: SocketAddr,
+) -> String {
+    let mut text = format!("[workers]\nlisten = \"{port}\"\n\n{}", remote("pulse", 1));
     for name in ["quiet", "loud", "other"] {
         let _ = write!(
             text,

@@ -1,29 +1,28 @@
 //! How a master feels to those who use it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
-use toolpost_harness::{Api, Farm};
+use tokio::sync::Mutex;
+use toolpost_harness::Farm;
 
 use super::farm::COMMANDS;
 use crate::farms;
 use crate::load::visits;
+use crate::workers::Pulse;
 
 /// How long is measured.
 const SPAN: Duration = Duration::from_millis(900);
 /// How often somebody asks for the builders.
 const VISIT: Duration = Duration::from_micros(1_500);
+/// How often a worker says that it is alive.
+const BEAT: Duration = Duration::from_millis(3);
 /// What is measured, as heads of columns.
-pub(super) const WHAT: [&str; 4] = [
-    "GET builders p99",
-    "build start",
-    "command",
-    "keep-alive timer",
-];
+pub(super) const WHAT: [&str; 4] = ["GET builders p99", "build start", "command", "keep-alive"];
 
 /// Milliseconds: `GET /api/v2/builders`, 99th percentile; from a request to the first command of its build, median; from one
-/// command of a worker to the next, median; how late timers of the engine fire, which keep-alives of workers are, mean.
+/// command of a worker to the next, median; until the master answers a keep-alive of a remote worker, mean.
 #[derive(Clone, Copy)]
 pub(super) struct Feel(pub(super) [f64; 4]);
 
@@ -37,9 +36,13 @@ impl Feel {
 }
 
 /// Uses a farm for a while.
-pub(super) async fn feel(farm: &Farm, started: &Path) -> anyhow::Result<Feel> {
+pub(super) async fn feel(
+    farm: &Farm,
+    started: &Path,
+    pulse: &Arc<Mutex<Pulse>>,
+) -> anyhow::Result<Feel> {
     let authority = farms::authority(farm);
-    let before = lateness(farm.api()).await?;
+    let beats = tokio::spawn(beats(Arc::clone(pulse)));
     let pages =
         tokio::spawn(async move { visits(&authority, "/api/v2/builders", VISIT, SPAN).await });
     let end = Instant::now() + SPAN;
@@ -52,9 +55,8 @@ pub(super) async fn feel(farm: &Farm, started: &Path) -> anyhow::Result<Feel> {
         commands.push(asked.elapsed().as_secs_f64() * 1000.0 / COMMANDS as f64);
     }
     let p99 = pages.await??.percentile_ms(0.99);
-    let after = lateness(farm.api()).await?;
-    let timer = (after.0 - before.0) / (after.1 - before.1) * 1000.0;
-    Ok(Feel([p99, median(starts), median(commands), timer]))
+    let alive = beats.await??;
+    Ok(Feel([p99, median(starts), median(commands), alive]))
 }
 
 /// Milliseconds from a request to the first command of its build, which writes down the time.
@@ -66,20 +68,16 @@ async fn start(farm: &Farm, started: &Path) -> anyhow::Result<f64> {
     Ok(began.saturating_sub(asked.as_nanos()) as f64 / 1e6)
 }
 
-/// Seconds that timers of the engine were late, in all, and how many there were.
-async fn lateness(api: &Api) -> anyhow::Result<(f64, f64)> {
-    let Ok(page) = api.text("metrics").await else {
-        anyhow::bail!("no metrics");
-    };
-    let read = |name: &str| {
-        let sample = format!("toolpost_reactor_lag_seconds_{name}{{runtime=\"engine\"}} ");
-        let mut lines = page.lines();
-        let value = lines.find_map(|line| line.strip_prefix(&sample));
-        value
-            .and_then(|value| value.parse::<f64>().ok())
-            .with_context(|| format!("no {name} of the engine's lag"))
-    };
-    Ok((read("sum")?, read("count")?))
+/// Milliseconds until a keep-alive is answered, the mean.
+async fn beats(pulse: Arc<Mutex<Pulse>>) -> anyhow::Result<f64> {
+    let mut pulse = pulse.lock().await;
+    let end = Instant::now() + SPAN;
+    let mut taken = Vec::new();
+    while Instant::now() < end {
+        taken.push(pulse.beat().await?.as_secs_f64() * 1000.0);
+        tokio::time::sleep(BEAT).await;
+    }
+    Ok(taken.iter().sum::<f64>() / taken.len() as f64)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

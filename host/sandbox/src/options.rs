@@ -18,6 +18,8 @@ pub struct SandboxOptions {
     pub threads: usize,
     /// Threads that compile plugins.
     pub compile_threads: usize,
+    /// Threads for small components: what an author waits for. All cores, for a moment and at a low priority.
+    pub compile_threads_quick: usize,
     /// How long the compilation of one component is waited for.
     pub compile_timeout: Duration,
     /// Calls that exist at one time; further callers wait in order. What bounds them is memory; this is only as many as the
@@ -57,6 +59,9 @@ const MAPPINGS_DEFAULT: usize = 65_530;
 /// However many mappings there may be: each call has 4 GiB of addresses, of which a process has 128 TiB.
 const CALLS_CEILING: usize = 20_000;
 
+/// More threads do not make a small component faster.
+const COMPILE_THREADS_QUICK_MAX: usize = 4;
+
 impl Default for SandboxOptions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -65,6 +70,7 @@ impl Default for SandboxOptions {
             cache_bytes_max: 1 << 30,
             threads: cores,
             compile_threads: cores.saturating_sub(1).max(1),
+            compile_threads_quick: cores.min(COMPILE_THREADS_QUICK_MAX),
             compile_timeout: Duration::from_secs(5 * 60),
             calls_max: calls_for(mappings_max()),
             memory_bytes_max: half_of_the_machine(),

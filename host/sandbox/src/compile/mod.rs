@@ -65,7 +65,7 @@ impl Compiler {
         };
         Ok(Self {
             threads: pool("plugin-compile", options.compile_threads.max(1))?,
-            quick: pool("plugin-quick", 1)?,
+            quick: pool("plugin-quick", options.compile_threads_quick.max(1))?,
             timeout: options.compile_timeout,
             engine: engine.clone(),
             cache,

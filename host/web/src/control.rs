@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use toolpost_core::{BuildId, DeliveryId, PluginKind, ReporterId, RequestId, WorkerId};
+use toolpost_core::{
+    BuildId, DeliveryId, PluginKind, ReporterId, RequestId, SchedulerId, WorkerId,
+};
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
     MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
@@ -81,6 +83,15 @@ pub trait Control: Send + Sync + 'static {
     fn pollers(&self) -> Vec<PollerStatus>;
     /// The schedulers that act by themselves.
     fn schedulers(&self) -> Vec<SchedulerStatus>;
+    /// Has a scheduler of a plugin pass over the event at which it fails: this one, or whichever it is if that is empty.
+    /// Gives the event.
+    async fn skip_event(
+        &self,
+        scheduler: SchedulerId,
+        event: &str,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, ControlError>;
     /// How the reporters stand.
     fn reporters(&self) -> Vec<ReporterStatus>;
     /// The forms that start builds.
@@ -208,6 +219,16 @@ impl Control for MasterHandle {
 
     fn schedulers(&self) -> Vec<SchedulerStatus> {
         self.schedulers()
+    }
+
+    async fn skip_event(
+        &self,
+        scheduler: SchedulerId,
+        event: &str,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, ControlError> {
+        self.skip_event(scheduler, event, reason, who).await
     }
 
     fn reporters(&self) -> Vec<ReporterStatus> {

@@ -7,10 +7,20 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use toolpost_core::Results;
 
 use crate::farm::{farm, shell_steps};
+use crate::plugin_schedulers::{passes_over_an_event, stumbling};
 
 /// Builds at one time; many more than connections.
 const BUILDS: usize = 24;
 const CONNECTIONS: u32 = 2;
+
+#[tokio::test]
+async fn a_scheduler_passes_over_an_event_when_it_is_told_to() {
+    with_schema(async |url| {
+        let farm = stumbling().database(url, CONNECTIONS);
+        passes_over_an_event(&farm.start().await).await;
+    })
+    .await;
+}
 
 /// Runs a check with the URL of an empty PostgreSQL schema, which is gone afterwards.
 async fn with_schema(check: impl AsyncFnOnce(&str)) {

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use toolpost_core::model::BuildRequest;
-use toolpost_core::{DeliveryId, ReporterId};
+use toolpost_core::{DeliveryId, ReporterId, SchedulerId};
 use toolpost_master::{ControlError, ForceError, ForceRequest, Forced, Submitted};
 
 use super::path::{BuildRef, Endpoint, WorkerRef};
@@ -151,6 +151,9 @@ async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiErr
         Endpoint::Single(super::schema::Resource::Delivery, id, _) => {
             delivery_action(web, DeliveryId(id), call).await
         }
+        Endpoint::Single(super::schema::Resource::Scheduler, id, _) => {
+            scheduler_action(web, SchedulerId(id), call).await
+        }
         Endpoint::Reporter(id) if call.method == "resend" => {
             Ok(json!(web.master.resend_dead(ReporterId(id)).await?))
         }
@@ -190,6 +193,25 @@ async fn request_action(web: &Web, id: i64, call: &Call) -> Result<Value, ApiErr
         }
         _ => Err(call.unknown_action()),
     }
+}
+
+/// `skip` has it pass over the event at which it fails: `event`, if that is given, and no other.
+async fn scheduler_action(web: &Web, id: SchedulerId, call: &Call) -> Result<Value, ApiError> {
+    if call.method != "skip" {
+        return Err(call.unknown_action());
+    }
+    let event = match call.params.get("event") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(event)) => event,
+        Some(_) => {
+            return Err(ApiError::Rpc {
+                code: rpc_code::INVALID_PARAMS,
+                message: "`event` must be a text, such as `change 12`".into(),
+            });
+        }
+    };
+    let skipped = web.master.skip_event(id, event, call.reason(), ANONYMOUS);
+    Ok(json!({ "skipped": skipped.await? }))
 }
 
 async fn delivery_action(web: &Web, id: DeliveryId, call: &Call) -> Result<Value, ApiError> {
@@ -279,6 +301,7 @@ impl From<ControlError> for ApiError {
             | ControlError::UnknownRequest(_)
             | ControlError::UnknownWorker(_)
             | ControlError::UnknownReporter(_)
+            | ControlError::UnknownScheduler(_)
             | ControlError::UnknownDelivery(_) => {
                 let message = error.to_string();
                 let what = message.strip_prefix("there is no ").unwrap_or(&message);
@@ -289,6 +312,7 @@ impl From<ControlError> for ApiError {
             | ControlError::BuildElsewhere(_)
             | ControlError::RequestEnded(_)
             | ControlError::DeliveryDone(_)
+            | ControlError::NotStuck(..)
             | ControlError::Plugin(_) => Self::Conflict(error.to_string()),
             ControlError::Store(error) => error.into(),
             error => Self::Internal(error.to_string()),

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 use toolpost_store::{PluginEventKind, PluginEventRow, PluginVersionRow};
 
-use crate::support::control::{digest, plugin, version};
+use crate::support::control::{digest, plugin, scheduler, version};
 use crate::support::{Answer, Asker, NOW, TestFarm, build};
 
 async fn farm() -> TestFarm {
@@ -82,6 +82,43 @@ async fn workers_are_paused() {
     501
     {"error":{"code":-32601,"message":"action: kill is not supported"},"id":1,"jsonrpc":"2.0"}
     "#);
+}
+
+#[tokio::test]
+async fn schedulers_pass_over_an_event() {
+    let farm = farm().await;
+    assert_eq!(
+        farm.call("/api/v2/schedulers/2", "skip", json!({}))
+            .await
+            .status,
+        404
+    );
+    farm.master.said().schedulers = vec![scheduler("on-push", "", Some("the plugin crashed"))];
+    assert_snapshot!(farm.call("/api/v2/schedulers/2", "skip", json!({"event": "change 12", "reason": "it is odd"})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":{"skipped":"change 12"}}
+    "#);
+    assert_eq!(
+        farm.call("/api/v2/schedulers/2", "skip", json!({"event": 12}))
+            .await
+            .status,
+        400
+    );
+    let page = farm.page("/changes").await.body;
+    for shown in [
+        "7 attempts",
+        "action=\"/schedulers/2/skip\"",
+        "Pass over change 12",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    assert_eq!(
+        farm.master.asked(),
+        [
+            "skip \"\" of 2 \"no reason\" anonymous",
+            "skip \"change 12\" of 2 \"it is odd\" anonymous"
+        ]
+    );
 }
 
 #[tokio::test]

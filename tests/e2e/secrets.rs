@@ -317,7 +317,10 @@ async fn a_secret_that_is_not_granted_leaves_neither_by_http_nor_by_mail() {
         ("mail", script("", &json!([mail]))),
         ("granted", script("", &granted)),
     ];
-    let builders: Vec<_> = steps.iter().map(|(name, steps)| (*name, &**steps)).collect();
+    let builders: Vec<_> = steps
+        .iter()
+        .map(|(name, steps)| (*name, &**steps))
+        .collect();
     let more = format!(
         "[plugin.script]\ngrant.http = [\"{address}\"]\ngrant.secrets = [\"token\"]\ngrant.mail = true\n\n\
          [mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nfrom = \"ci@example.org\"\n\n\

@@ -17,6 +17,9 @@ use crate::state::Web;
 /// Who acts, until somebody is logged in.
 const ANONYMOUS: &str = "anonymous";
 
+/// The action that looks at the plugin directory; a path ends with it, too.
+const RELOAD: &str = "reload";
+
 /// A parsed call.
 struct Call {
     id: Value,
@@ -31,7 +34,11 @@ pub(super) async fn answer(
     headers: &HeaderMap,
     body: Result<Bytes, ApiError>,
 ) -> (Response<Body>, Option<ApiError>) {
-    let call = match body.and_then(|body| Call::parse(headers, &body)) {
+    let call = match body {
+        Ok(body) if body.is_empty() && is_reload(&endpoint) => Ok(Call::reload()),
+        body => body.and_then(|body| Call::parse(headers, &body)),
+    };
+    let call = match call {
         Ok(call) => call,
         Err(error) => return (error_reply(None, &error), Some(error)),
     };
@@ -46,6 +53,11 @@ pub(super) async fn answer(
         }
         Err(error) => (error_reply(Some(&call.id), &error), Some(error)),
     }
+}
+
+/// Whether the path says already what is to be done.
+fn is_reload(endpoint: &Result<Endpoint, ApiError>) -> bool {
+    matches!(endpoint, Ok(Endpoint::Plugin(name)) if name == RELOAD)
 }
 
 fn error_reply(id: Option<&Value>, error: &ApiError) -> Response<Body> {
@@ -76,6 +88,15 @@ fn reply_with(status: StatusCode, reply: &Value) -> Response<Body> {
 }
 
 impl Call {
+    /// What `POST /api/v2/plugins/reload` without a body asks for.
+    fn reload() -> Self {
+        Self {
+            id: Value::Null,
+            method: RELOAD.to_owned(),
+            params: Map::new(),
+        }
+    }
+
     /// Reads a call. The content type has to be JSON's: no form of another site can send that.
     fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
         let invalid = |message: String| ApiError::Rpc {
@@ -157,7 +178,7 @@ async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiErr
         Endpoint::Reporter(id) if call.method == "resend" => {
             Ok(json!(web.master.resend_dead(ReporterId(id)).await?))
         }
-        Endpoint::Plugins if call.method == "reload" => Ok(plugins::reload(web).await),
+        Endpoint::Plugins if call.method == RELOAD => Ok(plugins::reload(web).await),
         Endpoint::Plugin(name) => plugin_action(web, &name, call).await,
         Endpoint::ForceScheduler(name) if call.method == "force" => force(web, &name, call).await,
         _ => Err(call.unknown_action()),
@@ -226,7 +247,7 @@ async fn delivery_action(web: &Web, id: DeliveryId, call: &Call) -> Result<Value
 async fn plugin_action(web: &Web, name: &str, call: &Call) -> Result<Value, ApiError> {
     match call.method.as_str() {
         // All of them; as short to say as `POST /api/v2/plugins/reload`.
-        "reload" if name == "reload" => Ok(plugins::reload(web).await),
+        RELOAD if name == RELOAD => Ok(plugins::reload(web).await),
         "rollback" => plugins::rollback(web, name, &call.params).await,
         _ => Err(call.unknown_action()),
     }

@@ -388,6 +388,14 @@ async fn plugins_are_reloaded_and_rolled_back() {
     200
     {"id":1,"jsonrpc":"2.0","result":{"plugins":[{"digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","name":"test-summary","reason":null,"state":"live"}]}}
     "#);
+    let asked = farm
+        .send(Method::POST, "/api/v2/plugins/reload", &[], "")
+        .await;
+    assert_eq!(asked.status, 200, "{}", asked.body);
+    let elsewhere = farm
+        .send(Method::POST, "/api/v2/plugins/test-summary", &[], "")
+        .await;
+    assert_eq!(elsewhere.status, 400, "{}", elsewhere.body);
     assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "rollback", json!({"digest": "4e4e"})).await.shown(), @r#"
     200
     {"id":1,"jsonrpc":"2.0","result":{"digest":"4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e"}}
@@ -412,6 +420,7 @@ async fn plugins_are_reloaded_and_rolled_back() {
     assert_eq!(
         asked,
         [
+            "look at the plugins",
             "look at the plugins",
             "roll test-summary back to 4e4e4e4e \"asked for through the API\"",
             "roll test-summary back to b7b7b7b7 \"why not\"",

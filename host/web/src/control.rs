@@ -20,6 +20,8 @@ pub struct Farm {
     pub title: String,
     /// Whom to ask about this farm.
     pub admin: Option<String>,
+    /// Names of this server, in lower case, beside those that every server has.
+    pub hosts: Vec<String>,
     /// Links for the home page: text and address.
     pub links: Vec<(String, String)>,
 }
@@ -136,7 +138,12 @@ impl Control for MasterHandle {
     fn farm(&self) -> Farm {
         let config = self.config();
         let master = &config.master;
+        let url: Option<axum::http::Uri> = master.url.parse().ok();
+        let url_host = url.as_ref().and_then(axum::http::Uri::host);
+        let mut hosts = master.hosts.clone();
+        hosts.extend(url_host.map(str::to_ascii_lowercase));
         Farm {
+            hosts,
             title: master.title.clone(),
             admin: master.admin.clone(),
             links: master

@@ -68,6 +68,10 @@ pub fn router(state: WebState) -> Router {
             web.clone(),
             starting::wait_until_ready,
         ))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            security::known_host,
+        ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(security::headers))
         .with_state(web)

@@ -59,6 +59,7 @@ impl Scripted {
         let said = Said {
             farm: Farm {
                 title: "Example".into(),
+                hosts: vec!["ci.example".into()],
                 admin: Some("ops@example.org".into()),
                 links: vec![("Sources".into(), "https://example.org/hello.git".into())],
             },

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::Uri;
+use toolpost_config::config::MasterConfig;
 use toolpost_core::{
     BuildId, DeliveryId, PluginKind, ReporterId, RequestId, SchedulerId, WorkerId,
 };
@@ -24,6 +26,16 @@ pub struct Farm {
     pub hosts: Vec<String>,
     /// Links for the home page: text and address.
     pub links: Vec<(String, String)>,
+}
+
+/// The names of a server that is configured like this, in lower case.
+#[must_use]
+pub fn names_of(master: &MasterConfig) -> Vec<String> {
+    let url: Option<Uri> = master.url.parse().ok();
+    let url_host = url.as_ref().and_then(Uri::host);
+    let mut names = master.hosts.clone();
+    names.extend(url_host.map(str::to_ascii_lowercase));
+    names
 }
 
 /// Where the running configuration uses a type.
@@ -138,12 +150,8 @@ impl Control for MasterHandle {
     fn farm(&self) -> Farm {
         let config = self.config();
         let master = &config.master;
-        let url: Option<axum::http::Uri> = master.url.parse().ok();
-        let url_host = url.as_ref().and_then(axum::http::Uri::host);
-        let mut hosts = master.hosts.clone();
-        hosts.extend(url_host.map(str::to_ascii_lowercase));
         Farm {
-            hosts,
+            hosts: names_of(master),
             title: master.title.clone(),
             admin: master.admin.clone(),
             links: master

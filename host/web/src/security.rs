@@ -81,7 +81,11 @@ pub(crate) async fn known_host(
     request: Request,
     next: Next,
 ) -> Response<Body> {
-    match unknown_host(request.headers(), || web.master.farm().hosts) {
+    let known = || match web.master.health().starting {
+        true => web.options.hosts.clone(),
+        false => web.master.farm().hosts,
+    };
+    match unknown_host(request.headers(), known) {
         None => next.run(request).await,
         Some(host) => refuse(&web, request, &ApiError::UnknownHost { host }),
     }

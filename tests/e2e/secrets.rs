@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use toolpost_harness::Farm;
+use toolpost_harness::{Answer, Farm, Receiver};
 
 use crate::steps::{GRANTS, script};
 use crate::support::{config, farm, first_party};
@@ -167,6 +169,16 @@ fn has(bytes: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
+/// Fails when a secret is in anything that the farm keeps.
+pub(crate) fn assert_unknown(farm: &Farm, secret: &str) {
+    let mut stored = Vec::new();
+    files(&farm.path("state"), &mut stored);
+    assert!(!stored.is_empty());
+    for (path, bytes) in stored {
+        assert!(!has(&bytes, secret), "{secret} is in {}", path.display());
+    }
+}
+
 #[tokio::test]
 async fn secrets_are_hidden_in_every_encoding_and_nowhere_stored() {
     let vault = Vault::new();
@@ -198,13 +210,8 @@ async fn secrets_are_hidden_in_every_encoding_and_nowhere_stored() {
     assert_eq!(build["results"], 0, "{told_of_next}");
     assert!(!told_of_next.contains(NEXT_TOKEN), "{told_of_next}");
     assert!(told_of_next.contains("plain <token>"), "{told_of_next}");
-    let mut stored = Vec::new();
-    files(&farm.path("state"), &mut stored);
-    assert!(!stored.is_empty());
-    for (path, bytes) in stored {
-        for secret in [TOKEN, NEXT_TOKEN, KEY_LINE] {
-            assert!(!has(&bytes, secret), "{secret} is in {}", path.display());
-        }
+    for secret in [TOKEN, NEXT_TOKEN, KEY_LINE] {
+        assert_unknown(&farm, secret);
     }
 }
 
@@ -280,11 +287,77 @@ async fn a_plugin_shows_no_secret_wherever_it_puts_one() {
             assert!(!farm.output().contains(trace), "{}", farm.output());
         }
     }
-    let mut stored = Vec::new();
-    files(&farm.path("state"), &mut stored);
-    for (path, bytes) in stored {
-        for secret in [TOKEN, NEXT_TOKEN] {
-            assert!(!has(&bytes, secret), "{secret} is in {}", path.display());
-        }
+    for secret in [TOKEN, NEXT_TOKEN] {
+        assert_unknown(&farm, secret);
+    }
+}
+
+/// What steps of the plugin `script` do with secrets of which only `token` is granted to it.
+#[tokio::test]
+async fn a_secret_that_is_not_granted_leaves_neither_by_http_nor_by_mail() {
+    const OTHER: &str = "a-secret-of-somebody-else-0123456789";
+    let vault = Vault::new();
+    put(&vault.path("other"), OTHER);
+    let receiver = Receiver::start(|_, _| Answer {
+        after: Duration::ZERO,
+        status: StatusCode::OK,
+    })
+    .await;
+    let url = format!("http://{}/", receiver.address());
+    let with = |secret: &str| json!({"Authorization": format!("Bearer {{{{ secret.{secret} }}}}")});
+    let get = |secret: &str| json!({"do": "http", "url": url, "headers": with(secret)});
+    let post = json!({"do": "http", "url": url, "body": "{{ secret.other }}"});
+    let mail = json!({"do": "mail", "text": "{{ secret.other }}", "times": 1});
+    let is_there = json!({"do": "run", "argv": ["touch", "granted"]});
+    let fails = json!({"do": "trap-with-file", "file": "granted"});
+    let granted = json!([is_there, get("token"), fails]);
+    let steps = [
+        ("header", script("", &json!([get("other")]))),
+        ("body", script("", &json!([post]))),
+        ("mail", script("", &json!([mail]))),
+        ("granted", script("", &granted)),
+    ];
+    let builders: Vec<_> = steps
+        .iter()
+        .map(|(name, steps)| (*name, &**steps))
+        .collect();
+    let more = format!(
+        "[plugin.script]\ngrant.http = [\"{address}\"]\ngrant.secrets = [\"token\"]\ngrant.mail = true\n\n\
+         [mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nfrom = \"ci@example.org\"\n\n\
+         [secret.token]\nfile = {token:?}\n[secret.other]\nfile = {other:?}\n",
+        address = receiver.address(),
+        port = receiver.address().port(),
+        token = vault.path("token"),
+        other = vault.path("other"),
+    );
+    let farm = farm(&(config(&builders) + "\n" + &more))
+        .plugin("script", first_party("script"))
+        .start()
+        .await;
+    let api = farm.api();
+    for builder in ["header", "body", "mail"] {
+        let build = api.finished(api.force("force", builder).await).await;
+        let told = told_of_plugin(&farm, &build).await;
+        assert_eq!(build["results"], 4, "{told}");
+        assert!(
+            told.contains("the secret `other` is not granted") && told.contains("[plugin.script]"),
+            "{builder}: {told}"
+        );
+        assert!(!told.contains(OTHER), "{told}");
+    }
+    assert_eq!(receiver.count(), 0, "nothing was sent");
+
+    let build = api.finished(api.force("force", "granted").await).await;
+    let [sent] = &receiver.received()[..] else {
+        panic!("sent once: {}", told_of_plugin(&farm, &build).await);
+    };
+    assert_eq!(sent.header("authorization"), format!("Bearer {TOKEN}"));
+    let step = format!("builds/{}/steps/script/recording", build["buildid"]);
+    let recording = api.get(&step).await.to_string();
+    assert!(recording.contains("Bearer "), "{recording}");
+    for secret in [TOKEN, OTHER] {
+        assert!(!recording.contains(secret), "{recording}");
+        assert!(!farm.output().contains(secret), "{}", farm.output());
+        assert_unknown(&farm, secret);
     }
 }

@@ -68,10 +68,13 @@ pub(crate) fn write_secret(file: &Path, value: &str) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// The key of webhooks.
+pub(crate) const HOOK_KEY: &str = "the key of the hook";
+
 /// The key that [`webhook_grants`] is about, in a file of this folder.
 pub(crate) fn hook_key(dir: &Path) -> PathBuf {
     let file = dir.join("hook-key");
-    write_secret(&file, "the key of the hook");
+    write_secret(&file, HOOK_KEY);
     file
 }
 

@@ -59,7 +59,8 @@
     (field "name" string) (field "summary" string) (field "parameters-schema" string)))
   (type $capability (variant
     (case "http-host" string) (case "secret" string) (case "environment" string)
-    (case "storage") (case "mail") (case "trigger" string)))
+    (case "storage") (case "mail") (case "trigger" string)
+    (case "artifacts" string)))
   (type $plugin-info (record
     (field "name" string) (field "version" string) (field "description" string)
     (field "steps" (list $step-type)) (field "schedulers" (list $scheduler-type))

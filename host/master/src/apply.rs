@@ -288,6 +288,11 @@ impl Engine {
             .values()
             .map(|slot| Arc::clone(slot.status()))
             .collect();
+        boards.skippers = actors
+            .schedulers
+            .values()
+            .filter_map(SchedulerSlot::skipper)
+            .collect();
         boards.reporters = actors
             .reporters
             .values()

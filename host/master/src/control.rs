@@ -4,7 +4,7 @@ use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Worker};
 use toolpost_core::report::Reporter;
 use toolpost_core::sourcestamp::for_rebuild;
 use toolpost_core::step::Stop;
-use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, Results, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, Results, SchedulerId, WorkerId};
 use toolpost_store::{Cancel, NewBuildset, StoreError};
 
 use crate::engine::Engine;
@@ -132,6 +132,26 @@ impl Engine {
             true => Ok(()),
             false => Err(ControlError::DeliveryDone(id)),
         }
+    }
+}
+
+/// What people ask of schedulers.
+impl Engine {
+    /// Has a scheduler pass over the event at which it fails; `event` is that event, or empty for whichever it is. Gives the
+    /// event.
+    pub(crate) async fn skip_event(
+        &self,
+        id: SchedulerId,
+        event: &str,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, ControlError> {
+        let found = {
+            let boards = self.boards();
+            boards.skippers.iter().find(|of| of.id == id).cloned()
+        };
+        let scheduler = found.ok_or(ControlError::UnknownScheduler(id))?;
+        scheduler.skip(event, reason, who).await
     }
 }
 

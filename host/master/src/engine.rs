@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::error::ControlError;
 use crate::locks::LockManager;
 use crate::poller::PollerHandle;
+use crate::scheduler::PluginSchedulerActor;
 use crate::services::Capabilities;
 use crate::status::{
     ConfigurationStatus, Health, PollerStatus, ReporterStatus, SchedulerStatus, WaitingBuilder,
@@ -83,6 +84,8 @@ pub(crate) struct Running {
 pub(crate) struct Boards {
     pub(crate) pollers: Vec<PollerHandle>,
     pub(crate) schedulers: Vec<Arc<Mutex<SchedulerStatus>>>,
+    /// Those of plugins.
+    pub(crate) skippers: Vec<PluginSchedulerActor>,
     pub(crate) reporters: Vec<Arc<Mutex<ReporterStatus>>>,
 }
 

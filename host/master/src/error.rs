@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, SchedulerId, WorkerId};
 use toolpost_sandbox::registry::RegistryError;
 use toolpost_store::StoreError;
 
@@ -152,6 +152,12 @@ pub enum ControlError {
     /// The delivery was made or discarded already.
     #[error("delivery {0} is done already")]
     DeliveryDone(DeliveryId),
+    /// There is no such scheduler, or it is none of a plugin.
+    #[error("there is no scheduler {0} of a plugin on this master")]
+    UnknownScheduler(SchedulerId),
+    /// The scheduler does not stand at such an event, or not any more.
+    #[error("scheduler `{0}` does not fail at {1}: it may have gone on in the meantime")]
+    NotStuck(String, String),
     /// The plugins could not do it.
     #[error("{0}")]
     Plugin(String),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use toolpost_config::{Config, Plan, Sources};
-use toolpost_core::{BuildId, DeliveryId, MasterId, ReporterId, RequestId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, MasterId, ReporterId, RequestId, SchedulerId, WorkerId};
 use toolpost_sandbox::{PluginStatus, Prospect, Sandbox};
 
 use crate::engine::Engine;
@@ -195,6 +195,18 @@ impl MasterHandle {
     #[must_use]
     pub fn schedulers(&self) -> Vec<SchedulerStatus> {
         self.engine.scheduler_status()
+    }
+
+    /// Has a scheduler of a plugin pass over the event at which it fails, so that it hears of what came after it. `event`
+    /// names that event as its status does, so that no other is passed over; empty for whichever it is. Gives the event.
+    pub async fn skip_event(
+        &self,
+        scheduler: SchedulerId,
+        event: &str,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, ControlError> {
+        self.engine.skip_event(scheduler, event, reason, who).await
     }
 
     /// How the reporters of this master stand, by name; how far behind they are is in the store.

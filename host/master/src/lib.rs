@@ -47,8 +47,8 @@ pub use force::{FieldKind, ForceForm, FormField};
 pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
 pub use status::{
-    ConfigurationStatus, Forced, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
-    WaitingBuilder,
+    ConfigurationStatus, Forced, Health, PollerStatus, ReporterStatus, SchedulerStatus, StuckEvent,
+    Submitted, WaitingBuilder,
 };
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;

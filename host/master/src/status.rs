@@ -5,7 +5,9 @@ use std::time::Duration;
 use toolpost_config::config::{GitPollerConfig, SchedulerConfig, SchedulerKind};
 use toolpost_config::{Plan, Problem};
 use toolpost_core::distribute::WaitReason;
-use toolpost_core::{BuilderId, BuildsetId, ChangeId, ForcedId, MasterId, RequestId, Timestamp};
+use toolpost_core::{
+    BuilderId, BuildsetId, ChangeId, ForcedId, MasterId, RequestId, SchedulerId, Timestamp,
+};
 
 use crate::steps::git::errors::without_password;
 
@@ -67,13 +69,14 @@ impl ReporterStatus {
 
 impl SchedulerStatus {
     /// Nothing was looked at yet.
-    pub(crate) fn new(config: &SchedulerConfig) -> Self {
+    pub(crate) fn new(id: SchedulerId, config: &SchedulerConfig) -> Self {
         let scheduler_type = match &config.kind {
             SchedulerKind::SingleBranch(_) => "single-branch",
             SchedulerKind::Force(_) => "force",
             SchedulerKind::Plugin(plugin) => &plugin.scheduler_type,
         };
         Self {
+            id,
             name: config.name.clone(),
             scheduler_type: scheduler_type.to_owned(),
             last_change: None,
@@ -81,6 +84,7 @@ impl SchedulerStatus {
             text: String::new(),
             held: None,
             error: None,
+            stuck: None,
         }
     }
 }
@@ -122,6 +126,8 @@ pub struct ReporterStatus {
 /// How a scheduler stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchedulerStatus {
+    /// Row id of the scheduler.
+    pub id: SchedulerId,
     /// Name of the scheduler.
     pub name: String,
     /// Its type, as the configuration says it.
@@ -136,6 +142,20 @@ pub struct SchedulerStatus {
     pub held: Option<String>,
     /// Why the last attempt failed; it is tried again.
     pub error: Option<String>,
+    /// The event that the error is about: the scheduler hears nothing else until it has taken that in, or is told to
+    /// pass over it. `None` when the error is about something else.
+    pub stuck: Option<StuckEvent>,
+}
+
+/// An event that a scheduler of a plugin could not take in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StuckEvent {
+    /// Which, for people: `change 12`.
+    pub event: String,
+    /// When it was first tried.
+    pub since: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
 }
 
 /// Whether and how the master works.

@@ -35,6 +35,7 @@ pub use ops::forced::{ForcedRow, NewForced};
 pub use ops::masters::Recovered;
 pub use ops::plugins::{LivePluginRow, PluginEventKind, PluginEventRow, PluginVersionRow};
 pub use ops::requests::{Cancel, CollapseCandidate, PendingRequest};
+pub use ops::scheduler_skips::{NewSkip, SkipRow};
 pub use ops::schedulers::{SchedulerCommit, SchedulerCommitted, SchedulerState};
 pub use ops::steps::NewStep;
 pub use ops::storage::{Expected, StorageLimits};

@@ -16,6 +16,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../migrations/0006_fallbacks.sql")),
     (7, include_str!("../migrations/0007_open_requests.sql")),
     (8, include_str!("../migrations/0008_worker_sessions.sql")),
+    (9, include_str!("../migrations/0009_scheduler_skips.sql")),
 ];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.

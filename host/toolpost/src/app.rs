@@ -33,7 +33,7 @@ use toolpost_master::{
 use toolpost_sandbox::registry::LiveTypes;
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, Sandbox, SandboxOptions};
 use toolpost_store::{Store, StoreOptions};
-use toolpost_web::{Reactor, WebOptions, WebState};
+use toolpost_web::{Reactor, WebOptions, WebState, names_of};
 use tracing::{info, warn};
 
 use crate::output::Failure;
@@ -294,6 +294,7 @@ fn web_options(settings: &MasterConfig) -> WebOptions {
     let database_is_shared = !settings.database_url.starts_with("sqlite:");
     WebOptions {
         database_is_shared,
+        hosts: names_of(settings),
         ..WebOptions::default()
     }
 }

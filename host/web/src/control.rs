@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use toolpost_core::{BuildId, DeliveryId, PluginKind, ReporterId, RequestId, WorkerId};
+use axum::http::Uri;
+use toolpost_config::config::MasterConfig;
+use toolpost_core::{
+    BuildId, DeliveryId, PluginKind, ReporterId, RequestId, SchedulerId, WorkerId,
+};
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
     MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
@@ -18,8 +22,20 @@ pub struct Farm {
     pub title: String,
     /// Whom to ask about this farm.
     pub admin: Option<String>,
+    /// Names of this server, in lower case, beside those that every server has.
+    pub hosts: Vec<String>,
     /// Links for the home page: text and address.
     pub links: Vec<(String, String)>,
+}
+
+/// The names of a server that is configured like this, in lower case.
+#[must_use]
+pub fn names_of(master: &MasterConfig) -> Vec<String> {
+    let url: Option<Uri> = master.url.parse().ok();
+    let url_host = url.as_ref().and_then(Uri::host);
+    let mut names = master.hosts.clone();
+    names.extend(url_host.map(str::to_ascii_lowercase));
+    names
 }
 
 /// Where the running configuration uses a type.
@@ -81,6 +97,15 @@ pub trait Control: Send + Sync + 'static {
     fn pollers(&self) -> Vec<PollerStatus>;
     /// The schedulers that act by themselves.
     fn schedulers(&self) -> Vec<SchedulerStatus>;
+    /// Has a scheduler of a plugin pass over the event at which it fails: this one, or whichever it is if that is empty.
+    /// Gives the event.
+    async fn skip_event(
+        &self,
+        scheduler: SchedulerId,
+        event: &str,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, ControlError>;
     /// How the reporters stand.
     fn reporters(&self) -> Vec<ReporterStatus>;
     /// The forms that start builds.
@@ -126,6 +151,7 @@ impl Control for MasterHandle {
         let config = self.config();
         let master = &config.master;
         Farm {
+            hosts: names_of(master),
             title: master.title.clone(),
             admin: master.admin.clone(),
             links: master
@@ -208,6 +234,16 @@ impl Control for MasterHandle {
 
     fn schedulers(&self) -> Vec<SchedulerStatus> {
         self.schedulers()
+    }
+
+    async fn skip_event(
+        &self,
+        scheduler: SchedulerId,
+        event: &str,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, ControlError> {
+        self.skip_event(scheduler, event, reason, who).await
     }
 
     fn reporters(&self) -> Vec<ReporterStatus> {

@@ -50,6 +50,14 @@ pub(crate) enum ApiError {
         /// The `Origin` header.
         origin: String,
     },
+    /// Sent to a name that is none of this server's.
+    #[error(
+        "this server is not known as `{host}`: open it under its own address, or add that name to `hosts` in [master]"
+    )]
+    UnknownHost {
+        /// The `Host` header, as it may be shown.
+        host: String,
+    },
     /// It was possible, but is no longer.
     #[error("{0}")]
     Conflict(String),
@@ -81,6 +89,7 @@ impl ApiError {
             Self::UnknownAction(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::CrossSite { .. } => StatusCode::FORBIDDEN,
+            Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -93,6 +102,7 @@ impl ApiError {
             Self::UnknownPath(_)
             | Self::NotFound(_)
             | Self::CrossSite { .. }
+            | Self::UnknownHost { .. }
             | Self::TooLarge { .. }
             | Self::Conflict(_) => rpc_code::INVALID_REQUEST,
             Self::Query(_) | Self::UnknownAction(_) | Self::Method(_) => rpc_code::METHOD_NOT_FOUND,

@@ -35,7 +35,7 @@ use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use control::{Control, Farm, Place, PluginLoad, SharedControl};
+pub use control::{Control, Farm, Place, PluginLoad, SharedControl, names_of};
 pub use reactor::Reactor;
 pub use state::{Clock, SHARED_AGE_MAX_MS, WebOptions, WebState};
 
@@ -67,6 +67,10 @@ pub fn router(state: WebState) -> Router {
         .layer(middleware::from_fn_with_state(
             web.clone(),
             starting::wait_until_ready,
+        ))
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            security::known_host,
         ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(security::headers))

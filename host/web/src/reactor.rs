@@ -4,6 +4,7 @@
 //! Plugins have threads of their own and should never cause one. If it happens, the plugins that computed at that moment
 //! are named.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub(crate) struct Delays {
     pub(crate) sum: Duration,
     /// The longest one.
     pub(crate) longest: Duration,
+    /// Long ones, by each plugin that computed then; by the empty name when none did.
+    pub(crate) stalls: BTreeMap<String, u64>,
     /// The newest long one.
     pub(crate) blamed: Option<Blame>,
 }
@@ -99,6 +102,15 @@ impl Reactor {
         if let Some(at) = BUCKETS.iter().position(|bound| delay <= *bound) {
             delays.buckets[at] += 1;
         }
+        if let Some(blame) = &blame {
+            let mut names = blame.plugins.clone();
+            if names.is_empty() {
+                names.push(String::new());
+            }
+            for name in names {
+                *delays.stalls.entry(name).or_default() += 1;
+            }
+        }
         delays.blamed = blame.or_else(|| delays.blamed.take());
     }
 
@@ -133,6 +145,8 @@ mod tests {
             (blamed.delay, blamed.plugins),
             (Duration::from_secs(2), vec![])
         );
+        let stalls = [(String::new(), 1), ("greedy".to_owned(), 1)];
+        assert_eq!(delays.stalls, stalls.into());
         assert_eq!(delays.buckets, [1, 0, 1, 0, 0, 0, 1, 0]);
         assert_eq!((delays.count, delays.longest), (4, Duration::from_secs(2)));
     }

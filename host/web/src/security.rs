@@ -1,5 +1,7 @@
 //! What holds for every answer and every request: headers that keep a page from being turned against its reader, and the
-//! refusal of requests that another site's page sends in a reader's name.
+//! refusal of requests that another site's page sends in a reader's name, or under a name of its own that leads here.
+
+use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -59,16 +61,55 @@ pub(crate) async fn same_site(
     }
     match foreign_origin(request.headers()) {
         None => next.run(request).await,
-        Some(origin) => {
-            let error = ApiError::CrossSite { origin };
-            let (parts, _) = request.into_parts();
-            if parts.uri.path().starts_with("/api/") {
-                error.log(parts.uri.path());
-                return crate::api::error_response_json(&error);
-            }
-            Ask::of(&parts).fail(&web, &error)
-        }
+        Some(origin) => refuse(&web, request, &ApiError::CrossSite { origin }),
     }
+}
+
+fn refuse(web: &Web, request: Request, error: &ApiError) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    if parts.uri.path().starts_with("/api/") {
+        error.log(parts.uri.path());
+        return crate::api::error_response_json(error);
+    }
+    Ask::of(&parts).fail(web, error)
+}
+
+/// Lets nothing through that is meant for a name that nobody gave this server. A page of another site can have its own name lead
+/// to this address, and the browser then takes what is read here for that site's; its name in `Host` gives that away.
+pub(crate) async fn known_host(
+    State(web): State<Web>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let known = || match web.master.health().starting {
+        true => web.options.hosts.clone(),
+        false => web.master.farm().hosts,
+    };
+    match unknown_host(request.headers(), known) {
+        None => next.run(request).await,
+        Some(host) => refuse(&web, request, &ApiError::UnknownHost { host }),
+    }
+}
+
+/// The host that a request is meant for, when that is not this server. Addresses and names without a dot cannot be had by
+/// others; what says no host is no browser.
+fn unknown_host(headers: &HeaderMap, known: impl FnOnce() -> Vec<String>) -> Option<String> {
+    let given = headers.get(header::HOST)?;
+    let given = String::from_utf8_lossy(given.as_bytes()).to_ascii_lowercase();
+    let has_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match given.rsplit_once(':') {
+        Some((name, port)) if has_port(port) => name,
+        _ => &given,
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let is_ours = address.unwrap_or(name).parse::<IpAddr>().is_ok()
+        || !name.contains('.')
+        || name.ends_with(".localhost")
+        || known().iter().any(|known| known == name);
+    (!is_ours).then(|| name.to_owned())
 }
 
 /// Where a request comes from, when that is not this server. Browsers say it in `Origin` with everything that is posted, and
@@ -89,6 +130,39 @@ fn foreign_origin(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_nobody_gave_are_unknown() {
+        for (given, expected) in [
+            ("127.0.0.1:8010", None),
+            ("[::1]:8010", None),
+            ("10.0.0.7", None),
+            ("localhost:8010", None),
+            ("farm.localhost", None),
+            ("build-box:8010", None),
+            ("CI.example.org.:443", None),
+            ("evil.example:8010", Some("evil.example")),
+            (
+                "ci.example.org.evil.example",
+                Some("ci.example.org.evil.example"),
+            ),
+            ("127.0.0.1.evil.example", Some("127.0.0.1.evil.example")),
+            (
+                "evil.example:80@127.0.0.1",
+                Some("evil.example:80@127.0.0.1"),
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, given.parse().expect("a value"));
+            let known = || vec!["ci.example.org".to_owned()];
+            assert_eq!(
+                unknown_host(&headers, known).as_deref(),
+                expected,
+                "{given}"
+            );
+        }
+        assert_eq!(unknown_host(&HeaderMap::new(), Vec::new), None);
+    }
 
     #[test]
     fn only_other_sites_are_foreign() {

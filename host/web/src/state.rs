@@ -30,6 +30,8 @@ pub struct WebOptions {
     pub event_clients_max: usize,
     /// Tells the time, for relative times on pages.
     pub clock: Clock,
+    /// Names of this server, in lower case, until its configuration runs and says them.
+    pub hosts: Vec<String>,
     /// The runtimes of the process whose delays are measured.
     pub reactors: Vec<Arc<Reactor>>,
 }
@@ -46,6 +48,7 @@ impl Default for WebOptions {
             body_bytes_max: 1 << 20,
             event_clients_max: 2_000,
             clock: Arc::new(system_time),
+            hosts: Vec::new(),
             reactors: Vec::new(),
         }
     }

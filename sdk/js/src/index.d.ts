@@ -51,6 +51,8 @@ export type Capability =
   | { environment: string }
   /** Builds of this builder. `*`: of builders that only the operator knows. */
   | { trigger: string }
+  /** Reading what builds of this builder have kept, when it is not that of the step. `*`: of builders that only the operator knows. */
+  | { artifacts: string }
   /** Values that outlive a call. */
   | "storage"
   /** Mail through the master's server. */
@@ -381,7 +383,7 @@ export interface StepLog {
   finish(): void;
 }
 
-/** A build by the name of its builder and its number. */
+/** A build by the name of its builder and its number. Its artifacts have to be wanted and granted when the builder is not that of the step. */
 export interface BuildOf {
   builder: string;
   number: number;

@@ -70,7 +70,7 @@ function checked(kind, name, entry) {
   return { ...entry, parameters };
 }
 
-const CAPABILITIES = { httpHost: "http-host", secret: "secret", environment: "environment", trigger: "trigger" };
+const CAPABILITIES = { httpHost: "http-host", secret: "secret", environment: "environment", trigger: "trigger", artifacts: "artifacts" };
 
 /** A capability as the contract has it. */
 function capability(want) {

@@ -44,6 +44,7 @@ impl Checker<'_, '_> {
             title: value(raw.title).unwrap_or_else(|| "Toolpost".into()),
             url: self.public_url(raw.url, listen),
             listen,
+            hosts: self.host_names(raw.hosts),
             admin: value(raw.admin),
             links,
             database_url: self.database_url(raw.database_url),
@@ -56,6 +57,22 @@ impl Checker<'_, '_> {
             limits: self.limits(&value(raw.limits).unwrap_or_default()),
             plugins: self.plugins(&value(raw.plugins).unwrap_or_default()),
         }
+    }
+
+    fn host_names(&mut self, names: Option<At<Vec<At<String>>>>) -> Vec<String> {
+        let mut hosts = Vec::new();
+        for name in list(names) {
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            let mut labels = name.value.split('.');
+            if labels.all(|label| !label.is_empty() && label.bytes().all(is_letter)) {
+                hosts.push(name.value.to_ascii_lowercase());
+            } else {
+                self.report
+                    .at(name.span, "this is not the name of a host")
+                    .help("write it without scheme and port, such as \"ci.example.org\"");
+            }
+        }
+        hosts
     }
 
     fn plugins(&mut self, raw: &RawPlugins) -> PluginsConfig {

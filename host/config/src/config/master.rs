@@ -17,6 +17,8 @@ pub struct MasterConfig {
     pub url: String,
     /// Where the web server listens. A change needs a restart.
     pub listen: SocketAddr,
+    /// Names of the web server beside that in `url`: lower case, without a port.
+    pub hosts: Vec<String>,
     /// Whom to ask about this farm, shown on the pages.
     pub admin: Option<String>,
     /// Links shown on the home page, in this order.
@@ -126,6 +128,7 @@ impl Default for MasterConfig {
             title: "Toolpost".into(),
             url: format!("http://{}/", Self::LISTEN_DEFAULT),
             listen: Self::LISTEN_DEFAULT,
+            hosts: Vec::new(),
             admin: None,
             links: Vec::new(),
             database_url: Self::DATABASE_URL_DEFAULT.into(),

@@ -16,6 +16,9 @@ raw_table! {
         /// Address and port of the web server, such as "127.0.0.1:8010", or a port alone. Default:
         /// port 8010, reachable from this machine only. A change needs a restart.
         listen ? ListenAddress,
+        /// Names of this server beside that in `url`, such as "ci.example.org". Addresses, names without a dot and `localhost` need
+        /// no mention. A request for any other name is refused: another site may have led a browser here.
+        hosts ? Vec<At<String>>,
         /// Whom to ask about this farm; shown on the pages.
         admin ? String,
         /// Links on the home page.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::OptionFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::backoff::Backoff;
@@ -125,15 +126,15 @@ impl BuildRunner {
             interruption: Arc::clone(&interruption),
         };
         let mut running = std::pin::pin!(run.run());
-        let mut text = Some(progress.running_text()).filter(|text| *text != self.shown);
+        let text = Some(progress.running_text()).filter(|text| *text != self.shown);
+        // Beside the step, never instead of it: a step has a connection of the store at times, or the next turn for one, and must
+        // go on while this waits for its own.
+        let showing = OptionFuture::from(text.map(|text| show(&self.build, text)));
+        let mut showing = std::pin::pin!(showing.fuse());
         loop {
             tokio::select! {
                 record = &mut running => return record,
-                () = tokio::time::sleep(SHOW_WAIT), if text.is_some() => {
-                    self.shown = text.take().unwrap_or_default();
-                    let build = self.build.build.id;
-                    self.build.store.set_build_state(build, &self.shown).await?;
-                }
+                Some(shown) = &mut showing => self.shown = shown?,
                 Some(stop) = self.stops.recv() => {
                     // A build that is to run again leaves no cancelled step, which would be worse.
                     let why = match stop.results {
@@ -168,4 +169,11 @@ impl BuildRunner {
             }
         }
     }
+}
+
+/// Brings the text of a build up to date, if its step lasts, and gives it back.
+async fn show(build: &BuildContext, text: String) -> Result<String, StoreError> {
+    tokio::time::sleep(SHOW_WAIT).await;
+    build.store.set_build_state(build.build.id, &text).await?;
+    Ok(text)
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use toolpost_core::{MasterId, SchedulerId, Timestamp};
 use toolpost_store::{SchedulerCommit, Store, StoreError};
 
+pub(crate) use plugin::PluginSchedulerActor;
 pub(crate) use slots::SchedulerSlot;
 
 /// Gives a scheduler its first state, in place of that with this version.

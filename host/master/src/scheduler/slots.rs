@@ -20,6 +20,8 @@ pub(crate) struct SchedulerSlot {
     /// The builders that it knows, by name.
     builders: Arc<BTreeMap<String, BuilderId>>,
     status: Arc<Mutex<SchedulerStatus>>,
+    /// Passes over events of a scheduler of a plugin.
+    skipper: Option<PluginSchedulerActor>,
     actor: Actor,
 }
 
@@ -27,6 +29,11 @@ impl SchedulerSlot {
     /// Where it writes down how it stands.
     pub(crate) fn status(&self) -> &Arc<Mutex<SchedulerStatus>> {
         &self.status
+    }
+
+    /// What can have it pass over an event, if it is of a plugin.
+    pub(crate) fn skipper(&self) -> Option<PluginSchedulerActor> {
+        self.skipper.clone()
     }
 
     /// Ends it.
@@ -98,8 +105,9 @@ impl Engine {
         id: SchedulerId,
         builders: Arc<BTreeMap<String, BuilderId>>,
     ) -> Option<SchedulerSlot> {
-        let status = Arc::new(Mutex::new(SchedulerStatus::new(config)));
+        let status = Arc::new(Mutex::new(SchedulerStatus::new(id, config)));
         let name = format!("scheduler `{}`", config.name);
+        let mut skipper = None;
         let actor = match &config.kind {
             SchedulerKind::Force(_) => return None,
             SchedulerKind::SingleBranch(single) => {
@@ -129,7 +137,9 @@ impl Engine {
                     config: Arc::new((**plugin).clone()),
                     builders: Arc::clone(&builders),
                     status: Arc::clone(&status),
+                    skipped: Arc::default(),
                 };
+                skipper = Some(body.clone());
                 Actor::spawn(name, move || body.clone().run())
             }
         };
@@ -137,6 +147,7 @@ impl Engine {
             config: Arc::clone(config),
             builders,
             status,
+            skipper,
             actor,
         })
     }

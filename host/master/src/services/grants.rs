@@ -27,6 +27,8 @@ fn is_granted(grants: &Grants, want: &Want) -> bool {
         Want::Environment(name) => grants.environment.contains(name),
         Want::Trigger(builder) if builder == ANY => !grants.trigger.is_empty(),
         Want::Trigger(builder) => grants.may_trigger(builder),
+        Want::Artifacts(builder) if builder == ANY => !grants.artifacts.is_empty(),
+        Want::Artifacts(builder) => grants.may_read_artifacts(builder),
         Want::Storage => grants.storage,
         Want::Mail => grants.mail,
     }

@@ -156,6 +156,26 @@ fn wants_are_held_against_grants() {
         ),
         ("grant.trigger = [\"*\"]", Want::Trigger("b".into()), true),
         ("", Want::Trigger("b".into()), false),
+        (
+            "grant.artifacts = [\"lib-*\"]",
+            Want::Artifacts("lib-a".into()),
+            true,
+        ),
+        (
+            "grant.artifacts = [\"lib-*\"]",
+            Want::Artifacts("*".into()),
+            true,
+        ),
+        (
+            "grant.artifacts = [\"lib-*\"]",
+            Want::Artifacts("b".into()),
+            false,
+        ),
+        (
+            "grant.trigger = [\"*\"]",
+            Want::Artifacts("*".into()),
+            false,
+        ),
         ("grant.storage = true", Want::Storage, true),
         ("grant.storage = true", Want::Mail, false),
     ];

@@ -38,6 +38,17 @@ pub(crate) struct FarmBuilder {
     builders: Vec<String>,
     worker: String,
     clock: Option<ManualClock>,
+    database: Option<Database>,
+}
+
+/// What steps write at one time to a database with few connections, so that they need one often.
+const LOG_PIECE_BYTES: usize = 4 << 10;
+
+/// A database other than a file of the farm's own.
+#[derive(Clone)]
+struct Database {
+    url: String,
+    connections_max: u32,
 }
 
 /// Begins a farm with one worker `w` and a force scheduler `force` for all builders.
@@ -48,6 +59,7 @@ pub(crate) fn farm() -> FarmBuilder {
         builders: Vec::new(),
         worker: String::new(),
         clock: None,
+        database: None,
     }
 }
 
@@ -77,6 +89,15 @@ impl FarmBuilder {
     /// Further settings of the worker.
     pub(crate) fn worker(mut self, settings: &str) -> Self {
         self.worker = settings.to_owned();
+        self
+    }
+
+    /// Records are in this database, which is asked over so many connections.
+    pub(crate) fn database(mut self, url: &str, connections_max: u32) -> Self {
+        self.database = Some(Database {
+            url: url.to_owned(),
+            connections_max,
+        });
         self
     }
 
@@ -112,6 +133,7 @@ impl FarmBuilder {
         let mut farm = Farm {
             dir: self.dir,
             clock: self.clock,
+            database: self.database,
             life: None,
         };
         farm.begin().await;
@@ -146,6 +168,7 @@ pub(crate) fn force_scheduler(builders: &[String]) -> String {
 pub(crate) struct Farm {
     dir: TempDir,
     clock: Option<ManualClock>,
+    database: Option<Database>,
     life: Option<Life>,
 }
 
@@ -166,7 +189,8 @@ impl Farm {
             Some(clock) => Arc::new(clock.clone()),
             None => Arc::new(SystemClock),
         };
-        let started = runtime.spawn(start(dir, clock)).await;
+        let database = self.database.clone();
+        let started = runtime.spawn(start(dir, clock, database)).await;
         let (store, bus, master, registry) = started.expect("the farm starts");
         self.life = Some(Life {
             runtime,
@@ -473,16 +497,23 @@ fn results(results: Option<Results>) -> &'static str {
     results.map_or("unfinished", Results::name)
 }
 
-async fn start(dir: PathBuf, clock: Arc<dyn Clock>) -> (Store, Bus, MasterHandle, PluginRegistry) {
+async fn start(
+    dir: PathBuf,
+    clock: Arc<dyn Clock>,
+    database: Option<Database>,
+) -> (Store, Bus, MasterHandle, PluginRegistry) {
     let config_path = dir.join("toolpost.toml");
     let sources = load(&config_path).expect("the configuration is there");
     let bus = Bus::new(BUS_CAPACITY_EVENTS);
     let on_commit = bus.clone();
-    let options = StoreOptions::new(
-        format!("sqlite:{}", dir.join("farm.db").display()),
-        dir.join("objects"),
-    )
-    .on_commit(move |events| on_commit.publish(events));
+    let file = format!("sqlite:{}", dir.join("farm.db").display());
+    let mut options = StoreOptions::new(file, dir.join("objects"))
+        .on_commit(move |events| on_commit.publish(events));
+    if let Some(database) = database {
+        options.url = database.url;
+        options.connections_max = database.connections_max;
+        options.log_buffer_bytes = LOG_PIECE_BYTES;
+    }
     let store = Store::open(options).await.expect("the store opens");
     let sandbox = Sandbox::new(SandboxOptions::default()).expect("a sandbox");
     let uses = Arc::new(RunningUses::default());

@@ -8,6 +8,7 @@ mod life;
 mod plugin_schedulers;
 mod plugins;
 mod poller;
+mod postgres;
 mod queue;
 mod reload;
 mod repo;

@@ -107,6 +107,65 @@ async fn each_change_goes_through_the_plugin() {
     assert_eq!(owners, json!(["Ada <ada@example.org>"]));
 }
 
+/// A farm whose scheduler `hours` cannot take in a change with the revision `bad`.
+pub(crate) fn stumbling() -> FarmBuilder {
+    let body = crate::farm::shell_steps(&[("x", "true")]);
+    let config = hours("00:00", "24:00").replace(
+        "night = true",
+        "half = \"{{ 8 // (src.revision|length - 3) }}\"",
+    );
+    farm()
+        .plugin(
+            "scheduler-quiet-hours",
+            &first_party("scheduler-quiet-hours"),
+        )
+        .builder("b", &format!("collapse_requests = false\n{body}"))
+        .config(&config)
+}
+
+pub(crate) async fn passes_over_an_event(farm: &Farm) {
+    for revision in ["r1", "bad", "r2"] {
+        change(farm, revision).await;
+    }
+    farm.until("it stands at the change", async || {
+        status(farm, "hours").stuck.is_some()
+    })
+    .await;
+    let stuck = status(farm, "hours").stuck.expect("it stands");
+    assert_eq!(stuck.event, "change 2");
+    until_built(farm, &["r1"]).await;
+    let id = farm.scheduler_id("hours").await;
+    let master = farm.master();
+    let other = master.skip_event(id, "change 1", "why not", "ann").await;
+    assert_eq!(
+        other.expect_err("another event").to_string(),
+        "scheduler `hours` does not fail at change 1: it may have gone on in the meantime"
+    );
+    let skipped = master
+        .skip_event(id, &stuck.event, "it is odd", "ann")
+        .await;
+    assert_eq!(skipped.expect("it is passed over"), "change 2");
+    until_built(farm, &["r1", "r2"]).await;
+    farm.until("it goes on", async || status(farm, "hours").stuck.is_none())
+        .await;
+    let again = master.skip_event(id, "", "again", "ann").await;
+    assert!(again.is_err(), "{again:?}");
+    let skips = farm.store().scheduler_skips(Some(id), 10).await;
+    let [row] = &skips.expect("skips")[..] else {
+        panic!("one event was passed over");
+    };
+    assert_eq!(
+        [&row.skip.who, &row.skip.reason, &row.skip.event],
+        ["ann", "it is odd", "change 2"]
+    );
+    assert!(row.skip.error.contains("half"), "{}", row.skip.error);
+}
+
+#[tokio::test]
+async fn a_scheduler_passes_over_an_event_when_it_is_told_to() {
+    passes_over_an_event(&stumbling().start().await).await;
+}
+
 #[tokio::test]
 async fn what_waits_for_a_time_survives_the_death_of_the_master() {
     let mut farm = open("20:00", "06:00").start().await;

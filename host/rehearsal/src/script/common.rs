@@ -65,6 +65,7 @@ pub(crate) struct GrantTable {
     pub(crate) storage: bool,
     pub(crate) mail: bool,
     pub(crate) trigger: Vec<String>,
+    pub(crate) artifacts: Vec<String>,
 }
 
 /// The mail server.

@@ -94,6 +94,10 @@ impl ScriptedFarm {
     fn of(&self, build: &BuildOf) -> Result<IndexMap<String, Bytes>, HostError> {
         match build {
             BuildOf::This => Ok(locked(&self.artifacts).clone()),
+            BuildOf::Other(builder, _) if !self.around.services.may_read_artifacts(builder) => {
+                let text = format!("artifacts of `{builder}` are not granted by the script");
+                Err(HostError::Config(text))
+            }
             BuildOf::Other(builder, number) => {
                 let of = format!("{builder}/{number}");
                 let found = self.artifacts_of.get(&of).cloned();

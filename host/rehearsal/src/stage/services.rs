@@ -41,6 +41,7 @@ struct Grants {
     storage: bool,
     mail: bool,
     trigger: Option<Vec<String>>,
+    artifacts: Option<Vec<String>>,
 }
 
 impl Grants {
@@ -58,6 +59,7 @@ impl Grants {
                 storage: grant.storage,
                 mail: grant.mail,
                 trigger: Some(grant.trigger.clone()),
+                artifacts: Some(grant.artifacts.clone()),
             });
         }
         let mut http = Vec::new();
@@ -75,6 +77,7 @@ impl Grants {
             storage: wants.contains(&Want::Storage),
             mail: wants.contains(&Want::Mail),
             trigger: None,
+            artifacts: None,
         })
     }
 }
@@ -128,6 +131,10 @@ impl ScriptedServices {
 
     pub(crate) fn may_trigger(&self, builder: &str) -> bool {
         allows(self.grants.trigger.as_ref(), builder)
+    }
+
+    pub(crate) fn may_read_artifacts(&self, builder: &str) -> bool {
+        allows(self.grants.artifacts.as_ref(), builder)
     }
 
     fn check_storage(&self) -> Result<(), HostError> {

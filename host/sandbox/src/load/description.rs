@@ -223,6 +223,7 @@ fn want(capability: Capability) -> Result<Want, LoadError> {
         Capability::Storage => Want::Storage,
         Capability::Mail => Want::Mail,
         Capability::Trigger(builder) => Want::Trigger(named(builder)?),
+        Capability::Artifacts(builder) => Want::Artifacts(named(builder)?),
     })
 }
 

@@ -17,6 +17,8 @@ pub enum Want {
     Mail,
     /// Builds of this builder; `*`: of builders that the operator names.
     Trigger(String),
+    /// Reading what builds of this builder have kept; `*`: of builders that the operator names.
+    Artifacts(String),
 }
 
 impl fmt::Display for Want {
@@ -33,6 +35,10 @@ impl fmt::Display for Want {
                 f.write_str("builds of builders that you name")
             }
             Self::Trigger(builder) => write!(f, "builds of the builder `{builder}`"),
+            Self::Artifacts(builder) if builder == "*" => {
+                f.write_str("artifacts of builders that you name")
+            }
+            Self::Artifacts(builder) => write!(f, "artifacts of the builder `{builder}`"),
         }
     }
 }

@@ -156,7 +156,7 @@ impl Store {
 }
 
 /// Moves the scheduler to its next version, if it is still at the expected one and still this master's.
-async fn advance(
+pub(super) async fn advance(
     tx: &mut Tx,
     scheduler: SchedulerId,
     master: MasterId,

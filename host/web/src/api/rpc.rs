@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use toolpost_core::model::BuildRequest;
-use toolpost_core::{DeliveryId, ReporterId};
+use toolpost_core::{DeliveryId, ReporterId, SchedulerId};
 use toolpost_master::{ControlError, ForceError, ForceRequest, Forced, Submitted};
 
 use super::path::{BuildRef, Endpoint, WorkerRef};
@@ -16,6 +16,9 @@ use crate::state::Web;
 
 /// Who acts, until somebody is logged in.
 const ANONYMOUS: &str = "anonymous";
+
+/// The action that looks at the plugin directory; a path ends with it, too.
+const RELOAD: &str = "reload";
 
 /// A parsed call.
 struct Call {
@@ -31,7 +34,11 @@ pub(super) async fn answer(
     headers: &HeaderMap,
     body: Result<Bytes, ApiError>,
 ) -> (Response<Body>, Option<ApiError>) {
-    let call = match body.and_then(|body| Call::parse(headers, &body)) {
+    let call = match body {
+        Ok(body) if body.is_empty() && is_reload(&endpoint) => Ok(Call::reload()),
+        body => body.and_then(|body| Call::parse(headers, &body)),
+    };
+    let call = match call {
         Ok(call) => call,
         Err(error) => return (error_reply(None, &error), Some(error)),
     };
@@ -46,6 +53,11 @@ pub(super) async fn answer(
         }
         Err(error) => (error_reply(Some(&call.id), &error), Some(error)),
     }
+}
+
+/// Whether the path says already what is to be done.
+fn is_reload(endpoint: &Result<Endpoint, ApiError>) -> bool {
+    matches!(endpoint, Ok(Endpoint::Plugin(name)) if name == RELOAD)
 }
 
 fn error_reply(id: Option<&Value>, error: &ApiError) -> Response<Body> {
@@ -76,6 +88,15 @@ fn reply_with(status: StatusCode, reply: &Value) -> Response<Body> {
 }
 
 impl Call {
+    /// What `POST /api/v2/plugins/reload` without a body asks for.
+    fn reload() -> Self {
+        Self {
+            id: Value::Null,
+            method: RELOAD.to_owned(),
+            params: Map::new(),
+        }
+    }
+
     /// Reads a call. The content type has to be JSON's: no form of another site can send that.
     fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
         let invalid = |message: String| ApiError::Rpc {
@@ -151,10 +172,13 @@ async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiErr
         Endpoint::Single(super::schema::Resource::Delivery, id, _) => {
             delivery_action(web, DeliveryId(id), call).await
         }
+        Endpoint::Single(super::schema::Resource::Scheduler, id, _) => {
+            scheduler_action(web, SchedulerId(id), call).await
+        }
         Endpoint::Reporter(id) if call.method == "resend" => {
             Ok(json!(web.master.resend_dead(ReporterId(id)).await?))
         }
-        Endpoint::Plugins if call.method == "reload" => Ok(plugins::reload(web).await),
+        Endpoint::Plugins if call.method == RELOAD => Ok(plugins::reload(web).await),
         Endpoint::Plugin(name) => plugin_action(web, &name, call).await,
         Endpoint::ForceScheduler(name) if call.method == "force" => force(web, &name, call).await,
         _ => Err(call.unknown_action()),
@@ -192,6 +216,25 @@ async fn request_action(web: &Web, id: i64, call: &Call) -> Result<Value, ApiErr
     }
 }
 
+/// `skip` has it pass over the event at which it fails: `event`, if that is given, and no other.
+async fn scheduler_action(web: &Web, id: SchedulerId, call: &Call) -> Result<Value, ApiError> {
+    if call.method != "skip" {
+        return Err(call.unknown_action());
+    }
+    let event = match call.params.get("event") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(event)) => event,
+        Some(_) => {
+            return Err(ApiError::Rpc {
+                code: rpc_code::INVALID_PARAMS,
+                message: "`event` must be a text, such as `change 12`".into(),
+            });
+        }
+    };
+    let skipped = web.master.skip_event(id, event, call.reason(), ANONYMOUS);
+    Ok(json!({ "skipped": skipped.await? }))
+}
+
 async fn delivery_action(web: &Web, id: DeliveryId, call: &Call) -> Result<Value, ApiError> {
     match call.method.as_str() {
         "resend" => web.master.resend_delivery(id).await?,
@@ -204,7 +247,7 @@ async fn delivery_action(web: &Web, id: DeliveryId, call: &Call) -> Result<Value
 async fn plugin_action(web: &Web, name: &str, call: &Call) -> Result<Value, ApiError> {
     match call.method.as_str() {
         // All of them; as short to say as `POST /api/v2/plugins/reload`.
-        "reload" if name == "reload" => Ok(plugins::reload(web).await),
+        RELOAD if name == RELOAD => Ok(plugins::reload(web).await),
         "rollback" => plugins::rollback(web, name, &call.params).await,
         _ => Err(call.unknown_action()),
     }
@@ -279,6 +322,7 @@ impl From<ControlError> for ApiError {
             | ControlError::UnknownRequest(_)
             | ControlError::UnknownWorker(_)
             | ControlError::UnknownReporter(_)
+            | ControlError::UnknownScheduler(_)
             | ControlError::UnknownDelivery(_) => {
                 let message = error.to_string();
                 let what = message.strip_prefix("there is no ").unwrap_or(&message);
@@ -289,6 +333,7 @@ impl From<ControlError> for ApiError {
             | ControlError::BuildElsewhere(_)
             | ControlError::RequestEnded(_)
             | ControlError::DeliveryDone(_)
+            | ControlError::NotStuck(..)
             | ControlError::Plugin(_) => Self::Conflict(error.to_string()),
             ControlError::Store(error) => error.into(),
             error => Self::Internal(error.to_string()),

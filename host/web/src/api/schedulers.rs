@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 use toolpost_core::model::Scheduler;
-use toolpost_master::SchedulerStatus;
+use toolpost_master::{SchedulerStatus, StuckEvent};
+use toolpost_store::SkipRow;
 
 use super::list;
 use super::memory;
@@ -13,6 +14,9 @@ use super::rows::{Row, write_row};
 use super::schema::Resource;
 use crate::error::ApiError;
 use crate::state::Web;
+
+/// Events that schedulers have passed over, of those that are listed; the newest.
+const SKIPS_MAX: u32 = 100;
 
 /// Those within the scopes.
 pub(super) async fn list(
@@ -42,6 +46,11 @@ async fn as_json(web: &Web, rows: &[Scheduler]) -> Result<Vec<Map<String, Value>
     let spec = Spec::default();
     let masters = Scheduler::related(&web.store, rows, &spec).await?;
     let said = web.master.schedulers();
+    let one = match rows {
+        [one] => Some(one.id),
+        _ => None,
+    };
+    let skips = web.store.scheduler_skips(one, SKIPS_MAX).await?;
     let items = rows.iter().map(|row| {
         let mut written = Vec::new();
         write_row(&mut written, row, &masters, &spec);
@@ -51,6 +60,8 @@ async fn as_json(web: &Web, rows: &[Scheduler]) -> Result<Vec<Map<String, Value>
             &mut fields,
             said.iter().find(|status| status.name == row.name),
         );
+        let skipped = skips.iter().filter(|skip| skip.scheduler == row.id);
+        fields.insert("skipped".into(), skipped.map(skip_json).collect());
         fields
     });
     Ok(items.collect())
@@ -68,10 +79,33 @@ fn add(fields: &mut Map<String, Value>, status: Option<&SchedulerStatus>) {
             json!(status.and_then(|status| status.held.as_deref())),
         ),
         (
+            "stuck",
+            json!(status.and_then(|status| status.stuck.as_ref().map(stuck_json))),
+        ),
+        (
             "text",
             json!(status.map_or("", |status| status.text.as_str())),
         ),
         ("type", json!(status.map(|status| &status.scheduler_type))),
     ];
     fields.extend(own.map(|(name, value)| (name.to_owned(), value)));
+}
+
+fn stuck_json(stuck: &StuckEvent) -> Value {
+    json!({
+        "attempts": stuck.attempts,
+        "event": stuck.event,
+        "since": stuck.since.seconds(),
+    })
+}
+
+fn skip_json(row: &SkipRow) -> Value {
+    let skip = &row.skip;
+    json!({
+        "at": row.at.seconds(),
+        "error": skip.error,
+        "event": skip.event,
+        "reason": skip.reason,
+        "who": skip.who,
+    })
 }

@@ -233,6 +233,8 @@ const SCHEDULER: &[Field] = &[
     nullable("master", Kind::Nested),
     field("name", Kind::Text),
     field("schedulerid", Kind::Int),
+    field("skipped", Kind::Nested),
+    nullable("stuck", Kind::Nested),
     field("text", Kind::Text),
     nullable("type", Kind::Text),
 ];

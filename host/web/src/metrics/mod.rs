@@ -1,5 +1,5 @@
 //! `/metrics`: what the process did and does, for Prometheus. Everything is read from memory at the moment of the request,
-//! but for the length of the queue.
+//! but for the length of the queue and how far behind reporters are.
 
 mod text;
 
@@ -12,9 +12,11 @@ use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use toolpost_core::model::BuildRequest;
+use toolpost_core::report::Reporter;
+use toolpost_master::SchedulerStatus;
 use toolpost_sandbox::PluginStatus;
 use toolpost_sandbox::metrics::TypeMetrics;
-use toolpost_store::Query;
+use toolpost_store::{Query, Store};
 
 use crate::api::wait_word;
 use crate::control::PluginLoad;
@@ -47,6 +49,8 @@ async fn answer(State(web): State<Web>) -> Response<Body> {
 async fn render(web: &Web) -> Result<String, ApiError> {
     let mut page = Page::default();
     farm(&mut page, web).await?;
+    reporters(&mut page, &web.store).await?;
+    schedulers(&mut page, &web.master.schedulers());
     let load = web.master.plugin_load();
     calls(&mut page, &load.types);
     costs(&mut page, &load.types);
@@ -75,6 +79,48 @@ async fn farm(page: &mut Page, web: &Web) -> Result<(), ApiError> {
     )
     .sample(&[], u8::from(health.draining));
     Ok(())
+}
+
+async fn reporters(page: &mut Page, store: &Store) -> Result<(), ApiError> {
+    type Figure = fn(&Reporter) -> i64;
+    let figures: [(&str, &str, Figure); 3] = [
+        (
+            "toolpost_reporter_entries_ahead",
+            "Entries of the journal that a reporter has not looked at yet.",
+            |of| of.entries_ahead,
+        ),
+        (
+            "toolpost_reporter_deliveries_pending",
+            "What a reporter has still to tell.",
+            |of| of.pending,
+        ),
+        (
+            "toolpost_reporter_deliveries_dead",
+            "What a reporter gave up telling, until it is sent again or discarded.",
+            |of| of.dead,
+        ),
+    ];
+    let mut all = store.list::<Reporter>(&Query::new().order("name")).await?;
+    // One that no configuration names any more counts for what it left.
+    all.retain(|of| of.master_id.is_some() || of.pending + of.dead > 0);
+    for (name, help, figure) in figures {
+        let mut family = page.family(name, Kind::Gauge, help);
+        for of in &all {
+            family.sample(&[("reporter", &of.name)], figure(of));
+        }
+    }
+    Ok(())
+}
+
+fn schedulers(page: &mut Page, all: &[SchedulerStatus]) {
+    let mut family = page.family(
+        "toolpost_scheduler_failing",
+        Kind::Gauge,
+        "Whether a scheduler cannot go on and tries again.",
+    );
+    for of in all {
+        family.sample(&[("scheduler", &of.name)], u8::from(of.error.is_some()));
+    }
 }
 
 /// Who it is, for a sample.
@@ -251,5 +297,15 @@ fn delays(page: &mut Page, reactors: &[Arc<Reactor>]) {
             .part("_bucket", &[runtime, ("le", "+Inf")], delays.count)
             .part("_sum", &[runtime], delays.sum.as_secs_f64())
             .part("_count", &[runtime], delays.count);
+    }
+    let mut family = page.family(
+        "toolpost_reactor_stalls_total",
+        Kind::Counter,
+        "Delays of 50 ms and more, by a plugin that computed then; the plugin is empty when none did.",
+    );
+    for reactor in reactors {
+        for (plugin, count) in reactor.delays().stalls {
+            family.sample(&[("runtime", reactor.name()), ("plugin", &plugin)], count);
+        }
     }
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, Response, header};
 use axum::response::{IntoResponse, Redirect};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, SchedulerId, WorkerId};
 
 use super::shell::Ask;
 use crate::error::ApiError;
@@ -124,6 +124,33 @@ pub(super) async fn discard(
     let discarded = web.master.discard_delivery(DeliveryId(delivery)).await;
     let to = "/reporters?done=discard";
     back(&web, &ask, discarded.map_err(Into::into), to)
+}
+
+/// What the button beside a scheduler sends.
+#[derive(Deserialize)]
+pub(super) struct SkipForm {
+    /// The event that the page showed, so that no other is passed over.
+    event: String,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(super) async fn skip(
+    State(web): State<Web>,
+    Path(scheduler): Path<i64>,
+    ask: Ask,
+    Form(form): Form<SkipForm>,
+) -> Response<Body> {
+    let reason = match form.reason.trim() {
+        "" => "asked for on a page",
+        reason => reason,
+    };
+    let skipped = web
+        .master
+        .skip_event(SchedulerId(scheduler), &form.event, reason, ANONYMOUS)
+        .await;
+    let to = "/changes?done=skip";
+    back(&web, &ask, skipped.map(drop).map_err(Into::into), to)
 }
 
 pub(super) async fn reload_plugins(State(web): State<Web>) -> Response<Body> {

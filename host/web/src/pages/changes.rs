@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::Response;
 use toolpost_core::model::Change;
 use toolpost_master::{PollerStatus, SchedulerStatus};
-use toolpost_store::{Op, Query};
+use toolpost_store::{NewSkip, Op, Query};
 
 use super::build::is_web_address;
 use super::filters;
@@ -18,6 +18,9 @@ use crate::state::Web;
 /// Changes on a page.
 const CHANGES_PER_PAGE: u32 = 50;
 
+/// Events on the page that schedulers have passed over.
+const SKIPS_MAX: u32 = 20;
+
 #[derive(Template)]
 #[template(path = "changes.html")]
 struct ChangesPage {
@@ -25,6 +28,7 @@ struct ChangesPage {
     rows: Vec<ChangeRow>,
     pollers: Vec<PollerRow>,
     schedulers: Vec<SchedulerRow>,
+    skipped: Vec<SkippedRow>,
     older: Option<i64>,
     is_newest: bool,
 }
@@ -47,6 +51,15 @@ struct PollerRow {
 struct SchedulerRow {
     scheduler: SchedulerStatus,
     fires: Option<When>,
+    /// Since when it has failed at the same event.
+    stuck_since: Option<When>,
+}
+
+/// An event that a scheduler has passed over.
+struct SkippedRow {
+    scheduler: String,
+    at: When,
+    skip: NewSkip,
 }
 
 pub(super) async fn page(State(web): State<Web>, ask: Ask) -> Response<Body> {
@@ -54,7 +67,8 @@ pub(super) async fn page(State(web): State<Web>, ask: Ask) -> Response<Body> {
 }
 
 async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
-    let shell = Shell::new(web, ask, Section::Changes, "Changes").watch(["changes/*/new"]);
+    let shell = Shell::new(web, ask, Section::Changes, "Changes")
+        .watch(["changes/*/new", "schedulers/*/*"]);
     let mut query = Query::new().order("-changeid").limit(CHANGES_PER_PAGE + 1);
     let before = ask.number("before", 0);
     if before > 0 {
@@ -71,10 +85,27 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
     let schedulers = web.master.schedulers().into_iter();
     let schedulers = schedulers.map(|scheduler| SchedulerRow {
         fires: scheduler.fires_at.map(|at| When::new(at, shell.now)),
+        stuck_since: scheduler
+            .stuck
+            .as_ref()
+            .map(|stuck| When::new(stuck.since, shell.now)),
         scheduler,
     });
+    let schedulers: Vec<SchedulerRow> = schedulers.collect();
+    let skipped = web.store.scheduler_skips(None, SKIPS_MAX).await?;
+    let skipped = skipped.into_iter().filter_map(|row| {
+        let of = schedulers
+            .iter()
+            .find(|of| of.scheduler.id == row.scheduler)?;
+        Some(SkippedRow {
+            scheduler: of.scheduler.name.clone(),
+            at: When::new(row.at, shell.now),
+            skip: row.skip,
+        })
+    });
     let page = ChangesPage {
-        schedulers: schedulers.collect(),
+        skipped: skipped.collect(),
+        schedulers,
         pollers: pollers.collect(),
         older: changes
             .last()

@@ -57,6 +57,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/workers/{worker}/pause", post(actions::pause))
         .route("/workers/{worker}/unpause", post(actions::unpause))
         .route("/changes", get(changes::page))
+        .route("/schedulers/{scheduler}/skip", post(actions::skip))
         .route("/plugins", get(plugins::list))
         .route("/plugins/reload", post(actions::reload_plugins))
         .route("/plugins/{plugin}", get(plugins::one))

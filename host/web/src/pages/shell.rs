@@ -114,6 +114,7 @@ fn notice(done: &str) -> Option<&'static str> {
         "pause" => "The worker takes no new builds.",
         "resend" => "It is sent again.",
         "discard" => "It will not be sent.",
+        "skip" => "The scheduler passes over that event.",
         "rollback" => "The earlier version is the live one now.",
         "reload" => "The plugin directory was looked at.",
         "unpause" => "The worker takes builds again.",

@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 use toolpost_config::{Config, Problem, diff};
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
-    Timestamp, WorkerId,
+    SchedulerId, Timestamp, WorkerId,
 };
 use toolpost_master::{
     ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, Forced,
-    FormField, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    FormField, Health, PollerStatus, ReporterStatus, SchedulerStatus, StuckEvent, Submitted,
 };
 use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
@@ -59,6 +59,7 @@ impl Scripted {
         let said = Said {
             farm: Farm {
                 title: "Example".into(),
+                hosts: vec!["ci.example".into()],
                 admin: Some("ops@example.org".into()),
                 links: vec![("Sources".into(), "https://example.org/hello.git".into())],
             },
@@ -250,6 +251,20 @@ impl Control for Scripted {
     ) -> Result<(), ControlError> {
         self.note(format!("pause {worker} {reason:?}"));
         Ok(())
+    }
+
+    async fn skip_event(
+        &self,
+        scheduler: SchedulerId,
+        event: &str,
+        reason: &str,
+        who: &str,
+    ) -> Result<String, ControlError> {
+        self.note(format!("skip {event:?} of {scheduler} {reason:?} {who}"));
+        if self.said().schedulers.is_empty() {
+            return Err(ControlError::UnknownScheduler(scheduler));
+        }
+        Ok("change 12".into())
     }
 
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {
@@ -485,6 +500,7 @@ pub fn poller(name: &str, now: Timestamp, error: Option<&str>) -> PollerStatus {
 /// A scheduler of a plugin that says this, and what went wrong with its last event.
 pub fn scheduler(name: &str, text: &str, error: Option<&str>) -> SchedulerStatus {
     SchedulerStatus {
+        id: SchedulerId(2),
         name: name.into(),
         scheduler_type: "nightly".into(),
         last_change: None,
@@ -492,5 +508,10 @@ pub fn scheduler(name: &str, text: &str, error: Option<&str>) -> SchedulerStatus
         text: text.into(),
         held: None,
         error: error.map(str::to_owned),
+        stuck: error.map(|_| StuckEvent {
+            event: "change 12".into(),
+            since: Timestamp(0),
+            attempts: 7,
+        }),
     }
 }

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 use toolpost_store::{PluginEventKind, PluginEventRow, PluginVersionRow};
 
-use crate::support::control::{digest, plugin, version};
+use crate::support::control::{digest, plugin, scheduler, version};
 use crate::support::{Answer, Asker, NOW, TestFarm, build};
 
 async fn farm() -> TestFarm {
@@ -82,6 +82,43 @@ async fn workers_are_paused() {
     501
     {"error":{"code":-32601,"message":"action: kill is not supported"},"id":1,"jsonrpc":"2.0"}
     "#);
+}
+
+#[tokio::test]
+async fn schedulers_pass_over_an_event() {
+    let farm = farm().await;
+    assert_eq!(
+        farm.call("/api/v2/schedulers/2", "skip", json!({}))
+            .await
+            .status,
+        404
+    );
+    farm.master.said().schedulers = vec![scheduler("on-push", "", Some("the plugin crashed"))];
+    assert_snapshot!(farm.call("/api/v2/schedulers/2", "skip", json!({"event": "change 12", "reason": "it is odd"})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":{"skipped":"change 12"}}
+    "#);
+    assert_eq!(
+        farm.call("/api/v2/schedulers/2", "skip", json!({"event": 12}))
+            .await
+            .status,
+        400
+    );
+    let page = farm.page("/changes").await.body;
+    for shown in [
+        "7 attempts",
+        "action=\"/schedulers/2/skip\"",
+        "Pass over change 12",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    assert_eq!(
+        farm.master.asked(),
+        [
+            "skip \"\" of 2 \"no reason\" anonymous",
+            "skip \"change 12\" of 2 \"it is odd\" anonymous"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -351,6 +388,14 @@ async fn plugins_are_reloaded_and_rolled_back() {
     200
     {"id":1,"jsonrpc":"2.0","result":{"plugins":[{"digest":"b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7","name":"test-summary","reason":null,"state":"live"}]}}
     "#);
+    let asked = farm
+        .send(Method::POST, "/api/v2/plugins/reload", &[], "")
+        .await;
+    assert_eq!(asked.status, 200, "{}", asked.body);
+    let elsewhere = farm
+        .send(Method::POST, "/api/v2/plugins/test-summary", &[], "")
+        .await;
+    assert_eq!(elsewhere.status, 400, "{}", elsewhere.body);
     assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "rollback", json!({"digest": "4e4e"})).await.shown(), @r#"
     200
     {"id":1,"jsonrpc":"2.0","result":{"digest":"4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e"}}
@@ -375,6 +420,7 @@ async fn plugins_are_reloaded_and_rolled_back() {
     assert_eq!(
         asked,
         [
+            "look at the plugins",
             "look at the plugins",
             "roll test-summary back to 4e4e4e4e \"asked for through the API\"",
             "roll test-summary back to b7b7b7b7 \"why not\"",

@@ -97,7 +97,7 @@ async fn schedulers() {
     let farm = farm().await;
     assert_snapshot!(farm.get("/api/v2/schedulers").await.shown(), @r#"
     200
-    {"schedulers":[{"enabled":true,"error":null,"held":null,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"force","schedulerid":1,"text":"","type":null},{"enabled":true,"error":null,"held":null,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"on-push","schedulerid":2,"text":"","type":null}],"meta":{"total":2}}
+    {"schedulers":[{"enabled":true,"error":null,"held":null,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"force","schedulerid":1,"skipped":[],"stuck":null,"text":"","type":null},{"enabled":true,"error":null,"held":null,"master":{"active":true,"last_active":1763929036,"masterid":1,"name":"alpha"},"name":"on-push","schedulerid":2,"skipped":[],"stuck":null,"text":"","type":null}],"meta":{"total":2}}
     "#);
     assert_snapshot!(farm.get("/api/v2/changesources").await.shown(), @r#"
     200

@@ -82,6 +82,15 @@ async fn reporters_are_listed_with_how_far_behind_they_are() {
         "{}",
         one.shown()
     );
+    let metrics = farm.get("/metrics").await.body;
+    for line in [
+        "toolpost_reporter_deliveries_dead{reporter=\"room\"} 1",
+        "toolpost_reporter_deliveries_pending{reporter=\"room\"} 2",
+        "toolpost_reporter_deliveries_pending{reporter=\"idle\"} 0",
+        "toolpost_reporter_entries_ahead{reporter=\"room\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
     assert_snapshot!(farm.get("/api/v2/reporters/9").await.shown(), @r#"
     404
     {"error":"there is no reporter"}

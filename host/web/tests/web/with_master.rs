@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CONFIGURATION: &str = r#"
 [master]
 name = "alpha"
+hosts = ["ci.example"]
 
 [[worker]]
 name = "local"
@@ -159,6 +160,13 @@ async fn from_the_form_to_the_log() {
         .await;
     assert_eq!(refused.status.as_u16(), 422);
     shows(&refused, &["value=\"NO 1\"", "class=\"error\""]);
+    let elsewhere = farm.get_with("/builders", &[("host", "evil.example")]);
+    let elsewhere = elsewhere.await;
+    assert_eq!(elsewhere.status.as_u16(), 421);
+    shows(
+        &elsewhere,
+        &["not known as `evil.example`", "`hosts` in [master]"],
+    );
     let taken = farm
         .post(
             "/force/force?builder=unit",

@@ -20,7 +20,7 @@ the difference between "try again", "give up" and "change the configuration"; `t
 """
 
 from .artifacts import Artifact, Artifacts, UploadedDirectory
-from .capability import Capability, Environment, HttpHost, MailServer, Secret, Storage, Trigger
+from .capability import Capability, Environment, HttpHost, KeptArtifacts, MailServer, Secret, Storage, Trigger
 from .commands import Command, Line, Output, Running
 from .context import Context, ReporterContext, SchedulerContext
 from .errors import ConfigError, Error, FileError, FileErrorKind, PermanentError, RetryableError
@@ -115,6 +115,7 @@ __all__ = [
     "FinishedBuildset",
     "Forced",
     "HttpHost",
+    "KeptArtifacts",
     "Level",
     "Line",
     "Link",

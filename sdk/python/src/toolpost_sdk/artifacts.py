@@ -37,7 +37,8 @@ class Artifacts:
     """Files that are kept with a build: packages, reports, screenshots.
 
     Files move between worker and master without passing through the plugin. `build` is a builder's name and a
-    build's number; without it, it is the build that this step belongs to.
+    build's number; without it, it is the build that this step belongs to. Another builder than that of the step has
+    to be wanted (`KeptArtifacts`) and granted.
     """
 
     def __init__(self, host: StepHost) -> None:

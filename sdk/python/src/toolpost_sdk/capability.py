@@ -46,5 +46,15 @@ class Trigger:
     builder: str
 
 
-Capability = HttpHost | Secret | Environment | Storage | MailServer | Trigger
+@dataclass(frozen=True)
+class KeptArtifacts:
+    """Reading what builds of this builder have kept, when it is not the builder of the step.
+
+    `*`: of builders that only the operator knows, because they are parameters.
+    """
+
+    builder: str
+
+
+Capability = HttpHost | Secret | Environment | Storage | MailServer | Trigger | KeptArtifacts
 """Something that only the operator can allow."""

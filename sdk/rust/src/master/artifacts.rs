@@ -35,7 +35,8 @@ pub enum BuildOf {
     /// Those of the build that this step belongs to.
     #[default]
     ThisBuild,
-    /// Those of a build of this builder with this number.
+    /// Those of a build of this builder with this number. Wants [`Capability::Artifacts`](crate::Capability::Artifacts) when it
+    /// is not the builder of this step.
     Other(String, u64),
 }
 

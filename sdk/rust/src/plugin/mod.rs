@@ -109,4 +109,7 @@ pub enum Capability {
     Mail,
     /// Builds of this builder. `*`: of builders that only the operator knows, because they are parameters.
     Trigger(String),
+    /// Reading what builds of this builder have kept, when it is not the builder of the step. `*`: of builders that only the
+    /// operator knows, because they are parameters.
+    Artifacts(String),
 }

@@ -50,5 +50,6 @@ fn capability(capability: &Capability) -> wit::Capability {
         Capability::Storage => wit::Capability::Storage,
         Capability::Mail => wit::Capability::Mail,
         Capability::Trigger(builder) => wit::Capability::Trigger(builder.clone()),
+        Capability::Artifacts(builder) => wit::Capability::Artifacts(builder.clone()),
     }
 }

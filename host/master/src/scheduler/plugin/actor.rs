@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 use toolpost_bus::{Bus, Wake, Woken};
 use toolpost_config::config::{PluginSchedulerConfig, SchedulerConfig};
 use toolpost_core::backoff::Backoff;
-use toolpost_core::schedule::plugin::{Farm, Forced, Inbox, PluginSchedulerState};
+use toolpost_core::schedule::plugin::{Due, Farm, Forced, Inbox, PluginSchedulerState};
 use toolpost_core::{BuilderId, Event, Fact, ForcedId, MasterId, SchedulerId, Timestamp};
 use toolpost_sandbox::{PluginRegistry, SchedulerType};
 use toolpost_store::{NewForced, SchedulerCommit, SchedulerState, Store, StoreError};
 use tracing::warn;
 
-use super::Failure;
 use super::round::Round;
+use super::{Failure, events};
 use crate::clock::Clock;
 use crate::engine::lock;
-use crate::status::SchedulerStatus;
+use crate::status::{SchedulerStatus, StuckEvent};
 use crate::uses::RunningUses;
 
 /// Entries of the journal that are read at one time.
@@ -58,6 +59,8 @@ pub(crate) struct PluginSchedulerActor {
     /// All builders, by name.
     pub(crate) builders: Arc<BTreeMap<String, BuilderId>>,
     pub(crate) status: Arc<Mutex<SchedulerStatus>>,
+    /// Told when somebody had it pass over an event.
+    pub(crate) skipped: Arc<Notify>,
 }
 
 /// How a look ended.
@@ -66,7 +69,26 @@ enum Looked {
     Idle(Option<Timestamp>),
     /// It has to wait for something else.
     Held(String),
-    Failed(Failure),
+    Failed(Stopped),
+}
+
+/// Why a look came to no good end.
+struct Stopped {
+    failure: Failure,
+    /// The event that could not be taken in, if it was that.
+    at: Option<Due>,
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self { failure, at: None }
+    }
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Failure::from(error).into()
+    }
 }
 
 /// Where a scheduler is in the journal, beyond what was committed.
@@ -112,11 +134,12 @@ impl PluginSchedulerActor {
                 }
                 Looked::Held(_) => wake.next(None).await,
                 // Only time helps, or another plugin: a burst of events would make a storm of attempts.
-                Looked::Failed(failure) => {
+                Looked::Failed(stopped) => {
                     let wait = backoff.next_wait(0.0);
-                    self.warn(&failure, wait);
+                    self.warn(&stopped.failure, wait);
                     tokio::select! {
                         woken = repaired.next(None) => woken,
+                        () = self.skipped.notified() => Woken::Signal,
                         () = tokio::time::sleep(wait) => Woken::Timer,
                     }
                 }
@@ -152,7 +175,7 @@ impl PluginSchedulerActor {
             match self.round(&scheduler_type, passed).await {
                 Ok(Some(wake_at)) => return Looked::Idle(wake_at),
                 Ok(None) => {}
-                Err(failure) => return Looked::Failed(failure),
+                Err(stopped) => return Looked::Failed(stopped),
             }
         }
     }
@@ -162,7 +185,7 @@ impl PluginSchedulerActor {
         &self,
         scheduler_type: &SchedulerType,
         passed: &mut Passed,
-    ) -> Result<Option<Option<Timestamp>>, Failure> {
+    ) -> Result<Option<Option<Timestamp>>, Stopped> {
         let stored = self.store.scheduler_state(self.id).await?;
         let committed = self.read_state(&stored)?;
         let state = match passed.take() {
@@ -185,19 +208,25 @@ impl PluginSchedulerActor {
             return Ok(None);
         }
         match round.failure {
-            Some(failure) => Err(failure),
+            Some((due, failure)) => Err(Stopped {
+                at: Some(due).filter(|_| failure.is_about_the_event()),
+                failure,
+            }),
             None => Ok(round.is_last.then_some(wake_at)),
         }
     }
 
-    fn read_state(&self, stored: &SchedulerState) -> Result<PluginSchedulerState, Failure> {
+    pub(super) fn read_state(
+        &self,
+        stored: &SchedulerState,
+    ) -> Result<PluginSchedulerState, Failure> {
         if !PluginSchedulerState::is_of(&stored.state, &self.config.scheduler_type) {
             return Err(Failure::OtherType);
         }
         Ok(PluginSchedulerState::from_value(&stored.state)?)
     }
 
-    async fn read(&self, state: &PluginSchedulerState) -> Result<Read, StoreError> {
+    pub(super) async fn read(&self, state: &PluginSchedulerState) -> Result<Read, StoreError> {
         let store = &self.store;
         let rows = store.forced(self.id, FORMS_PER_READ).await?;
         let entries = store
@@ -230,7 +259,7 @@ impl PluginSchedulerActor {
         })
     }
 
-    fn farm(&self, scheduler_type: &SchedulerType) -> Farm {
+    pub(super) fn farm(&self, scheduler_type: &SchedulerType) -> Farm {
         let builders = &self.scheduler.builders;
         let digest = scheduler_type.plugin().digest();
         let all = json!([digest, self.config.parameters, builders]).to_string();
@@ -271,11 +300,27 @@ impl PluginSchedulerActor {
     fn tell(&self, looked: &Looked) {
         let mut status = lock(&self.status);
         (status.held, status.error) = (None, None);
+        let before = status.stuck.take();
         match looked {
             Looked::Idle(wake_at) => status.fires_at = *wake_at,
             Looked::Held(reason) => status.held = Some(reason.clone()),
-            Looked::Failed(failure) => status.error = Some(failure.to_string()),
+            Looked::Failed(Stopped { failure, at }) => {
+                status.error = Some(failure.to_string());
+                status.stuck = at.map(|due| self.stuck(due, before));
+            }
         }
+    }
+
+    fn stuck(&self, due: Due, before: Option<StuckEvent>) -> StuckEvent {
+        let event = events::describe(due);
+        let before = before.filter(|before| before.event == event);
+        let mut stuck = before.unwrap_or_else(|| StuckEvent {
+            event,
+            since: self.clock.now(),
+            attempts: 0,
+        });
+        stuck.attempts = stuck.attempts.saturating_add(1);
+        stuck
     }
 
     fn warn(&self, failure: &Failure, wait: Duration) {

@@ -52,7 +52,7 @@ pub(super) fn describe(due: Due) -> String {
         Due::Change(id) => format!("change {id}"),
         Due::BuildFinished(id) => format!("the end of build {id}"),
         Due::BuildsetComplete(id) => format!("the end of build set {id}"),
-        Due::Forced(_) => "a form".into(),
+        Due::Forced(id) => format!("form {id}"),
     }
 }
 

@@ -8,6 +8,7 @@
 mod actor;
 mod events;
 mod round;
+mod skip;
 
 use toolpost_core::schedule::StateError;
 use toolpost_core::schedule::plugin::{PluginSchedulerState, Refusal};
@@ -39,6 +40,13 @@ enum Failure {
     NoProperties(#[from] NoProperties),
     #[error("its answer is not taken, because there is no change {0}")]
     UnknownChange(ChangeId),
+}
+
+impl Failure {
+    /// Whether it may have to do with the event, and not with the scheduler as a whole.
+    fn is_about_the_event(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::State(_) | Self::OtherType)
+    }
 }
 
 /// Makes sure that a scheduler has a state of its type. A new one hears of nothing that has happened already; it must

@@ -45,7 +45,7 @@ pub(super) struct Round<'a> {
     /// Events that were handled.
     pub(super) handled: usize,
     /// Why the next event was not.
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<(Due, Failure)>,
     /// Whether there was nothing more.
     pub(super) is_last: bool,
 }
@@ -89,7 +89,7 @@ impl<'a> Round<'a> {
                 break;
             };
             if let Err(failure) = self.handle(due).await {
-                self.failure = Some(failure);
+                self.failure = Some((due, failure));
                 break;
             }
             self.handled += 1;

@@ -55,3 +55,5 @@ def _want(want: capability.Capability) -> contract.Capability:
             return contract.Capability_Mail()
         case capability.Trigger(builder):
             return contract.Capability_Trigger(builder)
+        case capability.KeptArtifacts(builder):
+            return contract.Capability_Artifacts(builder)

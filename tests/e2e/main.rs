@@ -8,6 +8,7 @@
     reason = "what is unwrapped in a test is what it asserts"
 )]
 
+mod own;
 mod stock;
 mod support;
 

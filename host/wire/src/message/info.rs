@@ -117,7 +117,7 @@ impl WorkerInfo {
 
     pub(crate) fn payload(&self) -> Payload {
         let mut writer = Writer::default();
-        writer.map(6 + self.texts.len());
+        writer.map(7 + self.texts.len());
         for (name, text) in &self.texts {
             writer.key(name).text(text);
         }
@@ -125,6 +125,9 @@ impl WorkerInfo {
         write_texts(&mut writer, &self.environment);
         writer.key("system").text(&self.system);
         writer.key("basedir").text(&self.base_dir);
+        // A stock master does not attach a worker that says nothing about it: whether directories of builders that are gone are
+        // removed.
+        writer.key("delete_leftover_dirs").bool(false);
         writer.key("numcpus").count(u64::from(self.cpus));
         writer.key("version").text(&self.version);
         writer.key("worker_commands");

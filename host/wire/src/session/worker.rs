@@ -74,7 +74,7 @@ pub enum WorkerEvent {
         /// What it answers.
         sent: Sent,
         /// Bytes for [`WorkerSession::read`], else nothing.
-        answer: Result<Bytes, String>,
+        answer: Result<Option<Bytes>, String>,
     },
 }
 
@@ -164,15 +164,20 @@ impl WorkerSession {
         self.send(now, ToMaster::Update { id, updates }, "update")
     }
 
-    /// The last word about a command, with what went wrong beside what the command did.
-    pub fn complete(&mut self, now: Instant, id: &CommandId, error: Option<String>) {
+    /// The last word about a command, with what went wrong beside what the command did; `None` when it does not run.
+    pub fn complete(
+        &mut self,
+        now: Instant,
+        id: &CommandId,
+        error: Option<String>,
+    ) -> Option<Sent> {
         let complete = ToMaster::Complete {
             id: id.clone(),
             error,
         };
-        if self.send(now, complete, "complete").is_some() {
-            self.commands.remove(id);
-        }
+        let sent = self.send(now, complete, "complete")?;
+        self.commands.remove(id);
+        Some(sent)
     }
 
     /// A command was not begun.
@@ -316,11 +321,11 @@ impl WorkerSession {
     }
 
     /// What an answer carries, if it carries bytes.
-    fn bytes_of(&self, payload: &Payload) -> Result<Bytes, ProtocolError> {
+    fn bytes_of(&self, payload: &Payload) -> Result<Option<Bytes>, ProtocolError> {
         let mut reader = Reader::new(&payload.0, self.line.limits())?;
         match reader.peek()? {
-            Kind::Bytes | Kind::Text => reader.bytes("result"),
-            _ => Ok(Bytes::new()),
+            Kind::Bytes | Kind::Text => reader.bytes("result").map(Some),
+            _ => Ok(None),
         }
     }
 }

@@ -58,6 +58,9 @@ fn has_word(headers: &HeaderMap, name: http::HeaderName, wanted: &str) -> bool {
 fn refusal(status: StatusCode, text: &str) -> Response<String> {
     let mut response = Response::new(format!("{text}\n"));
     *response.status_mut() = status;
+    // For each refusal: a server that never keeps connections would say the same of those that it upgrades.
+    let close = http::HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
     response
 }
 

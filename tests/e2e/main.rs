@@ -10,6 +10,7 @@
 
 mod own;
 mod stock;
+mod stock_master;
 mod support;
 
 mod authors;

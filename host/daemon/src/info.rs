@@ -62,6 +62,7 @@ pub(crate) fn collect(settings: &Settings, worker: &LocalWorker) -> WorkerInfo {
             .unwrap_or(1),
         environment: environment.collect(),
         commands: commands.collect(),
+        instance: Some(format!("{:032x}", rand::random::<u128>())),
         texts,
     }
 }

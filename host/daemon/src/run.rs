@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::backoff::Backoff;
 use toolpost_wire::Limits;
@@ -10,8 +11,8 @@ use toolpost_worker::{LocalWorker, LocalWorkerOptions, OpenError};
 
 use crate::connect::{ConnectError, connect};
 use crate::info;
-use crate::jobs::Jobs;
-use crate::session::{End, Post, Session};
+use crate::jobs::{Depot, Jobs};
+use crate::session::{End, Outcome, Post, Session};
 use crate::settings::Settings;
 
 /// The first wait between two tries to connect; each further one is longer.
@@ -38,7 +39,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         options.limits.commands_max = most;
     }
     let worker = LocalWorker::open(options).await?;
-    let (jobs, asks) = Jobs::new(worker.clone());
+    let depot = Depot::new(worker.base_dir().to_owned(), settings.spool_bytes_max);
+    let (jobs, asks) = Jobs::new(worker.clone(), depot);
     let limits = Limits {
         quiet_max: settings.keepalive,
         ..Limits::default()
@@ -56,10 +58,24 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         worker.base_dir().display()
     );
     let mut backoff = Backoff::new(DELAY_MIN, settings.max_delay.max(DELAY_MIN));
+    // Until when commands of a lost connection are kept.
+    let mut keep_until: Option<Instant> = None;
     loop {
-        let wait = match attempt(&settings, &mut post).await {
-            Ok((End::Stopped | End::Shutdown, _)) => break,
-            Ok((End::Lost(reason), attached)) => {
+        let wait = match attempt(&settings, &mut post, &mut keep_until).await {
+            Ok(Outcome {
+                end: End::Stopped | End::Shutdown,
+                ..
+            }) => break,
+            Ok(Outcome {
+                end: End::Lost(reason),
+                attached,
+                keep,
+                plain,
+            }) => {
+                keep_until = match keep {
+                    Some(keep) => Some(Instant::now() + keep),
+                    None => keep_until.filter(|_| !plain),
+                };
                 if attached {
                     backoff = Backoff::new(DELAY_MIN, settings.max_delay.max(DELAY_MIN));
                 }
@@ -78,10 +94,15 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
                 wait
             }
         };
-        // Nobody would hear what they have to say.
-        post.jobs.abandon().await;
+        if keep_until.is_some() {
+            post.jobs.go_on_alone();
+        } else {
+            // Nobody would hear what they have to say.
+            post.jobs.abandon().await;
+        }
+        let waiting = keeping(&post.jobs, &mut keep_until, tokio::time::sleep(wait));
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = waiting => {}
             () = stop.cancelled() => break,
         }
     }
@@ -91,12 +112,45 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
 }
 
 /// One connection, from the first packet to its end.
-async fn attempt(settings: &Settings, post: &mut Post) -> Result<(End, bool), ConnectError> {
+async fn attempt(
+    settings: &Settings,
+    post: &mut Post,
+    keep_until: &mut Option<Instant>,
+) -> Result<Outcome, ConnectError> {
     let stop = post.stop.clone();
+    let connecting = keeping(&post.jobs, keep_until, connect(settings, &post.limits));
     let socket = tokio::select! {
-        connected = connect(settings, &post.limits) => connected?,
-        () = stop.cancelled() => return Ok((End::Stopped, false)),
+        connected = connecting => connected?,
+        () = stop.cancelled() => {
+            return Ok(Outcome {
+                end: End::Stopped,
+                attached: false,
+                keep: None,
+                plain: false,
+            });
+        }
     };
     tracing::info!("connected to {}", settings.master);
     Ok(Session::new(socket, post).run().await)
+}
+
+/// Waits for something; commands that are kept for a next connection end when their time is over.
+async fn keeping<T>(
+    jobs: &Jobs,
+    keep_until: &mut Option<Instant>,
+    awaited: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(awaited);
+    if let Some(until) = *keep_until {
+        tokio::select! {
+            done = &mut awaited => return done,
+            () = tokio::time::sleep_until(until) => {}
+        }
+        *keep_until = None;
+        if !jobs.is_empty() {
+            tracing::warn!("the connection was not there again in time");
+            jobs.abandon().await;
+        }
+    }
+    awaited.await
 }

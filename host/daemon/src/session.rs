@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 use toolpost_wire::{
-    CommandId, Limits, Sent, WorkerEffect, WorkerEvent, WorkerInfo, WorkerSession,
+    CommandId, Limits, Resume, Sent, Ticket, WorkerEffect, WorkerEvent, WorkerInfo, WorkerSession,
 };
 
 use crate::connect::Socket;
@@ -59,7 +59,26 @@ pub(crate) struct Session<'p> {
     sending: HashMap<CommandId, Sending>,
     /// The master has begun to use this worker.
     attached: bool,
+    /// How long the master wants commands kept when the connection is lost.
+    keep: Option<Duration>,
+    /// The master uses this worker without wanting that.
+    plain: bool,
 }
+
+/// What a session leaves.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) end: End,
+    /// Whether the master ever began to use this worker.
+    pub(crate) attached: bool,
+    /// How long commands are to be kept for the next session.
+    pub(crate) keep: Option<Duration>,
+    /// Nothing is to be kept, whatever an earlier session wanted.
+    pub(crate) plain: bool,
+}
+
+/// The longest that commands are kept, whatever a master wants.
+const KEEP_MAX: Duration = Duration::from_secs(3_600);
 
 enum Waiting {
     Record(CommandId, u64),
@@ -76,6 +95,8 @@ struct Sending {
 impl<'p> Session<'p> {
     pub(crate) fn new(socket: Socket, post: &'p mut Post) -> Self {
         let limits = Arc::clone(&post.limits);
+        // Of transfers that ended with the connection before.
+        while post.asks.try_recv().is_ok() {}
         Self {
             socket,
             wire: WorkerSession::new(Instant::now(), limits),
@@ -84,11 +105,13 @@ impl<'p> Session<'p> {
             waiting: HashMap::new(),
             sending: HashMap::new(),
             attached: false,
+            keep: None,
+            plain: false,
         }
     }
 
-    /// Runs to the end; also whether the master ever began to use this worker.
-    pub(crate) async fn run(mut self) -> (End, bool) {
+    /// Runs to the end.
+    pub(crate) async fn run(mut self) -> Outcome {
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -104,7 +127,12 @@ impl<'p> Session<'p> {
             reason: reason.into(),
         };
         let _ = timeout(CLOSE_WAIT_MAX, self.socket.close(Some(frame))).await;
-        (end, self.attached)
+        Outcome {
+            end,
+            attached: self.attached,
+            keep: self.keep,
+            plain: self.plain,
+        }
     }
 
     /// Sends what is to be sent, then waits for one thing to happen.
@@ -115,12 +143,12 @@ impl<'p> Session<'p> {
         self.settle().await?;
         let deadline = self.wire.deadline();
         let read_after = self.wire.read_after(Instant::now());
-        let wake = Arc::clone(&self.post.jobs.wake);
+        let depot = Arc::clone(&self.post.jobs.depot);
         tokio::select! {
             () = self.post.stop.cancelled() => return Err(End::Stopped),
             message = self.socket.next(), if read_after.is_none() => self.heard(message)?,
             ask = self.post.asks.recv() => if let Some(ask) = ask { self.asked(ask) },
-            () = wake.notified() => {}
+            () = depot.wake.notified() => {}
             () = until(read_after) => {}
             () = until(deadline) => {
                 let done = self.wire.handle_timeout(Instant::now());
@@ -161,7 +189,10 @@ impl<'p> Session<'p> {
         let now = Instant::now();
         for job in self.post.jobs.all() {
             let id = &job.id;
-            let sending = self.sending.entry(id.clone()).or_default();
+            // One of a former connection waits until the master says where it is.
+            let Some(sending) = self.sending.get_mut(id) else {
+                continue;
+            };
             while sending.under_way < RECORDS_UNDER_WAY_MAX
                 && self.wire.unanswered() < UNDER_WAY_MAX
                 && let Some(record) = job.outbox.get(sending.next)
@@ -210,6 +241,7 @@ impl<'p> Session<'p> {
     fn happened(&mut self, event: WorkerEvent) {
         match event {
             WorkerEvent::Print(text) => tracing::info!("the master says: {text:?}"),
+            WorkerEvent::Resume(resume, ticket) => self.resume(&resume, &ticket),
             WorkerEvent::InfoWanted(ticket) => self.wire.answer_info(&ticket, &self.post.info),
             WorkerEvent::Settings(settings) => {
                 self.style = Arc::new(Style::of(&settings));
@@ -224,7 +256,13 @@ impl<'p> Session<'p> {
                 let name = command.name();
                 let builder = builder.as_deref().unwrap_or("-");
                 tracing::debug!("command {id}: {name} for builder {builder:?}");
-                self.sending.remove(&id);
+                if self.keep.is_none() {
+                    // A master that does not go on with what another connection began does not want it either.
+                    self.post.jobs.keep(|id| self.sending.contains_key(id));
+                    self.post.jobs.depot.set_away(false);
+                    self.plain = true;
+                }
+                self.sending.insert(id.clone(), Sending::default());
                 self.post.jobs.start(id, command, Arc::clone(&self.style));
                 self.wire.answer(&ticket, Ok(()));
             }
@@ -237,6 +275,31 @@ impl<'p> Session<'p> {
         }
     }
 
+    /// Goes on with the commands that the master waits for, where it is.
+    fn resume(&mut self, resume: &Resume, ticket: &Ticket) {
+        let keep = Duration::try_from_secs_f64(resume.keep).unwrap_or_default();
+        self.keep = Some(keep.min(KEEP_MAX));
+        let known: HashMap<&CommandId, u64> = resume
+            .commands
+            .iter()
+            .map(|known| (&known.id, known.taken))
+            .collect();
+        let ids = self.post.jobs.keep(|id| known.contains_key(id));
+        for id in &ids {
+            let next = known.get(id).copied().unwrap_or_default();
+            if let Some(job) = self.post.jobs.get(id) {
+                job.outbox.taken(next);
+            }
+            let sending = Sending { next, under_way: 0 };
+            self.sending.insert(id.clone(), sending);
+        }
+        if !ids.is_empty() {
+            tracing::info!("{} commands go on with this connection", ids.len());
+        }
+        self.post.jobs.depot.set_away(false);
+        self.wire.answer_resume(ticket, ids);
+    }
+
     fn answered(&mut self, sent: Sent, answer: Result<Option<Bytes>, String>) {
         match self.waiting.remove(&sent) {
             Some(Waiting::Record(id, number)) => {
@@ -247,7 +310,7 @@ impl<'p> Session<'p> {
                     return;
                 };
                 let last = matches!(job.outbox.get(number), Some(Record::Complete(_)));
-                job.outbox.taken(number);
+                job.outbox.taken(number + 1);
                 if last {
                     self.post.jobs.forget(&id);
                     self.sending.remove(&id);

@@ -21,6 +21,8 @@ const OTHERS: u32 = 0o007;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 const MAX_DELAY_DEFAULT: Duration = Duration::from_secs(300);
+/// What commands may say while there is no connection, all together.
+const SPOOL_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
 const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(60);
 const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// Sooner than this, messages would be nothing but keep-alives.
@@ -52,6 +54,8 @@ pub struct SettingsFile {
     pub stop_grace: Option<String>,
     /// Commands that run at one time; more wait.
     pub max_commands: Option<usize>,
+    /// What commands may say while there is no connection, all together, in MiB; who says more waits for the connection.
+    pub spool_mib: Option<u32>,
     /// Certificates of authorities that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,
     /// Certificate that this worker shows.
@@ -81,6 +85,8 @@ pub struct Settings {
     pub stop_grace: Duration,
     /// Commands that run at one time; `None` for what the engine allows.
     pub commands_max: Option<usize>,
+    /// What commands may say while there is no connection, all together, in bytes on disk.
+    pub spool_bytes_max: u64,
     /// Files for TLS.
     pub tls: TlsFiles,
 }
@@ -200,6 +206,7 @@ impl SettingsFile {
             keepalive: self.keepalive.or(other.keepalive),
             stop_grace: self.stop_grace.or(other.stop_grace),
             max_commands: self.max_commands.or(other.max_commands),
+            spool_mib: self.spool_mib.or(other.spool_mib),
             ca_file: self.ca_file.or(other.ca_file),
             certificate: self.certificate.or(other.certificate),
             key: self.key.or(other.key),
@@ -265,6 +272,9 @@ impl SettingsFile {
             keepalive: keepalive.max(KEEPALIVE_MIN),
             stop_grace: duration("stop_grace", self.stop_grace, STOP_GRACE_DEFAULT)?,
             commands_max: self.max_commands,
+            spool_bytes_max: self
+                .spool_mib
+                .map_or(SPOOL_BYTES_DEFAULT, |mib| u64::from(mib) * 1024 * 1024),
             tls: TlsFiles {
                 ca_file: self.ca_file,
                 own,

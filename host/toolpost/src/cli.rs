@@ -119,6 +119,9 @@ pub(crate) struct WorkerArgs {
     /// Commands that run at one time; more wait [default: 100].
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_commands: Option<usize>,
+    /// What commands may say while there is no connection, all together, in MiB on disk [default: 1024].
+    #[arg(long, value_name = "MIB")]
+    pub(crate) spool_mib: Option<u32>,
     /// Certificates of authorities that are trusted beside those of the system.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

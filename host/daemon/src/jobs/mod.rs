@@ -1,7 +1,8 @@
 //! Commands of a master: each a task that says what becomes known through an [`Outbox`], and asks for pieces of files through
 //! an [`Exchange`].
 //!
-//! Jobs know no connection. A session sends what is in their outboxes and tells them what the master answered.
+//! Jobs know no connection. A session sends what is in their outboxes and tells them what the master answered. They outlive it
+//! where the master wants that, but for transfers.
 
 mod disk;
 mod exchange;
@@ -9,6 +10,7 @@ mod lines;
 mod logfiles;
 mod outbox;
 mod shell;
+mod spool;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +28,7 @@ use toolpost_worker::{FileError, LocalWorker};
 use exchange::Exchange;
 pub(crate) use exchange::{Ask, Piece};
 pub(crate) use lines::Style;
-pub(crate) use outbox::{Outbox, Record};
+pub(crate) use outbox::{Depot, Outbox, Record};
 
 /// Questions of transfers that wait for a session to take them.
 const ASKS_MAX: usize = 32;
@@ -39,14 +41,15 @@ pub(crate) struct Jobs {
     jobs: Mutex<BTreeMap<CommandId, Arc<Job>>>,
     asks: mpsc::Sender<Ask>,
     tasks: TaskTracker,
-    /// Something is in an outbox.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) depot: Arc<Depot>,
 }
 
 /// One command.
 pub(crate) struct Job {
     pub(crate) id: CommandId,
     pub(crate) outbox: Outbox,
+    /// Whether it can go on without a connection.
+    outlives: bool,
     /// The master wants it to end.
     stop: CancellationToken,
 }
@@ -66,14 +69,14 @@ struct Abandoned;
 
 impl Jobs {
     /// None yet; and the end at which a session takes the questions of transfers.
-    pub(crate) fn new(worker: LocalWorker) -> (Self, mpsc::Receiver<Ask>) {
+    pub(crate) fn new(worker: LocalWorker, depot: Depot) -> (Self, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let jobs = Self {
             worker,
             jobs: Mutex::default(),
             asks,
             tasks: TaskTracker::new(),
-            wake: Arc::default(),
+            depot: Arc::new(depot),
         };
         (jobs, asked)
     }
@@ -86,7 +89,11 @@ impl Jobs {
     pub(crate) fn start(&self, id: CommandId, command: Command, style: Arc<Style>) {
         let job = Arc::new(Job {
             id: id.clone(),
-            outbox: Outbox::new(Arc::clone(&self.wake)),
+            outbox: Outbox::new(Arc::clone(&self.depot)),
+            outlives: !matches!(
+                command,
+                Command::UploadFile(_) | Command::UploadDirectory(_) | Command::DownloadFile(_)
+            ),
             stop: CancellationToken::new(),
         });
         let bench = Bench {
@@ -123,17 +130,44 @@ impl Jobs {
         self.jobs().values().cloned().collect()
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs().is_empty()
+    }
+
+    /// Gives up all but these; those that are left.
+    pub(crate) fn keep(&self, wanted: impl Fn(&CommandId) -> bool) -> Vec<CommandId> {
+        let mut jobs = self.jobs();
+        jobs.retain(|id, job| {
+            let kept = wanted(id) && !job.outbox.is_closed();
+            if !kept {
+                job.outbox.close();
+            }
+            kept
+        });
+        jobs.keys().cloned().collect()
+    }
+
+    /// The connection is lost and may be there again: what can goes on without.
+    pub(crate) fn go_on_alone(&self) {
+        self.jobs().retain(|_, job| {
+            if !job.outlives {
+                job.outbox.close();
+            }
+            job.outlives
+        });
+        self.depot.set_away(true);
+    }
+
     /// Ends what runs, because nobody waits for it any more, and waits until it has.
     pub(crate) async fn abandon(&self) {
-        let jobs = std::mem::take(&mut *self.jobs());
-        let count = jobs.len();
-        for job in jobs.into_values() {
-            job.outbox.close();
-        }
+        let count = self.jobs().len();
+        self.keep(|_| false);
+        self.depot.set_away(false);
         if count == 0 {
             return;
         }
-        tracing::info!("{count} commands end, because their connection is lost");
+        tracing::info!("{count} commands end, because nobody waits for them any more");
         self.tasks.close();
         let ended = timeout(ABANDON_WAIT_MAX, self.tasks.wait()).await;
         self.tasks.reopen();

@@ -54,6 +54,7 @@ fn settings(args: &WorkerArgs) -> Result<Settings, SettingsError> {
         keepalive: args.keepalive.clone(),
         stop_grace: args.stop_grace.clone(),
         max_commands: args.max_commands,
+        spool_mib: args.spool_mib,
         ca_file: args.ca_file.clone(),
         certificate: args.certificate.clone(),
         key: args.key.clone(),

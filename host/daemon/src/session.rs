@@ -189,6 +189,13 @@ impl<'p> Session<'p> {
         let now = Instant::now();
         for job in self.post.jobs.all() {
             let id = &job.id;
+            if self.sending.contains_key(id) && job.outbox.is_closed() {
+                let error = "what it said could not be read back from the worker's disk";
+                self.wire.complete(now, id, Some(error.into()));
+                self.sending.remove(id);
+                self.post.jobs.forget(id);
+                continue;
+            }
             // One of a former connection waits until the master says where it is.
             let Some(sending) = self.sending.get_mut(id) else {
                 continue;

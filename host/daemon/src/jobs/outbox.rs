@@ -200,7 +200,7 @@ impl Outbox {
                     self.depot.room.notify_waiters();
                 }
                 Err(error) => {
-                    // Output that has a hole is worse than none: the master hears that the command is gone.
+                    // Output that has a hole is worse than none: the session says so.
                     tracing::error!(
                         "output in {} cannot be read back: {error}",
                         self.depot.dir.display()
@@ -235,7 +235,8 @@ impl Outbox {
         self.closed.cancelled().await;
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether nobody does, or what it had to say is lost.
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.is_cancelled()
     }
 }

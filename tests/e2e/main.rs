@@ -8,7 +8,9 @@
     reason = "what is unwrapped in a test is what it asserts"
 )]
 
+mod own;
 mod stock;
+mod stock_master;
 mod support;
 
 mod authors;

@@ -144,6 +144,7 @@ fn environment(
             "TOOLPOST_TEST_BUILDBOT_WORKER",
             installed.buildbot_worker.clone().into(),
         ),
+        ("TOOLPOST_TEST_BUILDBOT", installed.buildbot.clone().into()),
         (
             "TOOLPOST_TEST_MAIL_PYTHON",
             installed.mail_python.clone().into(),

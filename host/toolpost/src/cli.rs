@@ -42,6 +42,8 @@ pub(crate) enum Colour {
 pub(crate) enum Command {
     /// Run the master until SIGINT or SIGTERM.
     Run(RunArgs),
+    /// Run a worker, which does on this machine what a master says, until SIGINT or SIGTERM.
+    Worker(Box<WorkerArgs>),
     /// Check a configuration, with the plugins it uses, and say what is wrong with it.
     Check(ConfigArgs),
     /// Say what applying a configuration would change, compared with what was applied last.
@@ -79,6 +81,66 @@ pub(crate) struct RunArgs {
     /// Print log records as JSON, one a line.
     #[arg(long)]
     pub(crate) log_json: bool,
+}
+
+/// Arguments of `worker`. What is not said here is looked up in the file of `--config`.
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// Settings in TOML, by the names of these options with `_` for `-`.
+    #[arg(long, value_name = "FILE", env = "TOOLPOST_WORKER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address of the master: ws://HOST:PORT, wss://HOST:PORT for TLS, or HOST:PORT.
+    #[arg(long, value_name = "URL")]
+    pub(crate) master: Option<String>,
+    /// Name of this worker, as the master knows it.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// File with the password; without it and without `password_env`, it is in TOOLPOST_WORKER_PASSWORD.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Directory beneath which the builds are; made if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) basedir: Option<PathBuf>,
+    /// Who looks after this machine, such as "Ada <ada@example.org>".
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) admin: Option<String>,
+    /// What else people and builds are to know about it; may be given several times.
+    #[arg(long, value_name = "NAME=TEXT", value_parser = name_and_text)]
+    pub(crate) info: Vec<(String, String)>,
+    /// Longest wait between two tries to connect [default: 5m].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_delay: Option<String>,
+    /// Ask the master whether it is still there after this long without a word [default: 60s].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) keepalive: Option<String>,
+    /// How long commands have to end when the worker stops [default: 10s].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) stop_grace: Option<String>,
+    /// Commands that run at one time; more wait [default: 100].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_commands: Option<usize>,
+    /// What commands may say while there is no connection, all together, in MiB on disk [default: 1024].
+    #[arg(long, value_name = "MIB")]
+    pub(crate) spool_mib: Option<u32>,
+    /// Certificates of authorities that are trusted beside those of the system.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Certificate that this worker shows, where the master wants one.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Key of that certificate.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
+    /// Print log records as JSON, one a line.
+    #[arg(long)]
+    pub(crate) log_json: bool,
+}
+
+fn name_and_text(argument: &str) -> Result<(String, String), String> {
+    match argument.split_once('=') {
+        Some((name, text)) if !name.is_empty() => Ok((name.to_owned(), text.to_owned())),
+        _ => Err("write NAME=TEXT".to_owned()),
+    }
 }
 
 /// Arguments of `plan`.

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let printer = Printer::new(cli.color);
     let done = match &cli.command {
         Command::Run(args) => commands::run(args, printer),
+        Command::Worker(args) => commands::worker(args, printer),
         Command::Check(args) => commands::check(args, printer),
         Command::Plan(args) => commands::plan(args, printer),
         Command::HashPassword => commands::hash_password(printer),

@@ -79,3 +79,11 @@ pub enum ProtocolError {
     #[error("nothing was heard for {} s", .0.as_secs_f64())]
     Silent(Duration),
 }
+
+impl ProtocolError {
+    /// The peer may be cut off: it did nothing wrong.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::NoAnswer { .. } | Self::Silent(_))
+    }
+}

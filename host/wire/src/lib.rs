@@ -38,10 +38,10 @@ pub use error::ProtocolError;
 pub use limits::Limits;
 pub use message::{
     Answer, Argv, Command, CommandId, Compression, CopyDir, DownloadFile, EnvValue, FailureReason,
-    FileStat, Frame, LogFile, Payload, RemoveDirs, Request, Shell, Text, ToMaster, ToWorker,
-    Update, UploadDirectory, UploadFile, WorkerInfo, WorkerSettings,
+    FileStat, Frame, Known, LogFile, Payload, RemoveDirs, Request, Resume, Shell, Text, ToMaster,
+    ToWorker, Update, UploadDirectory, UploadFile, WorkerInfo, WorkerSettings,
 };
 pub use session::{
-    CommandEvent, CommandNumber, Effect, MasterEvent, MasterSession, Patience, Sent, Ticket,
-    WorkerEffect, WorkerEvent, WorkerSession,
+    CommandEvent, CommandNumber, Effect, Former, MasterEvent, MasterSession, Patience, Sent,
+    Suspended, Ticket, WorkerEffect, WorkerEvent, WorkerSession,
 };

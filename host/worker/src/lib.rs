@@ -25,6 +25,8 @@ pub use command::{
     InterruptSignal, Invocation, Launch, Output, OutputStream, RunningCommand, StartError, Status,
     StopCause, quoted_words,
 };
-pub use files::{CopySummary, DirEntry, FileError, FileInfo, FileKind, Files, Piece, WriteMode};
+pub use files::{
+    CopySummary, DirEntry, FileError, FileInfo, FileKind, Files, NewFile, Piece, WriteMode,
+};
 pub use options::{Limits, LocalWorkerOptions, OpenError};
 pub use worker::LocalWorker;

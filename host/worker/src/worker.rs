@@ -1,6 +1,7 @@
 //! The worker of this process.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
@@ -110,6 +111,12 @@ impl LocalWorker {
     #[must_use]
     pub fn info(&self) -> &BTreeMap<String, String> {
         &self.inner.info
+    }
+
+    /// What the environment of a command starts from.
+    pub fn environment(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let variables = self.inner.starter.launcher.environment.iter();
+        variables.map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
     /// Where the builds are.

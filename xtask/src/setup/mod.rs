@@ -22,6 +22,8 @@ pub(crate) struct Installed {
     pub(crate) chromedriver: PathBuf,
     /// The stock worker of Buildbot.
     pub(crate) buildbot_worker: PathBuf,
+    /// The stock master of Buildbot.
+    pub(crate) buildbot: PathBuf,
     /// A Python with a library for mail servers.
     pub(crate) mail_python: PathBuf,
 }
@@ -38,6 +40,7 @@ pub(crate) fn everything() -> Result<Installed> {
         Ok((programs, outcome.to_owned()))
     })?;
     let buildbot_worker = venv::ensure(&programs.python, &venv::STOCK_WORKER)?;
+    let buildbot = venv::ensure(&programs.python, &venv::STOCK_MASTER)?;
     let mail_python = venv::ensure(&programs.python, &venv::MAIL_SERVER)?;
     Ok(Installed {
         postgres_bin: programs.postgres_bin,
@@ -45,6 +48,7 @@ pub(crate) fn everything() -> Result<Installed> {
         chromium: programs.chromium,
         chromedriver: programs.chromedriver,
         buildbot_worker,
+        buildbot,
         mail_python,
     })
 }

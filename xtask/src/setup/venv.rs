@@ -13,6 +13,8 @@ pub(super) struct Package {
     pub(super) title: &'static str,
     /// The release that is tested with.
     pub(super) release: &'static str,
+    /// What it does not bring itself and cannot do without.
+    pub(super) beside: &'static [&'static str],
     /// The program of it that is used.
     pub(super) program: &'static str,
 }
@@ -21,13 +23,23 @@ pub(super) struct Package {
 pub(super) const STOCK_WORKER: Package = Package {
     title: "stock worker",
     release: "buildbot-worker==4.3.0",
+    beside: &[],
     program: "buildbot-worker",
+};
+
+/// The master of Buildbot, with the package that its API is in.
+pub(super) const STOCK_MASTER: Package = Package {
+    title: "stock master",
+    release: "buildbot==4.3.0",
+    beside: &["buildbot-www==4.3.0"],
+    program: "buildbot",
 };
 
 /// A library for mail servers; the tests bring the server.
 pub(super) const MAIL_SERVER: Package = Package {
     title: "mail server",
     release: "aiosmtpd==1.4.6",
+    beside: &[],
     program: "python",
 };
 
@@ -58,10 +70,8 @@ pub(super) fn ensure(python: &Path, package: &Package) -> Result<PathBuf> {
                     directory.as_os_str(),
                 ],
             )?;
-            run(
-                &directory.join("bin/pip"),
-                ["install", "--quiet", release].map(OsStr::new),
-            )?;
+            let packages = [&["install", "--quiet", release], package.beside].concat();
+            run(&directory.join("bin/pip"), packages.iter().map(OsStr::new))?;
             File::create(&complete)
                 .with_context(|| format!("could not create {}", complete.display()))?;
         }

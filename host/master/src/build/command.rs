@@ -64,13 +64,14 @@ pub(crate) async fn run(
     if let Some(output) = &mut output {
         output.flush().await;
     }
-    let exit = exit.map_err(|error| start_fault(&error))?;
-    if let (Some(log), true) = (plan.log, plan.headers) {
+    if let (Ok(exit), Some(log), true) = (&exit, plan.log, plan.headers) {
         log.header(&exit.to_string()).await;
     }
     if cancel.is_cancelled() {
+        // Also where the worker is gone: whoever stops a build does not want it again.
         return Err(Fault::Cancelled);
     }
+    let exit = exit.map_err(|error| start_fault(&error))?;
     if exit.cause == Some(StopCause::Shutdown) {
         return Err(Fault::WorkerLost("it is shutting down".into()));
     }

@@ -9,6 +9,8 @@ mod plugin_remote;
 mod plugin_replay;
 mod plugin_test;
 mod run;
+mod signals;
+mod worker;
 
 pub(crate) use check::{check, plan, schema};
 pub(crate) use hash_password::hash_password;
@@ -19,6 +21,7 @@ pub(crate) use plugin_remote::{plugin_history, plugin_list, plugin_reload, plugi
 pub(crate) use plugin_replay::plugin_replay;
 pub(crate) use plugin_test::plugin_test;
 pub(crate) use run::run;
+pub(crate) use worker::worker;
 
 use crate::output::Failure;
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::Done;
+use super::signals::{Signals, runtime};
 use crate::app::App;
 use crate::cli::RunArgs;
 use crate::output::Printer;
@@ -53,35 +51,4 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
         info!("stopped");
         Ok(())
     })
-}
-
-fn runtime(name: &str) -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .thread_name(name)
-        .enable_all()
-        .build()
-        .with_context(|| format!("start the threads for {name}"))
-}
-
-/// The signals that ask the master to stop.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the next one and gives its name.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
 }

@@ -58,6 +58,16 @@ impl Payload {
         Self(writer.finish())
     }
 
+    /// Ids of commands.
+    pub(crate) fn ids(ids: &[CommandId]) -> Self {
+        let mut writer = Writer::default();
+        writer.list(ids.len());
+        for id in ids {
+            writer.text(&id.0);
+        }
+        Self(writer.finish())
+    }
+
     /// Bytes of a file.
     #[must_use]
     pub fn bytes(bytes: &[u8]) -> Self {

@@ -6,6 +6,9 @@ use crate::error::ProtocolError;
 use crate::message::envelope::Payload;
 use crate::pack::{Kind, Reader, Writer};
 
+/// Among the commands of a worker, where masters pass over what they do not know: offers sessions that outlive their connection.
+const INSTANCE: &str = "toolpost_instance";
+
 /// The answer to `get_worker_info`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkerInfo {
@@ -21,6 +24,8 @@ pub struct WorkerInfo {
     pub environment: BTreeMap<String, String>,
     /// The commands that it knows, each with its version.
     pub commands: BTreeMap<String, String>,
+    /// The process, by a text that no other one has, if it offers sessions that outlive their connection.
+    pub instance: Option<String>,
     /// Everything else: the files of its `info` directory, such as `admin` and `host`, by name, and what is known of its
     /// system.
     pub texts: BTreeMap<String, String>,
@@ -104,7 +109,10 @@ impl WorkerInfo {
                     info.cpus = u32::try_from(reader.count("numcpus")?).unwrap_or(u32::MAX);
                 }
                 ("environ", Kind::Map) => info.environment = texts(reader)?,
-                ("worker_commands", Kind::Map) => info.commands = texts(reader)?,
+                ("worker_commands", Kind::Map) => {
+                    info.commands = texts(reader)?;
+                    info.instance = info.commands.remove(INSTANCE);
+                }
                 (_, Kind::Text | Kind::Bytes) => {
                     let text = reader.text("a text of the worker's information")?;
                     info.texts.insert(name, text);
@@ -117,18 +125,31 @@ impl WorkerInfo {
 
     pub(crate) fn payload(&self) -> Payload {
         let mut writer = Writer::default();
-        writer.map(6 + self.texts.len());
+        writer.map(7 + self.texts.len());
         for (name, text) in &self.texts {
             writer.key(name).text(text);
         }
         writer.key("environ");
-        write_texts(&mut writer, &self.environment);
+        let environment = self.environment.iter();
+        write_texts(
+            &mut writer,
+            environment.map(|(name, value)| (&**name, &**value)),
+        );
         writer.key("system").text(&self.system);
         writer.key("basedir").text(&self.base_dir);
+        // A stock master does not attach a worker that says nothing about it: whether directories of builders that are gone are
+        // removed.
+        writer.key("delete_leftover_dirs").bool(false);
         writer.key("numcpus").count(u64::from(self.cpus));
         writer.key("version").text(&self.version);
         writer.key("worker_commands");
-        write_texts(&mut writer, &self.commands);
+        let instance = self
+            .instance
+            .as_deref()
+            .map(|instance| (INSTANCE, instance));
+        let commands = self.commands.iter();
+        let commands = commands.map(|(name, version)| (&**name, &**version));
+        write_texts(&mut writer, commands.chain(instance));
         Payload(writer.finish())
     }
 }
@@ -147,7 +168,8 @@ fn texts(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, ProtocolEr
     Ok(texts)
 }
 
-fn write_texts(writer: &mut Writer, texts: &BTreeMap<String, String>) {
+fn write_texts<'t>(writer: &mut Writer, texts: impl Iterator<Item = (&'t str, &'t str)>) {
+    let texts: Vec<_> = texts.collect();
     writer.map(texts.len());
     for (name, text) in texts {
         writer.key(name).text(text);

@@ -4,6 +4,25 @@ use super::command::Command;
 use super::envelope::{CommandId, Fields, FrameWriter, Request};
 use super::info::WorkerSettings;
 use crate::error::ProtocolError;
+use crate::pack::Reader;
+
+/// How a session goes on over another connection. This is all that a master has to remember for it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Resume {
+    /// The commands that the master waits for.
+    pub commands: Vec<Known>,
+    /// How long commands are kept when the connection is lost, in seconds.
+    pub keep: f64,
+}
+
+/// A command that a master waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its id, also if that is one of a former connection.
+    pub id: CommandId,
+    /// How many messages about it the master has taken: `update` and `complete`. The worker goes on with the one after.
+    pub taken: u64,
+}
 
 /// A request of the master.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +57,9 @@ pub enum ToWorker {
     },
     /// `shutdown`: the worker ends itself.
     Shutdown,
+    /// `toolpost_resume`, which only workers get that offer it: a connection that is lost from now on does not end the session.
+    /// The answer is a list of the ids that the worker goes on with; it ends every other command that it still has.
+    Resume(Resume),
     /// What this crate does not know; by its name.
     Unknown(String),
 }
@@ -49,6 +71,7 @@ impl ToWorker {
     pub(crate) const SET_WORKER_SETTINGS: &'static str = "set_worker_settings";
     pub(crate) const START_COMMAND: &'static str = "start_command";
     pub(crate) const INTERRUPT_COMMAND: &'static str = "interrupt_command";
+    pub(crate) const RESUME: &'static str = "toolpost_resume";
     pub(crate) const SHUTDOWN: &'static str = "shutdown";
 }
 
@@ -62,6 +85,7 @@ impl Request for ToWorker {
             Self::StartCommand { .. } => Self::START_COMMAND,
             Self::InterruptCommand { .. } => Self::INTERRUPT_COMMAND,
             Self::Shutdown => Self::SHUTDOWN,
+            Self::Resume(_) => Self::RESUME,
             Self::Unknown(op) => op,
         }
     }
@@ -69,7 +93,7 @@ impl Request for ToWorker {
     fn fields(&self) -> usize {
         match self {
             Self::Print { .. } | Self::SetWorkerSettings(_) => 1,
-            Self::InterruptCommand { .. } => 2,
+            Self::InterruptCommand { .. } | Self::Resume(_) => 2,
             Self::StartCommand { builder, .. } => 3 + usize::from(builder.is_some()),
             Self::Keepalive | Self::GetWorkerInfo | Self::Shutdown | Self::Unknown(_) => 0,
         }
@@ -95,6 +119,15 @@ impl Request for ToWorker {
             Self::InterruptCommand { id, why } => {
                 writer.key("command_id").text(&id.0);
                 writer.key("why").text(why);
+            }
+            Self::Resume(resume) => {
+                writer.key("keep").float(resume.keep);
+                writer.key("commands").list(resume.commands.len());
+                for known in &resume.commands {
+                    writer.list(2);
+                    writer.text(&known.id.0);
+                    writer.count(known.taken);
+                }
             }
             Self::Keepalive | Self::GetWorkerInfo | Self::Shutdown | Self::Unknown(_) => {}
         }
@@ -130,7 +163,25 @@ impl Request for ToWorker {
                 },
             },
             Self::SHUTDOWN => Self::Shutdown,
+            Self::RESUME => Self::Resume(Resume {
+                commands: fields.required("commands")?.each("commands", known)?,
+                keep: fields.required("keep")?.float("keep")?,
+            }),
             op => Self::Unknown(op.to_owned()),
         })
+    }
+}
+
+fn known(reader: &mut Reader<'_>) -> Result<Known, ProtocolError> {
+    match reader.list("commands")? {
+        2 => Ok(Known {
+            id: CommandId(reader.name("commands")?),
+            taken: reader.count("commands")?,
+        }),
+        _ => Err(ProtocolError::WrongType {
+            field: "commands",
+            expected: "pairs",
+            found: "lists of another length",
+        }),
     }
 }

@@ -188,9 +188,10 @@ impl Text {
     }
 
     fn write(&self, writer: &mut Writer) {
-        let text = String::from_utf8_lossy(&self.bytes);
         writer.list(3);
-        writer.text(&text);
+        // What is no text goes as it is: whoever sends to a stock master makes texts of it before.
+        writer.text_or_bytes(&self.bytes);
+        let text = String::from_utf8_lossy(&self.bytes);
         // Places count characters, not bytes.
         let ends = || text.chars().enumerate().filter(|(_, c)| *c == '\n');
         let count = ends().count();

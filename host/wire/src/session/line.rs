@@ -13,7 +13,7 @@ use crate::message::{Answer, Frame, Request};
 /// A request of the peer that has to be answered, exactly once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the peer waits for the answer"]
-pub struct Ticket(u64);
+pub struct Ticket(pub(super) u64);
 
 /// Requests and answers of one connection; `K` says what to do with an answer.
 #[derive(Debug)]

@@ -5,7 +5,8 @@
 //!
 //! Ids of commands are `EPOCH-SLOT`. An epoch is used for one session of a worker only, so that what belongs to another
 //! session is known by its id. A slot is used again once its command is complete, so that whoever knows an epoch can
-//! interrupt everything that a session may have left running.
+//! interrupt everything that a session may have left running. With a worker that offers it, commands outlive the connection:
+//! see `resume`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::line::{Heard, Line, Ticket};
+use super::resume::{Former, Resuming};
 use crate::error::ProtocolError;
 use crate::limits::Limits;
 use crate::message::{
@@ -27,22 +29,23 @@ const STRANGERS_MAX: usize = 64;
 /// The master's end of one connection.
 #[derive(Debug)]
 pub struct MasterSession {
-    line: Line<Asked>,
+    pub(super) line: Line<Asked>,
     epoch: u64,
     /// When the worker has to be attached; `None` once it is.
     attach_until: Option<Instant>,
     info: Option<Box<WorkerInfo>>,
-    next_number: u64,
-    commands: BTreeMap<CommandNumber, Running>,
+    pub(super) next_number: u64,
+    pub(super) commands: BTreeMap<CommandNumber, Running>,
     /// Which command has which slot.
     slots: Vec<Option<CommandNumber>>,
+    pub(super) resuming: Resuming,
     strangers: Vec<CommandId>,
-    effects: VecDeque<Effect>,
+    pub(super) effects: VecDeque<Effect>,
 }
 
 /// A command of a session; never used twice in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CommandNumber(u64);
+pub struct CommandNumber(pub(super) u64);
 
 /// How long a command may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +84,7 @@ pub enum MasterEvent {
     },
 }
 
-/// What happened to a command. After one of the last three nothing follows. What comes with a ticket has to be answered with
+/// What happened to a command. After one of the last four nothing follows. What comes with a ticket has to be answered with
 /// [`MasterSession::answer`].
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
@@ -110,12 +113,19 @@ pub enum CommandEvent {
     Complete(Option<String>),
     /// It was asked to end twice and did not. It may still run.
     Abandoned,
+    /// The connection was lost and is back, and the worker does not have it. `begun` says whether it ever began as far as is
+    /// known; what never began can be started again.
+    Gone {
+        /// Whether it ever began.
+        begun: bool,
+    },
 }
 
 /// What an answer is for.
 #[derive(Debug)]
-enum Asked {
+pub(super) enum Asked {
     Attaching(&'static str),
+    Resume,
     Info,
     Start(CommandNumber),
     Probe,
@@ -125,15 +135,22 @@ enum Asked {
 }
 
 #[derive(Debug)]
-struct Running {
-    slot: usize,
-    course: Course,
-    grace: Duration,
+pub(super) struct Running {
+    pub(super) id: CommandId,
+    /// Its place among those of this session; `None` when it is from a former connection.
+    pub(super) slot: Option<usize>,
+    pub(super) course: Course,
+    pub(super) grace: Duration,
+    /// Its messages that were taken.
+    pub(super) taken: u64,
+    pub(super) begun: bool,
+    /// Whether it can go on over another connection.
+    pub(super) outlives: bool,
 }
 
 /// Where a command stands between its start and its end.
 #[derive(Debug, Clone, Copy)]
-enum Course {
+pub(super) enum Course {
     /// It runs, perhaps with a limit.
     Going(Option<Instant>),
     /// It was asked to end, and is asked again then.
@@ -145,15 +162,15 @@ enum Course {
 }
 
 impl MasterSession {
-    /// Opens a session with a worker that is who it says. `epoch` is that of no other session of this worker. `former` are
-    /// commands of earlier ones that may still run: they are interrupted before the worker counts as attached.
+    /// Opens a session with a worker that is who it says. `epoch` is that of no other session of this worker. Before the worker
+    /// counts as attached, what earlier sessions left running is gone on with or interrupted, as `former` says.
     #[must_use]
     pub fn new(
         now: Instant,
         limits: Arc<Limits>,
         epoch: u64,
         settings: WorkerSettings,
-        former: impl IntoIterator<Item = CommandId>,
+        former: Former,
     ) -> Self {
         let attach_until = Some(now + limits.attach_wait_max);
         let mut session = Self {
@@ -164,6 +181,7 @@ impl MasterSession {
             next_number: 0,
             commands: BTreeMap::new(),
             slots: Vec::new(),
+            resuming: Resuming::new(former),
             strangers: Vec::new(),
             effects: VecDeque::new(),
         };
@@ -177,10 +195,6 @@ impl MasterSession {
         );
         let settings = ToWorker::SetWorkerSettings(settings);
         session.attach(now, settings, ToWorker::SET_WORKER_SETTINGS);
-        for id in former {
-            let interrupt = interrupt(id, "its connection was lost");
-            session.attach(now, interrupt, ToWorker::INTERRUPT_COMMAND);
-        }
         session
     }
 
@@ -193,10 +207,8 @@ impl MasterSession {
     /// The ids of everything that would go on running if the connection were lost now.
     #[must_use]
     pub fn running(&self) -> Vec<CommandId> {
-        let slots = self.commands.values().map(|running| running.slot);
-        slots
-            .map(|slot| Self::command_id(self.epoch, slot))
-            .collect()
+        let running = self.commands.values();
+        running.map(|running| running.id.clone()).collect()
     }
 
     /// Takes in a message of the worker.
@@ -206,7 +218,7 @@ impl MasterSession {
     pub fn handle(&mut self, now: Instant, frame: &Bytes) -> Result<(), ProtocolError> {
         match self.line.hear::<ToMaster>(now, frame)? {
             Heard::Request(request, ticket) => self.asked(now, request, ticket),
-            Heard::Answer(asked, answer) => self.answered(asked, answer)?,
+            Heard::Answer(asked, answer) => self.answered(now, asked, answer)?,
         }
         Ok(())
     }
@@ -254,7 +266,9 @@ impl MasterSession {
 
     /// The next thing to do outside.
     pub fn poll(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        self.told_of(effect.as_ref());
+        effect
     }
 
     /// Starts a command on an attached worker. `None` when as many run as may.
@@ -272,14 +286,22 @@ impl MasterSession {
         let number = CommandNumber(self.next_number);
         self.next_number += 1;
         let slot = self.take_slot(number);
+        let id = Self::command_id(self.epoch, slot);
         let running = Running {
-            slot,
+            id: id.clone(),
+            slot: Some(slot),
             course: Course::Going(patience.within.map(|within| now + within)),
             grace: patience.grace,
+            taken: 0,
+            begun: false,
+            outlives: !matches!(
+                command,
+                Command::UploadFile(_) | Command::UploadDirectory(_) | Command::DownloadFile(_)
+            ),
         };
         self.commands.insert(number, running);
         let start = ToWorker::StartCommand {
-            id: Self::command_id(self.epoch, slot),
+            id,
             builder,
             command,
         };
@@ -309,6 +331,7 @@ impl MasterSession {
     /// Answers what came with a ticket: with bytes for [`CommandEvent::ReadWanted`], else with nothing, or with what is
     /// wrong, which ends a transfer.
     pub fn answer(&mut self, ticket: &Ticket, answer: Answer) {
+        self.count_taken(ticket);
         let frame = self.line.answer::<ToMaster>(ticket, answer);
         self.effects.push_back(Effect::Send(frame));
     }
@@ -342,16 +365,16 @@ impl MasterSession {
         self.ask(now, ToWorker::Shutdown, ToWorker::SHUTDOWN, Asked::Shutdown);
     }
 
-    fn ask(&mut self, now: Instant, request: ToWorker, op: &'static str, kind: Asked) {
+    pub(super) fn ask(&mut self, now: Instant, request: ToWorker, op: &'static str, kind: Asked) {
         let frame = self.line.ask(now, request, op, kind);
         self.effects.push_back(Effect::Send(frame));
     }
 
-    fn attach(&mut self, now: Instant, request: ToWorker, op: &'static str) {
+    pub(super) fn attach(&mut self, now: Instant, request: ToWorker, op: &'static str) {
         self.ask(now, request, op, Asked::Attaching(op));
     }
 
-    fn tell(&mut self, number: CommandNumber, event: CommandEvent) {
+    pub(super) fn tell(&mut self, number: CommandNumber, event: CommandEvent) {
         let event = MasterEvent::Command { number, event };
         self.effects.push_back(Effect::Event(event));
     }
@@ -367,12 +390,14 @@ impl MasterSession {
     }
 
     /// Takes a command out; `None` when it was given up, so that nobody is told.
-    fn remove(&mut self, number: CommandNumber) -> Option<()> {
+    pub(super) fn remove(&mut self, number: CommandNumber) -> Option<Running> {
         let running = self.commands.remove(&number)?;
-        self.slots[running.slot] = None;
+        if let Some(slot) = running.slot {
+            self.slots[slot] = None;
+        }
         match running.course {
             Course::Abandoned => None,
-            _ => Some(()),
+            _ => Some(running),
         }
     }
 
@@ -382,7 +407,7 @@ impl MasterSession {
         let Some(running) = self.commands.get_mut(&number) else {
             return;
         };
-        let slot = running.slot;
+        let id = running.id.clone();
         running.course = match running.course {
             Course::Going(_) => Course::Asked(now + running.grace + end_wait),
             Course::Asked(_) => Course::AskedAgain(now + end_wait),
@@ -392,12 +417,15 @@ impl MasterSession {
             self.tell(number, CommandEvent::Abandoned);
             return;
         }
-        let interrupt = interrupt(Self::command_id(self.epoch, slot), "stopped by the master");
+        let interrupt = interrupt(id, "stopped by the master");
         self.ask(now, interrupt, ToWorker::INTERRUPT_COMMAND, Asked::Life);
     }
 
     /// The command that an id of this session stands for, unless it was given up.
     fn find(&self, id: &CommandId) -> Option<CommandNumber> {
+        if let Some(number) = self.resuming.adopted(id) {
+            return Some(number);
+        }
         let (epoch, slot) = id.0.split_once('-')?;
         let slot: usize = slot.parse().ok()?;
         if epoch.parse() != Ok(self.epoch) {
@@ -432,7 +460,10 @@ impl MasterSession {
 
     fn happened(&mut self, number: CommandNumber, request: ToMaster, ticket: Ticket) {
         let event = match request {
-            ToMaster::Update { updates, .. } => CommandEvent::Updates(updates, ticket),
+            ToMaster::Update { updates, .. } => {
+                self.resuming.expect(&ticket, number);
+                CommandEvent::Updates(updates, ticket)
+            }
             ToMaster::UploadFileWrite { data, .. } => CommandEvent::FileData(data, ticket),
             ToMaster::UploadFileClose { .. } => CommandEvent::FileEnd(ticket),
             ToMaster::UploadFileTimes {
@@ -443,11 +474,13 @@ impl MasterSession {
             ToMaster::UploadDirectoryWrite { data, .. } => CommandEvent::ArchiveData(data, ticket),
             ToMaster::UploadDirectoryUnpack { .. } => CommandEvent::ArchiveEnd(ticket),
             ToMaster::Complete { error, .. } => {
-                self.answer(&ticket, Ok(Payload::nothing()));
-                if self.remove(number).is_none() {
-                    return;
+                if let Some(running) = self.remove(number) {
+                    self.resuming.ended(number, running);
+                    // Before the answer: what was answered was told.
+                    self.tell(number, CommandEvent::Complete(error));
                 }
-                CommandEvent::Complete(error)
+                self.answer(&ticket, Ok(Payload::nothing()));
+                return;
             }
             ToMaster::Keepalive | ToMaster::Unknown(_) => {
                 self.answer(&ticket, Ok(Payload::nothing()));
@@ -468,7 +501,12 @@ impl MasterSession {
         self.ask(now, interrupt, ToWorker::INTERRUPT_COMMAND, Asked::Life);
     }
 
-    fn answered(&mut self, asked: Asked, answer: Answer) -> Result<(), ProtocolError> {
+    fn answered(
+        &mut self,
+        now: Instant,
+        asked: Asked,
+        answer: Answer,
+    ) -> Result<(), ProtocolError> {
         match (asked, answer) {
             (Asked::Attaching(op), Err(reason)) => {
                 return Err(ProtocolError::Refused { op, reason });
@@ -480,10 +518,23 @@ impl MasterSession {
             (Asked::Info, Ok(Payload(value))) => {
                 let mut reader = Reader::new(&value, self.line.limits())?;
                 let info = WorkerInfo::read(&mut reader)?;
+                self.settle_former(now, info.instance.as_deref());
                 self.info = Some(Box::new(info));
+            }
+            (Asked::Resume, Err(reason)) => {
+                let op = ToWorker::RESUME;
+                return Err(ProtocolError::Refused { op, reason });
+            }
+            (Asked::Resume, Ok(Payload(value))) => {
+                let mut reader = Reader::new(&value, self.line.limits())?;
+                let ids = reader.each("result", |reader| Ok(CommandId(reader.name("result")?)))?;
+                self.resumed(now, &ids);
             }
             (Asked::Start(number), Ok(_)) => {
                 let course = self.commands.get(&number).map(|running| running.course);
+                if let Some(running) = self.commands.get_mut(&number) {
+                    running.begun = true;
+                }
                 if !matches!(course, None | Some(Course::Abandoned)) {
                     self.tell(number, CommandEvent::Started);
                 }
@@ -509,7 +560,8 @@ impl MasterSession {
 
     /// The worker can be used once it has answered everything that the session opened with.
     fn maybe_attached(&mut self) {
-        let opening = |asked: &Asked| matches!(asked, Asked::Attaching(_) | Asked::Info);
+        let opening =
+            |asked: &Asked| matches!(asked, Asked::Attaching(_) | Asked::Info | Asked::Resume);
         if self.attach_until.is_none() || self.line.waits_for(opening) {
             return;
         }
@@ -531,7 +583,7 @@ impl Course {
     }
 }
 
-fn interrupt(id: CommandId, why: &str) -> ToWorker {
+pub(super) fn interrupt(id: CommandId, why: &str) -> ToWorker {
     let why = why.to_owned();
     ToWorker::InterruptCommand { id, why }
 }

@@ -2,8 +2,10 @@
 
 mod line;
 mod master;
+mod resume;
 mod worker;
 
 pub use line::Ticket;
 pub use master::{CommandEvent, CommandNumber, Effect, MasterEvent, MasterSession, Patience};
+pub use resume::{Former, Suspended};
 pub use worker::{Sent, WorkerEffect, WorkerEvent, WorkerSession};

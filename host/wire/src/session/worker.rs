@@ -13,7 +13,8 @@ use super::line::{Heard, Line, Ticket};
 use crate::error::ProtocolError;
 use crate::limits::Limits;
 use crate::message::{
-    Answer, Command, CommandId, Payload, ToMaster, ToWorker, Update, WorkerInfo, WorkerSettings,
+    Answer, Command, CommandId, Payload, Resume, ToMaster, ToWorker, Update, WorkerInfo,
+    WorkerSettings,
 };
 use crate::pack::{Kind, Reader};
 
@@ -69,12 +70,15 @@ pub enum WorkerEvent {
     },
     /// End this worker.
     Shutdown,
+    /// The session goes on from a former connection, or may outlive this one. End every command that is not named, go on with
+    /// the others where the master is, and answer with [`WorkerSession::answer_resume`].
+    Resume(Resume, Ticket),
     /// The master answered. The next piece of a transfer goes out after this; `Err` ends a transfer.
     Answered {
         /// What it answers.
         sent: Sent,
         /// Bytes for [`WorkerSession::read`], else nothing.
-        answer: Result<Bytes, String>,
+        answer: Result<Option<Bytes>, String>,
     },
 }
 
@@ -164,15 +168,20 @@ impl WorkerSession {
         self.send(now, ToMaster::Update { id, updates }, "update")
     }
 
-    /// The last word about a command, with what went wrong beside what the command did.
-    pub fn complete(&mut self, now: Instant, id: &CommandId, error: Option<String>) {
+    /// The last word about a command, with what went wrong beside what the command did; `None` when it does not run.
+    pub fn complete(
+        &mut self,
+        now: Instant,
+        id: &CommandId,
+        error: Option<String>,
+    ) -> Option<Sent> {
         let complete = ToMaster::Complete {
             id: id.clone(),
             error,
         };
-        if self.send(now, complete, "complete").is_some() {
-            self.commands.remove(id);
-        }
+        let sent = self.send(now, complete, "complete")?;
+        self.commands.remove(id);
+        Some(sent)
     }
 
     /// A command was not begun.
@@ -243,6 +252,14 @@ impl WorkerSession {
         )
     }
 
+    /// Says which commands of a former connection this worker goes on with.
+    pub fn answer_resume(&mut self, ticket: &Ticket, ids: impl IntoIterator<Item = CommandId>) {
+        let ids: Vec<CommandId> = ids.into_iter().collect();
+        let payload = Payload::ids(&ids);
+        self.commands.extend(ids);
+        self.respond(ticket, Ok(payload));
+    }
+
     fn respond(&mut self, ticket: &Ticket, answer: Answer) {
         let frame = self.line.answer::<ToWorker>(ticket, answer);
         self.effects.push_back(WorkerEffect::Send(frame));
@@ -284,6 +301,7 @@ impl WorkerSession {
                 return self.answer(&ticket, Ok(()));
             }
             ToWorker::Shutdown => WorkerEvent::Shutdown,
+            ToWorker::Resume(resume) => return self.tell(WorkerEvent::Resume(resume, ticket)),
             ToWorker::Keepalive => return self.answer(&ticket, Ok(())),
             ToWorker::Unknown(op) => {
                 return self.answer(&ticket, Err(format!("this worker does not know `{op}`")));
@@ -316,11 +334,11 @@ impl WorkerSession {
     }
 
     /// What an answer carries, if it carries bytes.
-    fn bytes_of(&self, payload: &Payload) -> Result<Bytes, ProtocolError> {
+    fn bytes_of(&self, payload: &Payload) -> Result<Option<Bytes>, ProtocolError> {
         let mut reader = Reader::new(&payload.0, self.line.limits())?;
         match reader.peek()? {
-            Kind::Bytes | Kind::Text => reader.bytes("result"),
-            _ => Ok(Bytes::new()),
+            Kind::Bytes | Kind::Text => reader.bytes("result").map(Some),
+            _ => Ok(None),
         }
     }
 }

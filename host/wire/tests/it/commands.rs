@@ -159,7 +159,7 @@ fn files_go_both_ways_piece_by_piece() {
         let WorkerEvent::Answered { answer, .. } = event else {
             unreachable!()
         };
-        answer
+        answer.map(Option::unwrap_or_default)
     };
     let (number, id) = pair.start(shell("up"), PATIENT);
     let data = Bytes::from_static(b"\x00\xffdata");

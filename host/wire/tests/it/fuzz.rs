@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use proptest::prelude::*;
 use toolpost_wire::{
-    Effect, Frame, Limits, MasterSession, ToMaster, ToWorker, WorkerEffect, WorkerEvent,
+    Effect, Former, Frame, Limits, MasterSession, ToMaster, ToWorker, WorkerEffect, WorkerEvent,
     WorkerSession, WorkerSettings,
 };
 
@@ -89,7 +89,8 @@ fn damaged(corpus: &[(bool, Bytes)], which: usize, changes: &[Damage]) -> (bool,
 fn busy_master(now: Instant) -> MasterSession {
     let limits = Arc::new(Limits::default());
     let settings = WorkerSettings::default();
-    let mut master = MasterSession::new(now, Arc::clone(&limits), EPOCH, settings, []);
+    let mut master =
+        MasterSession::new(now, Arc::clone(&limits), EPOCH, settings, Former::default());
     let mut worker = WorkerSession::new(now, limits);
     for _ in 0..3 {
         while let Some(effect) = master.poll() {

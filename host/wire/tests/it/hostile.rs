@@ -228,5 +228,5 @@ fn an_answer_may_be_nothing_where_bytes_are_expected() {
     let WorkerEvent::Answered { answer, .. } = event else {
         unreachable!()
     };
-    assert_eq!(answer, Ok(Bytes::new()));
+    assert_eq!(answer, Ok(None));
 }

@@ -7,4 +7,5 @@ mod fuzz;
 mod hostile;
 mod pair;
 mod recorded;
+mod resume;
 mod stops;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use toolpost_wire::{
-    Argv, Command, CommandEvent, CommandId, CommandNumber, Effect, Limits, MasterEvent,
+    Argv, Command, CommandEvent, CommandId, CommandNumber, Effect, Former, Limits, MasterEvent,
     MasterSession, Patience, ProtocolError, Shell, Text, WorkerEffect, WorkerEvent, WorkerInfo,
     WorkerSession, WorkerSettings,
 };
@@ -39,6 +39,7 @@ pub(crate) fn info() -> WorkerInfo {
         cpus: 4,
         environment: texts(&[("PATH", "/bin"), ("LANG", "C")]),
         commands: texts(&[("shell", "3.3")]),
+        instance: None,
         texts: texts(&[("admin", "Ada <ada@example.org>\n"), ("host", "cellar\n")]),
     }
 }
@@ -65,12 +66,23 @@ pub(crate) const PATIENT: Patience = Patience {
 
 impl Pair {
     /// Two ends that have not spoken yet.
-    pub(crate) fn new(limits: Limits, former: Vec<CommandId>) -> Self {
+    pub(crate) fn new(limits: Limits, unwanted: Vec<CommandId>) -> Self {
+        let former = Former {
+            unwanted,
+            ..Former::default()
+        };
+        Self::with(limits, former)
+    }
+
+    /// The same, after earlier sessions.
+    pub(crate) fn with(limits: Limits, former: Former) -> Self {
         let now = Instant::now();
+        // No two sessions have the same.
+        let epoch = EPOCH + u64::from(former.suspended.is_some());
         let limits = Arc::new(limits);
         let settings = WorkerSettings::default();
         Self {
-            master: MasterSession::new(now, Arc::clone(&limits), EPOCH, settings, former),
+            master: MasterSession::new(now, Arc::clone(&limits), epoch, settings, former),
             worker: WorkerSession::new(now, limits),
             now,
             at_master: Vec::new(),

@@ -1,7 +1,7 @@
 //! Looking at paths and listing directories.
 
 use std::ffi::{CStr, OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -19,10 +19,16 @@ const LOOK_FLAGS: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 const LOOK_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 
-pub(crate) fn stat(root: &Root, path: &str) -> Result<FileInfo, FileError> {
+/// Everything that the system knows of what is at a path.
+pub(crate) fn metadata(root: &Root, path: &str) -> Result<Metadata, FileError> {
     let fd = root.open_beneath(path, LOOK_FLAGS)?;
+    let metadata = File::from(fd).metadata();
+    metadata.map_err(|error| FileError::io("look at", path, error))
+}
+
+pub(crate) fn stat(root: &Root, path: &str) -> Result<FileInfo, FileError> {
     let failed = |error| FileError::io("look at", path, error);
-    let metadata = File::from(fd).metadata().map_err(failed)?;
+    let metadata = metadata(root, path)?;
     let file_type = metadata.file_type();
     Ok(FileInfo {
         kind: match (file_type.is_file(), file_type.is_dir()) {

@@ -5,6 +5,9 @@ use std::io;
 
 use rustix::io::Errno;
 
+/// What [`FileError::WrongKind`] expected where a directory is.
+pub(crate) const A_FILE: &str = "a file";
+
 /// Why a file operation failed. The text is for the person who wrote the step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,6 +78,22 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// The system's number for it, or that of what comes next to it.
+    #[must_use]
+    pub fn number(&self) -> i32 {
+        let number = match self {
+            Self::NotFound { .. } => Errno::NOENT,
+            Self::Outside { .. } => Errno::ACCESS,
+            Self::WrongKind { expected, .. } if *expected == A_FILE => Errno::ISDIR,
+            Self::WrongKind { .. } => Errno::NOTDIR,
+            Self::TooLarge { .. } => Errno::FBIG,
+            Self::InvalidPath { .. } | Self::InvalidPattern { .. } => Errno::INVAL,
+            Self::Stopped => Errno::INTR,
+            Self::Io { source, .. } => Errno::from_io_error(source).unwrap_or(Errno::IO),
+        };
+        number.raw_os_error()
+    }
+
     /// What a system error means for this path.
     pub(crate) fn io(
         action: &'static str,
@@ -92,7 +111,7 @@ impl FileError {
             },
             Some(Errno::ISDIR) => Self::WrongKind {
                 path,
-                expected: "a file",
+                expected: A_FILE,
             },
             _ => Self::Io {
                 action,

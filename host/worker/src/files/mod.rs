@@ -1,12 +1,16 @@
 //! File operations beneath one build's directory.
 
+mod archive;
 mod entries;
 mod error;
 mod pattern;
 mod piece;
 mod root;
 mod tree;
+mod whole;
 
+use std::fs::{File, Metadata};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,6 +22,7 @@ use crate::options::Limits;
 
 pub use error::FileError;
 pub(crate) use root::Root;
+pub use whole::NewFile;
 
 /// The files of one build. Paths are relative to the build's directory, with `/` between names; none
 /// leads out of it, neither by `..` nor through a symbolic link. Cheap to clone.
@@ -151,6 +156,49 @@ impl Files {
             Err(FileError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Everything that the system knows of what is at the path.
+    pub async fn metadata(&self, path: impl Into<String>) -> Result<Metadata, FileError> {
+        let path = path.into();
+        self.run(false, move |root, _| entries::metadata(root, &path))
+            .await
+    }
+
+    /// Opens a regular file to be read to its end; it stays the same one whatever becomes of its path.
+    pub async fn open(&self, path: impl Into<String>) -> Result<File, FileError> {
+        let path = path.into();
+        self.run(false, move |root, _| whole::open(root, &path))
+            .await
+    }
+
+    /// Begins a file that is written piece by piece; directories above it are made.
+    pub async fn create(&self, path: impl Into<String>) -> Result<NewFile, FileError> {
+        let path = path.into();
+        self.run(true, move |root, _| whole::create(root, &path))
+            .await
+    }
+
+    /// Writes what is in a directory to `sink` as a tar archive, compressed or not; stops when `sink` takes no more. Symbolic
+    /// links are kept as links.
+    pub async fn archive(
+        &self,
+        path: impl Into<String>,
+        gzip: bool,
+        sink: impl Write + Send + 'static,
+    ) -> Result<(), FileError> {
+        let path = path.into();
+        self.run(false, move |root, limits| {
+            archive::archive(root, &path, gzip, sink, limits)
+        })
+        .await
+    }
+
+    /// Removes a file or a symbolic link; a directory is an error.
+    pub async fn remove_file(&self, path: impl Into<String>) -> Result<(), FileError> {
+        let path = path.into();
+        self.run(false, move |root, _| whole::remove_file(root, &path))
+            .await
     }
 
     /// Makes a directory and those above it; it may exist.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::files::error::FileError;
+use crate::files::error::{A_FILE, FileError};
 use crate::files::root::Root;
 use crate::files::{Piece, WriteMode};
 use crate::options::Limits;
@@ -128,13 +128,13 @@ fn append(
 }
 
 /// The open file, if it is one.
-fn regular(fd: OwnedFd, path: &str) -> Result<File, FileError> {
+pub(crate) fn regular(fd: OwnedFd, path: &str) -> Result<File, FileError> {
     let stat = fs::fstat(&fd).map_err(|error| FileError::io("look at", path, error))?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok(File::from(fd)),
         _ => Err(FileError::WrongKind {
             path: path.to_owned(),
-            expected: "a file",
+            expected: A_FILE,
         }),
     }
 }
@@ -147,7 +147,7 @@ fn set_mode(file: &File, mode: Option<Mode>) -> io::Result<()> {
 }
 
 /// The permissions that a number asks for; other bits are ignored.
-fn permissions(mode: u32) -> Mode {
+pub(crate) fn permissions(mode: u32) -> Mode {
     Mode::from_raw_mode((mode & 0o7777) as fs::RawMode)
 }
 

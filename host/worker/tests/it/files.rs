@@ -428,3 +428,93 @@ async fn deep_trees_meet_a_limit_and_not_the_stack() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_new_file_takes_its_place_when_it_is_whole_and_not_before() {
+    let bench = bench().await;
+    let files = tree(
+        &bench,
+        "printf old > f; chmod 640 f; mkdir dir; ln -s /etc out",
+    )
+    .await;
+    let mut new = files.create("f").await.expect("begun");
+    new.append(b"new").expect("written");
+    assert_eq!(std::fs::read(bench.path("f")).expect("read"), b"old");
+    new.finish(None).expect("finished");
+    assert_eq!(std::fs::read(bench.path("f")).expect("read"), b"new");
+    assert_eq!(mode(&bench.path("f")), 0o640, "as before");
+
+    let mut deep = files.create("a/b/deep").await.expect("begun");
+    deep.append(b"x").expect("written");
+    deep.finish(Some(0o4750)).expect("finished");
+    assert_eq!(mode(&bench.path("a/b/deep")), 0o4750);
+
+    drop(files.create("a/b/given-up").await.expect("begun"));
+    let over_a_directory = files.create("dir").await.expect("begun").finish(None);
+    let error = over_a_directory.expect_err("a directory is in its place");
+    assert_eq!(error.number(), 21, "{error}");
+    let left = tree(
+        &bench,
+        "test $(ls -A a/b | wc -l) = 1 && test $(ls -A | grep -c toolpost) = 0",
+    );
+    left.await;
+    for path in ["../evil", "out/evil", "/tmp/evil"] {
+        let error = files.create(path).await.expect_err(path);
+        assert!(
+            matches!(error, FileError::Outside { .. }),
+            "{path}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_no_directory_is_removed_as_a_file() {
+    let bench = bench().await;
+    let files = tree(&bench, "touch f; mkdir dir; ln -s dir link").await;
+    for (path, expected) in [("f", 0), ("link", 0), ("dir", 21), ("none", 2)] {
+        let removed = files.remove_file(path).await;
+        let number = removed.map_or_else(|error| error.number(), |()| 0);
+        assert_eq!(number, expected, "{path}");
+    }
+    assert!(bench.path("dir").is_dir());
+}
+
+#[tokio::test]
+async fn an_archive_has_what_is_in_a_directory_and_nothing_from_elsewhere() {
+    let bench = bench_with(|options| options.limits.copy_entries_max = 6).await;
+    let script = "mkdir -p d/sub; printf text > d/sub/f; chmod 750 d/sub/f; ln -s /etc d/etc; \
+        mkfifo d/pipe; mkdir many; touch many/1 many/2 many/3 many/4 many/5 many/6 many/7; ln -s /etc out";
+    let files = tree(&bench, script).await;
+    for gzip in [false, true] {
+        let archive = bench.outside("archive.tar");
+        let sink = std::fs::File::create(&archive).expect("a file");
+        files.archive("d", gzip, sink).await.expect("archived");
+        let list = format!("tar -tvf {} | sort -k 6", archive.display());
+        let listed = bench.run(sh(&list)).await;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let names: Vec<&str> = listed
+            .lines()
+            .map(|line| line.split_whitespace().skip(5).collect::<Vec<_>>()[0])
+            .collect();
+        assert_eq!(names, ["etc", "sub", "sub/f"], "{listed}");
+        assert!(
+            listed.contains("-rwxr-x---") && listed.contains("etc -> /etc"),
+            "{listed}"
+        );
+    }
+    for path in ["out", "..", "/etc", "d/etc"] {
+        let error = files
+            .archive(path, false, std::io::sink())
+            .await
+            .expect_err(path);
+        assert!(
+            matches!(error, FileError::Outside { .. }),
+            "{path}: {error}"
+        );
+    }
+    let error = files
+        .archive("many", false, std::io::sink())
+        .await
+        .expect_err("too many");
+    assert!(error.to_string().contains("copy_entries_max"), "{error}");
+}

@@ -64,25 +64,27 @@ impl RemoteCommand {
             within: spec.total_timeout.map(|total| total + OWN_LIMIT_SLACK),
             grace: spec.interrupt_grace,
         };
-        let builder = Some(spec.build_dir.clone());
-        let command = Command::Shell(Box::new(shell));
-        let outlet = connection.start(builder, command, patience).await?;
-        let mut command = Self {
-            outlet,
-            header,
-            started: Instant::now(),
-            idle_timeout: spec.idle_timeout,
-            total_timeout: spec.total_timeout,
-            queued: std::collections::VecDeque::new(),
-            heard: Ending::default(),
-            end: None,
-        };
-        command.begin().await?;
-        Ok(command)
+        let shell = Command::Shell(Box::new(shell));
+        loop {
+            let outlet = connection.start(&spec.build_dir, &shell, patience).await?;
+            let mut command = Self {
+                outlet,
+                header: header.clone(),
+                started: Instant::now(),
+                idle_timeout: spec.idle_timeout,
+                total_timeout: spec.total_timeout,
+                queued: std::collections::VecDeque::new(),
+                heard: Ending::default(),
+                end: None,
+            };
+            if command.begin().await? {
+                return Ok(command);
+            }
+        }
     }
 
-    /// Waits until it is known whether it runs.
-    async fn begin(&mut self) -> Result<(), LinkError> {
+    /// Waits until it is known whether it runs; `false` when the worker never heard of it, because the connection was lost.
+    async fn begin(&mut self) -> Result<bool, LinkError> {
         loop {
             match self.outlet.next().await {
                 Some(Heard::Event(CommandEvent::Refused(reason))) => {
@@ -93,14 +95,14 @@ impl RemoteCommand {
                 {
                     return Err(refused(&error));
                 }
-                Some(Heard::Event(CommandEvent::Started)) => return Ok(()),
+                Some(Heard::Event(CommandEvent::Started)) => return Ok(true),
+                Some(Heard::Event(CommandEvent::Gone { begun: false })) | None => return Ok(false),
                 Some(heard) => {
                     self.take(heard);
                     if self.end.is_some() {
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
-                None => return Err(LinkError::Lost(self.outlet.reason())),
             }
         }
     }
@@ -123,6 +125,9 @@ impl RemoteCommand {
                     status: Status::Lost,
                     ..self.exit_heard()
                 }));
+            }
+            Heard::Event(CommandEvent::Gone { .. }) => {
+                self.end = Some(Err("it came back without the command".into()));
             }
             Heard::Event(CommandEvent::Refused(reason)) => {
                 self.say(&reason);

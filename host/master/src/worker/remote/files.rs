@@ -22,8 +22,7 @@ use toolpost_worker::{CopySummary, DirEntry, FileError, FileInfo, FileKind, Piec
 use super::FILE_WAIT_MAX;
 use super::link::Connection;
 use super::paths::patterns;
-use super::port::{Heard, Outlet, Reply};
-use super::session::Ask;
+use super::port::{Heard, Outlet};
 use crate::worker::link::LinkFiles;
 
 /// Bytes of one piece of a file on the line.
@@ -36,6 +35,8 @@ const SAID_BYTES_MAX: usize = 4 * 1024;
 const STATS_AT_ONCE: usize = 16;
 /// Reads of one worker that may be held for whoever reads on.
 const CURSORS_MAX: usize = 4;
+/// Times that a transfer is begun when connections are lost in the middle of it.
+const TRANSFER_TRIES_MAX: u32 = 8;
 /// Entries of one directory.
 const LIST_ENTRIES_MAX: usize = 100_000;
 
@@ -117,35 +118,63 @@ impl RemoteFiles {
         self.connection.paths.within(&self.build_dir, path)
     }
 
-    async fn start(&self, command: Command) -> Result<Outlet, FileError> {
+    async fn start(&self, command: &Command) -> Result<Outlet, FileError> {
         let patience = Patience {
             within: Some(FILE_WAIT_MAX),
             grace: Duration::ZERO,
         };
-        let builder = Some(self.build_dir.clone());
-        let started = self.connection.start(builder, command, patience).await;
+        let started = self
+            .connection
+            .start(&self.build_dir, command, patience)
+            .await;
         started.map_err(|_| FileError::Stopped)
     }
 
     /// Runs a command that needs no more than to be started.
     async fn run(&self, path: &str, command: Command) -> Result<Outcome, FileError> {
-        let mut outlet = self.start(command).await?;
+        loop {
+            let mut outlet = self.start(&command).await?;
+            if let Some(outcome) = self.run_once(path, &mut outlet).await? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// `None` when the worker never heard of it, because the connection was lost.
+    async fn run_once(
+        &self,
+        path: &str,
+        outlet: &mut Outlet,
+    ) -> Result<Option<Outcome>, FileError> {
         let mut outcome = Outcome::default();
+        let mut begun = false;
         loop {
             match outlet.next().await {
                 Some(Heard::Updates(updates)) => {
+                    begun = true;
                     updates
                         .into_iter()
                         .for_each(|update| outcome.update(update));
                 }
+                Some(Heard::Event(CommandEvent::Started)) => begun = true,
+                Some(Heard::Event(CommandEvent::Gone { begun: false })) => return Ok(None),
+                None if !begun => return Ok(None),
+                None => return Err(FileError::Stopped),
                 Some(Heard::Event(event)) => {
                     if let Some(ended) = ended(path, event) {
-                        return ended.map(|()| outcome);
+                        return ended.map(|()| Some(outcome));
                     }
                 }
-                None => return Err(FileError::Stopped),
             }
         }
+    }
+
+    /// Whether a transfer is to be begun again because the connection was lost in the middle: transfers do not outlive it.
+    fn again(&self, error: &FileError, tries: &mut u32) -> bool {
+        *tries += 1;
+        matches!(error, FileError::Stopped)
+            && *tries < TRANSFER_TRIES_MAX
+            && !self.connection.is_gone()
     }
 
     /// The same for one that either works or not.
@@ -188,16 +217,10 @@ impl RemoteFiles {
         Ok(Cursor {
             path: full.to_owned(),
             at: 0,
-            outlet: self.start(command).await?,
+            outlet: self.start(&command).await?,
             rest: Bytes::new(),
             ticket: None,
         })
-    }
-
-    async fn reply(&self, ticket: Ticket, answer: toolpost_wire::Answer) -> Result<(), FileError> {
-        let reply = Ask::Reply(Reply { ticket, answer });
-        let asked = self.connection.handle.asks.send(reply).await;
-        asked.map_err(|_| FileError::Stopped)
     }
 
     /// Reads on until this many bytes from `offset` on are there or the file ends; whether it ended.
@@ -217,7 +240,7 @@ impl RemoteFiles {
                 return Ok((read.freeze(), false));
             }
             if let Some(ticket) = cursor.ticket.take() {
-                self.reply(ticket, Ok(Payload::nothing())).await?;
+                reply(&cursor.outlet, ticket, Ok(Payload::nothing())).await?;
             }
             match cursor.outlet.next().await {
                 Some(Heard::Updates(updates)) => {
@@ -231,7 +254,7 @@ impl RemoteFiles {
                 }
                 Some(Heard::Event(CommandEvent::FileEnd(ticket))) => {
                     ended_well = true;
-                    self.reply(ticket, Ok(Payload::nothing())).await?;
+                    reply(&cursor.outlet, ticket, Ok(Payload::nothing())).await?;
                 }
                 Some(Heard::Event(event)) => {
                     let Some(ended) = ended(path, event) else {
@@ -256,13 +279,29 @@ impl RemoteFiles {
         bytes: Bytes,
         mode: Option<u32>,
     ) -> Result<(), FileError> {
+        let mut tries = 0;
+        loop {
+            match self.download_once(path, full, bytes.clone(), mode).await {
+                Err(error) if self.again(&error, &mut tries) => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn download_once(
+        &self,
+        path: &str,
+        full: &str,
+        bytes: Bytes,
+        mode: Option<u32>,
+    ) -> Result<(), FileError> {
         let command = Command::DownloadFile(DownloadFile {
             path: full.to_owned(),
             max_size: None,
             block_size: BLOCK_BYTES as u64,
             mode,
         });
-        let mut outlet = self.start(command).await?;
+        let mut outlet = self.start(&command).await?;
         let mut left = bytes;
         let mut outcome = Outcome::default();
         loop {
@@ -275,10 +314,10 @@ impl RemoteFiles {
                 Some(Heard::Event(CommandEvent::ReadWanted(length, ticket))) => {
                     let length = usize::try_from(length).unwrap_or(BLOCK_BYTES);
                     let piece = left.split_to(length.min(BLOCK_BYTES).min(left.len()));
-                    self.reply(ticket, Ok(Payload::bytes(&piece))).await?;
+                    reply(&outlet, ticket, Ok(Payload::bytes(&piece))).await?;
                 }
                 Some(Heard::Event(CommandEvent::ReadEnd(ticket))) => {
-                    self.reply(ticket, Ok(Payload::nothing())).await?;
+                    reply(&outlet, ticket, Ok(Payload::nothing())).await?;
                 }
                 Some(Heard::Event(event)) => {
                     let Some(ended) = ended(path, event) else {
@@ -305,7 +344,7 @@ impl RemoteFiles {
             });
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let suffix = format!(".toolpost-{}-{number}", self.connection.handle.epoch);
+        let suffix = format!(".toolpost-{}-{number}", self.connection.epoch);
         let part = self.connection.paths.beside(full, &suffix);
         self.download(path, &part, bytes, None).await?;
         let words = [
@@ -323,6 +362,17 @@ impl RemoteFiles {
         };
         let command = Command::Shell(Box::new(shell));
         self.done("append to", path, command).await.map(drop)
+    }
+}
+
+async fn reply(
+    outlet: &Outlet,
+    ticket: Ticket,
+    answer: toolpost_wire::Answer,
+) -> Result<(), FileError> {
+    match outlet.reply(ticket, answer).await {
+        true => Ok(()),
+        false => Err(FileError::Stopped),
     }
 }
 
@@ -381,6 +431,7 @@ fn ended(path: &str, event: CommandEvent) -> Option<Result<(), FileError>> {
         CommandEvent::Complete(Some(reason)) | CommandEvent::Refused(reason) => {
             Some(Err(failed(reason)))
         }
+        CommandEvent::Gone { .. } => Some(Err(FileError::Stopped)),
         CommandEvent::Abandoned => {
             let limit = FILE_WAIT_MAX.as_secs();
             Some(Err(failed(format!(
@@ -468,8 +519,15 @@ impl LinkFiles for RemoteFiles {
                 file_size: info.size,
             });
         }
-        let mut cursor = self.cursor(&full, offset).await?;
-        let (bytes, ended) = self.fill(&path, &mut cursor, offset, length).await?;
+        let mut tries = 0;
+        let (cursor, bytes, ended) = loop {
+            let mut cursor = self.cursor(&full, offset).await?;
+            match self.fill(&path, &mut cursor, offset, length).await {
+                Ok((bytes, ended)) => break (cursor, bytes, ended),
+                Err(error) if self.again(&error, &mut tries) => {}
+                Err(error) => return Err(error),
+            }
+        };
         if !ended && offset + (bytes.len() as u64) < info.size {
             self.connection.cursors.hold(cursor);
         }

@@ -11,16 +11,19 @@ use http::header::{
 };
 use http::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_util::sync::CancellationToken;
 use toolpost_config::config::WorkerKind;
 use toolpost_core::WorkerId;
 use tracing::{info, warn};
 
+use super::RESUME_WAIT_MAX;
 use super::link::RemoteWorkerLink;
+use super::parked::Parked;
 use super::places::Arbitration;
 use super::session::{End, Pipe, Session, Socket, farewell, socket_config};
 use crate::engine::Engine;
@@ -58,6 +61,9 @@ fn has_word(headers: &HeaderMap, name: http::HeaderName, wanted: &str) -> bool {
 fn refusal(status: StatusCode, text: &str) -> Response<String> {
     let mut response = Response::new(format!("{text}\n"));
     *response.status_mut() = status;
+    // For each refusal: a server that never keeps connections would say the same of those that it upgrades.
+    let close = http::HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
     response
 }
 
@@ -186,8 +192,8 @@ impl Engine {
         let epoch = u64::from(rand::random::<u32>()) + 1;
         let limits = Arc::clone(&remote.limits);
         let mut made = None;
-        let taken = remote.take(&worker, |former| {
-            let (session, handle) = Session::new(socket, limits, epoch, former);
+        let taken = remote.take(&worker, |left| {
+            let (session, handle) = Session::new(socket, limits, epoch, left);
             made = Some((session, handle.clone()));
             handle
         });
@@ -209,24 +215,31 @@ impl Engine {
     ) {
         let epoch = handle.epoch;
         let mut attached = None;
+        let mut connection = None;
         let end = match session.attach().await {
             Err(end) => end,
-            Ok(info) => match self
-                .attach(worker, RemoteWorkerLink::new(handle, *info), from)
-                .await
-            {
-                Err(end) => end,
-                Ok(id) => {
-                    attached = Some(id);
-                    session.run().await
+            Ok(info) => {
+                let held = session.held(&info);
+                let link = RemoteWorkerLink::new(handle, *info, held);
+                connection = Some(Arc::clone(&link.connection));
+                match self.attach(worker, epoch, link, from).await {
+                    Err(end) => end,
+                    Ok(id) => {
+                        attached = Some(id);
+                        session.run().await
+                    }
                 }
-            },
+            }
         };
         let running = session.running();
         self.workers.remove(worker, epoch);
-        session.close(&end).await;
+        let parked = session.close(&end, connection.as_ref()).await;
         match (&end, attached) {
-            (End::Failed(reason), _) => {
+            (End::Broken(reason), _) if parked.is_some() => {
+                let wait_s = RESUME_WAIT_MAX.as_secs();
+                warn!(worker.name = %worker, "worker `{worker}` is cut off: {reason}; its builds wait up to {wait_s} s for it to go on");
+            }
+            (End::Failed(reason) | End::Broken(reason), _) => {
                 warn!(worker.name = %worker, "worker `{worker}` is lost: {reason}");
             }
             (end, Some(_)) => {
@@ -239,14 +252,50 @@ impl Engine {
         if let Some(id) = attached {
             self.detach(worker, id).await;
         }
-        self.workers.remote.release(worker, epoch, running);
+        if let Some(parked) = parked {
+            self.park(worker, parked);
+        } else {
+            self.workers.remote.release(worker, epoch, running, None);
+        }
         self.distribute.notify_one();
+    }
+
+    /// Keeps what a worker that is cut off can go on with, for a time.
+    fn park(self: &Arc<Self>, worker: &str, mut parked: Parked) {
+        let over = CancellationToken::new();
+        parked.over = over.clone().drop_guard();
+        // Whoever stops a build does not wait for a worker that is away.
+        parked.release_stopped();
+        let wake = parked.connection.wake();
+        let epoch = parked.epoch;
+        self.workers
+            .remote
+            .release(worker, epoch, Vec::new(), Some(parked));
+        let (engine, worker) = (Arc::clone(self), worker.to_owned());
+        tokio::spawn(async move {
+            let expiry = sleep(RESUME_WAIT_MAX);
+            tokio::pin!(expiry);
+            loop {
+                tokio::select! {
+                    () = over.cancelled() => return,
+                    () = wake.notified() => engine.workers.remote.release_stopped(&worker, epoch),
+                    () = &mut expiry => {
+                        let reason = format!("it did not come back within {} s", RESUME_WAIT_MAX.as_secs());
+                        warn!(worker.name = %worker, "worker `{worker}` is lost: {reason}");
+                        engine.workers.remote.give_up(&worker, epoch, &reason);
+                        engine.distribute.notify_one();
+                        return;
+                    }
+                }
+            }
+        });
     }
 
     /// Makes the worker one that builds can run on.
     async fn attach(
         &self,
         worker: &str,
+        epoch: u64,
         link: RemoteWorkerLink,
         from: &str,
     ) -> Result<WorkerId, End> {
@@ -254,7 +303,6 @@ impl Engine {
         let running = self.running();
         let config = running.config.workers.get(worker).ok_or_else(gone)?;
         let id = *running.ids.workers.get(worker).ok_or_else(gone)?;
-        let epoch = link.connection.handle.epoch;
         let link = Arc::new(link);
         let info = crate::worker::WorkerLink::info(&*link);
         let session = i64::try_from(epoch).unwrap_or(i64::MAX);
@@ -289,7 +337,7 @@ impl Engine {
                 Err(error) if tried == STORE_TRIES => {
                     warn!(worker.name = %worker, "worker `{worker}` is gone, which was not stored: {error}");
                 }
-                Err(_) => tokio::time::sleep(STORE_WAIT).await,
+                Err(_) => sleep(STORE_WAIT).await,
             }
         }
     }

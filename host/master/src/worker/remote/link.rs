@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::sync::{Notify, watch};
 use toolpost_wire::{Command, Patience, WorkerInfo};
 use toolpost_worker::CommandSpec;
 
@@ -28,17 +29,44 @@ pub(super) struct RemoteWorkerLink {
     texts: BTreeMap<String, String>,
 }
 
-/// The way to the session, and what has to be known about the machine at its other end.
+/// The way to the session, and what has to be known about the machine at its other end. Outlives the session if the worker
+/// comes back to go on with it.
 pub(super) struct Connection {
-    pub(super) handle: Handle,
+    seat: watch::Sender<Seat>,
+    /// Wakes the session, whichever it is.
+    wake: Arc<Notify>,
+    /// That of its first session.
+    pub(super) epoch: u64,
     pub(super) paths: Paths,
     pub(super) base_dir: String,
     pub(super) cursors: Cursors,
 }
 
+/// Where the session is.
+#[derive(Debug, Clone)]
+pub(super) enum Seat {
+    /// Here.
+    Here(Handle),
+    /// Nowhere, and it may come back.
+    Away,
+    /// It does not come back, and why.
+    Gone(String),
+}
+
 impl RemoteWorkerLink {
-    pub(super) fn new(handle: Handle, info: WorkerInfo) -> Self {
-        let paths = Paths::new(&info.base_dir, &info.system);
+    /// With what builds hold already, if the worker goes on where it was.
+    pub(super) fn new(handle: Handle, info: WorkerInfo, held: Option<Arc<Connection>>) -> Self {
+        let connection = held.unwrap_or_else(|| {
+            Arc::new(Connection {
+                seat: watch::Sender::new(Seat::Away),
+                wake: Arc::clone(&handle.wake),
+                epoch: handle.epoch,
+                paths: Paths::new(&info.base_dir, &info.system),
+                base_dir: info.base_dir.clone(),
+                cursors: Cursors::default(),
+            })
+        });
+        connection.sit(Seat::Here(handle));
         let mut texts: BTreeMap<String, String> = info
             .texts
             .into_iter()
@@ -48,17 +76,8 @@ impl RemoteWorkerLink {
         texts.insert("system".into(), info.system);
         texts.insert("version".into(), info.version);
         texts.insert("numcpus".into(), info.cpus.to_string());
-        texts.insert("basedir".into(), info.base_dir.clone());
-        let connection = Connection {
-            handle,
-            paths,
-            base_dir: info.base_dir,
-            cursors: Cursors::default(),
-        };
-        Self {
-            connection: Arc::new(connection),
-            texts,
-        }
+        texts.insert("basedir".into(), info.base_dir);
+        Self { connection, texts }
     }
 }
 
@@ -67,25 +86,50 @@ fn cut(text: &str) -> String {
 }
 
 impl Connection {
-    /// Asks the session to start a command.
+    /// The session is here, or away, or gone for ever.
+    pub(super) fn sit(&self, seat: Seat) {
+        self.seat.send_replace(seat);
+    }
+
+    pub(super) fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
+    }
+
+    /// Whether there is no use in another try.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(*self.seat.borrow(), Seat::Gone(_))
+    }
+
+    /// Asks the session to start a command, as soon as it is here.
     pub(super) async fn start(
         &self,
-        builder: Option<String>,
-        command: Command,
+        builder: &str,
+        command: &Command,
         patience: Patience,
     ) -> Result<Outlet, LinkError> {
-        let handle = &self.handle;
-        let (port, outlet) = port(handle);
-        let start = Start {
-            builder,
-            command,
-            patience,
-            port,
-        };
-        let asked = handle.asks.send(Ask::Start(Box::new(start))).await;
-        match asked {
-            Ok(()) => Ok(outlet),
-            Err(_) => Err(LinkError::Lost(outlet.reason())),
+        let mut seats = self.seat.subscribe();
+        loop {
+            let seat = seats.borrow_and_update().clone();
+            match seat {
+                Seat::Gone(reason) => return Err(LinkError::Lost(reason)),
+                Seat::Away => {}
+                Seat::Here(handle) => {
+                    let (port, outlet) = port(&handle);
+                    let start = Start {
+                        builder: Some(builder.to_owned()),
+                        command: command.clone(),
+                        patience,
+                        port,
+                    };
+                    // One that is about to end takes nothing more.
+                    if handle.asks.send(Ask::Start(Box::new(start))).await.is_ok() {
+                        return Ok(outlet);
+                    }
+                }
+            }
+            if seats.changed().await.is_err() {
+                return Err(LinkError::Lost("the master stops".into()));
+            }
         }
     }
 }
@@ -120,7 +164,8 @@ impl WorkerLink for RemoteWorkerLink {
     }
 
     async fn shut_down(&self, grace: Duration) {
-        let handle = &self.connection.handle;
+        let seat = self.connection.seat.borrow().clone();
+        let Seat::Here(handle) = seat else { return };
         handle.stop.cancel();
         // It closes the connection, which is all that a worker elsewhere needs to know.
         let _ = tokio::time::timeout(grace, handle.closed.cancelled()).await;

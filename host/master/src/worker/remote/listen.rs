@@ -142,7 +142,6 @@ async fn greet(stream: TcpStream, from: SocketAddr, tls: Option<TlsAcceptor>, en
         .timer(TokioTimer::new())
         .header_read_timeout(GREETING_WAIT_MAX)
         .max_buf_size(GREETING_BYTES_MAX)
-        .keep_alive(false)
         .serve_connection(TokioIo::new(pipe), service)
         .with_upgrades();
     if let Err(error) = served.await {

@@ -1,13 +1,15 @@
 //! Workers that connect from elsewhere, with Buildbot's protocol.
 //!
 //! `greet` decides who may come in, `places` that there is one session for each name, `session` runs it, and `link`,
-//! `command` and `files` are what builds see of it.
+//! `command` and `files` are what builds see of it. `parked` is what remains of a session whose connection is lost while its
+//! worker may come back to go on with it.
 
 mod command;
 mod files;
 mod greet;
 mod link;
 mod listen;
+mod parked;
 mod password;
 mod paths;
 mod places;
@@ -29,6 +31,9 @@ const OUTPUT_QUEUE_BYTES_MAX: usize = 1024 * 1024;
 /// How long a worker may be kept waiting because nobody takes the output of one of its commands; that command is then stopped,
 /// so that the others go on.
 const OUTPUT_STALL_MAX: Duration = Duration::from_secs(30);
+
+/// How long builds wait for a worker that is cut off, if it offers to go on where it was. Then it is lost.
+const RESUME_WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// What a command without limits of its own may take: work on files.
 const FILE_WAIT_MAX: Duration = Duration::from_secs(1_800);

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use toolpost_wire::{CommandId, Limits, MasterSession};
 
 use super::OUTPUT_STALL_MAX;
+use super::parked::{Left, Parked};
 use super::password::Passwords;
 use super::session::{Ask, Handle};
 
@@ -33,6 +34,8 @@ struct Place {
     contested: bool,
     /// What earlier sessions may have left running.
     former: Vec<CommandId>,
+    /// What the next session can go on with.
+    parked: Option<Parked>,
 }
 
 /// What becomes of a connection whose worker may have another.
@@ -101,19 +104,18 @@ impl Places {
         }
     }
 
-    /// Takes the name; gives what earlier sessions may have left running. `None` when somebody else was first.
-    pub(super) fn take(
-        &self,
-        worker: &str,
-        session: impl FnOnce(Vec<CommandId>) -> Handle,
-    ) -> bool {
+    /// Takes the name, with what earlier sessions left; `false` when somebody else was first.
+    pub(super) fn take(&self, worker: &str, session: impl FnOnce(Left) -> Handle) -> bool {
         let mut places = self.places();
         let place = places.entry(worker.to_owned()).or_default();
         if place.session.is_some() {
             return false;
         }
-        let former = place.former.clone();
-        place.session = Some(session(former));
+        let left = Left {
+            unwanted: place.former.clone(),
+            parked: place.parked.take(),
+        };
+        place.session = Some(session(left));
         true
     }
 
@@ -124,8 +126,14 @@ impl Places {
         }
     }
 
-    /// The session is over, with these commands perhaps still running.
-    pub(super) fn release(&self, worker: &str, epoch: u64, running: Vec<CommandId>) {
+    /// The session is over, with these commands perhaps still running, or with what the next one can go on with.
+    pub(super) fn release(
+        &self,
+        worker: &str,
+        epoch: u64,
+        running: Vec<CommandId>,
+        parked: Option<Parked>,
+    ) {
         let mut places = self.places();
         let Some(place) = places.get_mut(worker) else {
             return;
@@ -134,17 +142,47 @@ impl Places {
             place.session = None;
             place.former.extend(running);
             place.former.truncate(FORMER_SLOTS * 4);
+            place.parked = parked;
         }
-        if place.session.is_none() && place.former.is_empty() && !place.contested {
+        let empty = place.session.is_none() && place.former.is_empty() && place.parked.is_none();
+        if empty && !place.contested {
             places.remove(worker);
+        }
+    }
+
+    /// Gives up what a session left, unless the worker is back already.
+    pub(super) fn give_up(&self, worker: &str, epoch: u64, reason: &str) {
+        let mut places = self.places();
+        let Some(place) = places.get_mut(worker) else {
+            return;
+        };
+        if let Some(parked) = place.parked.take_if(|parked| parked.epoch == epoch) {
+            place.former.extend(parked.give_up(reason));
+        }
+    }
+
+    /// Lets those go who want a command to end while its worker is away.
+    pub(super) fn release_stopped(&self, worker: &str, epoch: u64) {
+        let mut places = self.places();
+        let parked = places
+            .get_mut(worker)
+            .and_then(|place| place.parked.as_mut());
+        if let Some(parked) = parked.filter(|parked| parked.epoch == epoch) {
+            parked.release_stopped();
         }
     }
 
     /// Ends the sessions of workers that are not wanted any more.
     pub(crate) fn keep(&self, wanted: impl Fn(&str) -> bool) {
-        for (name, place) in &*self.places() {
-            if let Some(session) = place.session.as_ref().filter(|_| !wanted(name)) {
+        for (name, place) in &mut *self.places() {
+            if wanted(name) {
+                continue;
+            }
+            if let Some(session) = &place.session {
                 session.stop.cancel();
+            }
+            if let Some(parked) = place.parked.take() {
+                parked.give_up("it is not configured any more");
             }
         }
     }
@@ -161,6 +199,11 @@ impl Places {
     /// Ends all sessions, and waits this long for that.
     pub(crate) async fn close(&self, grace: Duration) {
         let sessions = self.sessions();
+        for place in self.places().values_mut() {
+            if let Some(parked) = place.parked.take() {
+                parked.give_up("the master stops");
+            }
+        }
         for session in &sessions {
             session.stop.cancel();
         }

@@ -125,7 +125,10 @@ impl Outlet {
     pub(super) async fn next(&mut self) -> Option<Heard> {
         let piece = self.pieces.recv().await?;
         if let Heard::Event(
-            CommandEvent::Refused(_) | CommandEvent::Complete(_) | CommandEvent::Abandoned,
+            CommandEvent::Refused(_)
+            | CommandEvent::Complete(_)
+            | CommandEvent::Abandoned
+            | CommandEvent::Gone { .. },
         ) = &piece.heard
         {
             self.complete = true;
@@ -137,6 +140,12 @@ impl Outlet {
     pub(super) fn reason(&self) -> String {
         let reason = self.ended.get().cloned();
         reason.unwrap_or_else(|| "its connection is closed".into())
+    }
+
+    /// Answers what came with a ticket; `false` when the session that it came from is over.
+    pub(super) async fn reply(&self, ticket: Ticket, answer: toolpost_wire::Answer) -> bool {
+        let reply = Ask::Reply(Reply { ticket, answer });
+        self.asks.send(reply).await.is_ok()
     }
 
     /// Answers what nobody is going to answer any more, so that the worker does not wait for it.

@@ -13,17 +13,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError as SocketProtocol;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_util::sync::CancellationToken;
 use toolpost_wire::{
-    Command, CommandEvent, CommandId, CommandNumber, Effect, Limits, MasterEvent, MasterSession,
-    Patience, Payload, WorkerInfo, WorkerSettings,
+    Command, CommandEvent, CommandId, CommandNumber, Effect, Former, Limits, MasterEvent,
+    MasterSession, Patience, Payload, ProtocolError, WorkerInfo, WorkerSettings,
 };
 
+use super::link::{Connection, Seat};
+use super::parked::{Left, Parked};
 use super::port::{Heard, Port, Reply, output_bytes};
-use super::{OUTPUT_STALL_MAX, SEND_WAIT_MAX};
+use super::{OUTPUT_STALL_MAX, RESUME_WAIT_MAX, SEND_WAIT_MAX};
 
 /// Bytes that are read from a socket at one time. Each connected worker has a buffer of this size.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
@@ -87,6 +90,8 @@ pub(super) struct Session {
     asks: mpsc::Receiver<Ask>,
     handle: Handle,
     ports: HashMap<CommandNumber, Port>,
+    /// What builds hold of the session before, and which process of the worker that was.
+    held: Option<(String, Arc<Connection>)>,
     probes: Vec<oneshot::Sender<()>>,
     /// Worth a word in its last message.
     attached: Option<Box<WorkerInfo>>,
@@ -99,15 +104,39 @@ pub(super) enum End {
     Left,
     /// This side has told it to go.
     Told(String),
-    /// It broke, or the worker broke the protocol.
+    /// The worker broke the protocol.
     Failed(String),
+    /// It broke, or the worker is silent: it may come back.
+    Broken(String),
 }
 
 impl End {
     pub(super) fn reason(&self) -> &str {
         match self {
             Self::Left => "the worker closed the connection",
-            Self::Told(reason) | Self::Failed(reason) => reason,
+            Self::Told(reason) | Self::Failed(reason) | Self::Broken(reason) => reason,
+        }
+    }
+}
+
+impl From<ProtocolError> for End {
+    fn from(error: ProtocolError) -> Self {
+        match error.is_silence() {
+            true => Self::Broken(error.to_string()),
+            false => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<SocketError> for End {
+    fn from(error: SocketError) -> Self {
+        let text = format!("the connection broke: {error}");
+        match error {
+            SocketError::Io(_)
+            | SocketError::Protocol(SocketProtocol::ResetWithoutClosingHandshake) => {
+                Self::Broken(text)
+            }
+            _ => Self::Failed(text),
         }
     }
 }
@@ -117,24 +146,41 @@ impl Session {
         socket: Socket,
         limits: Arc<Limits>,
         epoch: u64,
-        former: Vec<CommandId>,
+        left: Left,
     ) -> (Self, Handle) {
         let (sender, asks) = mpsc::channel(ASKS_MAX);
+        let Left { unwanted, parked } = left;
+        let mut ports = HashMap::new();
+        let mut held = None;
+        let suspended = parked.map(|parked| {
+            // Whoever waits for the end of this state need not wait any more.
+            drop(parked.over);
+            ports = parked.ports;
+            held = Some((parked.instance.clone(), parked.connection));
+            (parked.instance, parked.commands)
+        });
+        let wake = held.as_ref().map(|(_, connection)| connection.wake());
         let handle = Handle {
             epoch,
             asks: sender,
-            wake: Arc::new(Notify::new()),
+            wake: wake.unwrap_or_default(),
             ended: Arc::default(),
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
         };
         let settings = WorkerSettings::default();
+        let former = Former {
+            unwanted,
+            suspended,
+            keep: Some(RESUME_WAIT_MAX),
+        };
         let session = Self {
             socket,
             wire: MasterSession::new(Instant::now(), limits, epoch, settings, former),
             asks,
             handle: handle.clone(),
-            ports: HashMap::new(),
+            ports,
+            held,
             probes: Vec::new(),
             attached: None,
         };
@@ -162,22 +208,59 @@ impl Session {
         }
     }
 
+    /// What builds hold already, if this is the worker's process that they had.
+    pub(super) fn held(&mut self, info: &WorkerInfo) -> Option<Arc<Connection>> {
+        let (instance, connection) = self.held.take()?;
+        if info.instance.as_ref() == Some(&instance) {
+            return Some(connection);
+        }
+        connection.sit(Seat::Gone("it was started anew".into()));
+        None
+    }
+
     /// Ids of what the worker may go on running.
     pub(super) fn running(&self) -> Vec<CommandId> {
         self.wire.running()
     }
 
-    /// Says good-bye and lets everybody who waits know.
-    pub(super) async fn close(mut self, end: &End) {
+    /// Takes leave. What can go on over another connection is given back; everybody else who waits hears that it is over.
+    pub(super) async fn close(
+        mut self,
+        end: &End,
+        connection: Option<&Arc<Connection>>,
+    ) -> Option<Parked> {
+        // One that ends before it is attached leaves what it was to go on with.
+        let held = self.held.take().map(|(_, connection)| connection);
+        let connection = connection.cloned().or(held);
         // Set before the ports are dropped: whoever finds one closed asks for the reason.
         let _ = self.handle.ended.set(end.reason().to_owned());
+        let resumable = matches!(end, End::Broken(_)) && self.wire.outlives();
+        if let (true, Some(connection)) = (resumable, connection.clone())
+            && let Some((instance, commands)) = self.wire.suspend()
+        {
+            let mut ports = self.ports;
+            ports.retain(|number, _| commands.iter().any(|one| one.number == *number));
+            connection.sit(Seat::Away);
+            return Some(Parked {
+                epoch: self.handle.epoch,
+                instance,
+                commands,
+                ports,
+                connection,
+                over: CancellationToken::new().drop_guard(),
+            });
+        }
+        if let Some(connection) = connection {
+            connection.sit(Seat::Gone(end.reason().to_owned()));
+        }
         self.ports.clear();
         let code = match end {
-            End::Failed(_) => CloseCode::Policy,
+            End::Failed(_) | End::Broken(_) => CloseCode::Policy,
             End::Left | End::Told(_) => CloseCode::Away,
         };
         let frame = farewell(code, end.reason());
         let _ = timeout(CLOSE_WAIT_MAX, self.socket.close(Some(frame))).await;
+        None
     }
 
     /// Sends what is to be sent, then waits for one thing to happen.
@@ -206,8 +289,7 @@ impl Session {
     }
 
     fn due(&mut self) -> Result<(), End> {
-        let done = self.wire.handle_timeout(Instant::now());
-        done.map_err(|error| End::Failed(error.to_string()))
+        Ok(self.wire.handle_timeout(Instant::now())?)
     }
 
     async fn heard(&mut self, message: Option<Result<Message, SocketError>>) -> Result<(), End> {
@@ -216,7 +298,7 @@ impl Session {
             Some(Err(SocketError::ConnectionClosed | SocketError::AlreadyClosed)) => {
                 return Err(End::Left);
             }
-            Some(Err(error)) => return Err(End::Failed(format!("the connection broke: {error}"))),
+            Some(Err(error)) => return Err(error.into()),
             Some(Ok(Message::Binary(frame))) => frame,
             Some(Ok(Message::Text(_))) => {
                 let text = "a message is text, where the protocol has binary ones";
@@ -225,8 +307,7 @@ impl Session {
             // The socket answers pings itself.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
         };
-        let done = self.wire.handle(Instant::now(), &frame);
-        done.map_err(|error| End::Failed(error.to_string()))
+        Ok(self.wire.handle(Instant::now(), &frame)?)
     }
 
     fn asked(&mut self, ask: Ask) {
@@ -313,7 +394,10 @@ impl Session {
     async fn happened(&mut self, number: CommandNumber, event: CommandEvent) -> Result<(), End> {
         let last = matches!(
             event,
-            CommandEvent::Refused(_) | CommandEvent::Complete(_) | CommandEvent::Abandoned
+            CommandEvent::Refused(_)
+                | CommandEvent::Complete(_)
+                | CommandEvent::Abandoned
+                | CommandEvent::Gone { .. }
         );
         match event {
             CommandEvent::Updates(updates, ticket) => {
@@ -378,8 +462,8 @@ impl Session {
 fn sent(outcome: Result<Result<(), SocketError>, tokio::time::error::Elapsed>) -> Result<(), End> {
     match outcome {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(End::Failed(format!("the connection broke: {error}"))),
-        Err(_) => Err(End::Failed(format!(
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(End::Broken(format!(
             "it did not read what it was sent for {} s",
             SEND_WAIT_MAX.as_secs()
         ))),

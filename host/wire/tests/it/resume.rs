@@ -1,0 +1,185 @@
+//! Sessions that go on over another connection: nothing of a command is lost or said twice.
+
+use std::time::Duration;
+
+use toolpost_wire::{
+    Command, CommandEvent, CommandId, CommandNumber, Former, Known, Limits, MasterEvent, Payload,
+    Suspended, Update, UploadFile, WorkerEvent, WorkerInfo,
+};
+
+use crate::pair::{PATIENT, Pair, info, shell, text};
+
+/// What a worker tells that offers sessions which outlive their connection.
+fn offering(instance: &str) -> WorkerInfo {
+    WorkerInfo {
+        instance: Some(instance.into()),
+        ..info()
+    }
+}
+
+fn former(suspended: Option<(String, Vec<Suspended>)>) -> Former {
+    Former {
+        suspended,
+        keep: Some(Duration::from_secs(60)),
+        ..Former::default()
+    }
+}
+
+/// Two ends of a connection that goes on from another; what the worker was asked to go on with. It has `held`.
+fn next(
+    suspended: Option<(String, Vec<Suspended>)>,
+    instance: &str,
+    held: &[CommandId],
+) -> (Pair, Vec<Known>) {
+    let mut pair = Pair::with(Limits::default(), former(suspended));
+    pair.flow().unwrap();
+    let wanted = pair.take_worker(|event| matches!(event, WorkerEvent::InfoWanted(_)));
+    let WorkerEvent::InfoWanted(ticket) = wanted else {
+        unreachable!()
+    };
+    pair.worker.answer_info(&ticket, &offering(instance));
+    pair.flow().unwrap();
+    let resume = pair.take_worker(|event| matches!(event, WorkerEvent::Resume(..)));
+    let WorkerEvent::Resume(resume, ticket) = resume else {
+        unreachable!()
+    };
+    assert!((resume.keep - 60.0).abs() < f64::EPSILON);
+    pair.worker.answer_resume(&ticket, held.iter().cloned());
+    pair.flow().unwrap();
+    pair.take_master(|event| matches!(event, MasterEvent::Attached(_)));
+    (pair, resume.commands)
+}
+
+fn stdout(line: &str) -> Vec<Update> {
+    vec![Update::Stdout(text(line))]
+}
+
+/// The worker says something, and the master takes it or is cut off before.
+fn say(pair: &mut Pair, number: CommandNumber, id: &CommandId, line: &str, taken: bool) {
+    pair.worker.update(pair.now, id, stdout(line)).unwrap();
+    pair.flow().unwrap();
+    let told = pair.told(number);
+    let [CommandEvent::Updates(updates, ticket)] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(*updates, stdout(line));
+    if taken {
+        pair.master.answer(ticket, Ok(Payload::nothing()));
+    }
+}
+
+#[test]
+fn a_command_goes_on_where_the_master_was() {
+    let (mut pair, known) = next(None, "a", &[]);
+    assert_eq!(known, []);
+    let (number, id) = pair.start(shell("x"), PATIENT);
+    say(&mut pair, number, &id, "one\n", true);
+    say(&mut pair, number, &id, "two\n", true);
+    say(&mut pair, number, &id, "three\n", false);
+    let (mut pair, known) = next(pair.master.suspend(), "a", &[id.clone()]);
+    let expected = Known {
+        id: id.clone(),
+        taken: 2,
+    };
+    assert_eq!(known, [expected]);
+    assert_eq!(pair.told(number), [CommandEvent::Started]);
+    say(&mut pair, number, &id, "three\n", true);
+    pair.worker.complete(pair.now, &id, None).unwrap();
+    pair.flow().unwrap();
+    assert_eq!(pair.told(number), [CommandEvent::Complete(None)]);
+    // A later command is another one.
+    let (second, other) = pair.start(shell("y"), PATIENT);
+    assert!(second != number && other != id);
+}
+
+#[test]
+fn an_end_that_nobody_was_told_of_is_told_again() {
+    let (mut pair, _) = next(None, "a", &[]);
+    let (number, id) = pair.start(shell("x"), PATIENT);
+    pair.worker.complete(pair.now, &id, None).unwrap();
+    while let Some(effect) = pair.worker.poll() {
+        if let toolpost_wire::WorkerEffect::Send(frame) = effect {
+            pair.master.handle(pair.now, &frame).unwrap();
+        }
+    }
+    let (mut pair, known) = next(pair.master.suspend(), "a", &[id.clone()]);
+    assert_eq!(known.len(), 1);
+    pair.worker.complete(pair.now, &id, None).unwrap();
+    pair.flow().unwrap();
+    let told = [CommandEvent::Started, CommandEvent::Complete(None)];
+    assert_eq!(pair.told(number), told);
+    // One that was told is not asked for any more.
+    assert_eq!(pair.master.suspend().unwrap().1.len(), 0);
+}
+
+#[test]
+fn what_was_to_stop_is_asked_again() {
+    let (mut pair, _) = next(None, "a", &[]);
+    let (number, id) = pair.start(shell("x"), PATIENT);
+    pair.cut = true;
+    pair.master.interrupt(pair.now, number);
+    pair.flow().unwrap();
+    let (mut pair, _) = next(pair.master.suspend(), "a", &[id.clone()]);
+    let interrupt = pair.take_worker(|event| matches!(event, WorkerEvent::Interrupt { .. }));
+    assert!(matches!(interrupt, WorkerEvent::Interrupt { id: of, .. } if of == id));
+}
+
+#[test]
+fn what_the_worker_does_not_have_is_gone() {
+    // Never begun, as far as is known; begun; and with another process of the worker.
+    for (begun, instance, expected) in [(false, "a", false), (true, "a", true), (false, "b", true)]
+    {
+        let (mut pair, _) = next(None, "a", &[]);
+        let number = match begun {
+            true => pair.start(shell("x"), PATIENT).0,
+            false => {
+                pair.cut = true;
+                let number = pair.master.start(pair.now, None, shell("x"), PATIENT);
+                pair.flow().unwrap();
+                number.unwrap()
+            }
+        };
+        let (mut pair, known) = next(pair.master.suspend(), instance, &[]);
+        assert_eq!(known.len(), usize::from(instance == "a"));
+        let told = [CommandEvent::Gone { begun: expected }];
+        assert_eq!(pair.told(number), told, "{begun} {instance}");
+        assert_eq!(pair.master.running(), []);
+    }
+}
+
+#[test]
+fn transfers_do_not_outlive_a_connection() {
+    let (mut pair, _) = next(None, "a", &[]);
+    let upload = Command::UploadFile(UploadFile {
+        path: "/srv/worker/f".into(),
+        max_size: None,
+        block_size: 1,
+        keep_stamp: false,
+    });
+    pair.start(upload, PATIENT);
+    let (_, commands) = pair.master.suspend().unwrap();
+    assert!(commands.is_empty());
+}
+
+#[test]
+fn a_connection_that_is_lost_before_the_worker_says_who_it_is_changes_nothing() {
+    let (mut pair, _) = next(None, "a", &[]);
+    let (number, id) = pair.start(shell("x"), PATIENT);
+    say(&mut pair, number, &id, "one\n", true);
+    let mut pair = Pair::with(Limits::default(), former(pair.master.suspend()));
+    pair.cut = true;
+    pair.flow().unwrap();
+    let (mut pair, known) = next(pair.master.suspend(), "a", &[id.clone()]);
+    assert_eq!(known, [Known { id, taken: 1 }]);
+    assert_eq!(pair.told(number), [CommandEvent::Started]);
+}
+
+#[test]
+fn a_worker_that_does_not_offer_it_is_asked_to_end_what_was_left() {
+    let (mut pair, _) = next(None, "a", &[]);
+    let (number, _) = pair.start(shell("x"), PATIENT);
+    let mut pair = Pair::with(Limits::default(), former(pair.master.suspend()));
+    pair.attach();
+    assert_eq!(pair.told(number), [CommandEvent::Gone { begun: true }]);
+    assert!(pair.master.suspend().is_none());
+}

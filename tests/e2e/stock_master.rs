@@ -154,9 +154,9 @@ async fn a_stock_master_builds_on_our_own_worker() {
         steps.ShellCommand(name="quiet", command="sleep 300", timeout=1, haltOnFailure=False),
         steps.ShellCommand(name="slow", command="while :; do echo x; sleep 0.1; done", maxTime=1, haltOnFailure=False),
         steps.ShellCommand(name="missing", command=["no-such-program"], haltOnFailure=False),
-        steps.FileUpload(name="nothing", workersrc="no/such/file", masterdest="/dev/null", haltOnFailure=False),
+        steps.FileUpload(name="nothing", workersrc="no/such/file", masterdest="nothing", haltOnFailure=False),
         steps.StringDownload("text", name="down", workerdest="down", haltOnFailure=False),
-        steps.FileUpload(name="outside", workersrc="/etc/hostname", masterdest="/dev/null", haltOnFailure=False),
+        steps.FileUpload(name="outside", workersrc="/etc/hostname", masterdest="outside", haltOnFailure=False),
     "#;
     let master = StockMaster::start(&[("good", &good), ("bad", bad)]).await;
     let far = master.worker();

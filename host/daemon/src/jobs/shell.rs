@@ -52,7 +52,7 @@ impl Bench {
         let interrupting = async {
             self.job.stop.cancelled().await;
             control.interrupt();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let mut talk = Talk::new(self, &shell);
         talk.header(running.launch().header(shell.log_environ));

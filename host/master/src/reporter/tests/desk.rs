@@ -92,7 +92,7 @@ impl Deliver for Messenger {
         });
         self.changed.notify_waiters();
         if *lock(&self.hanging) == Some((fact.kind(), fact.subject())) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         let next = lock(&self.script).pop_front();
         match next {

@@ -76,7 +76,7 @@ fn a_command_goes_on_where_the_master_was() {
     say(&mut pair, number, &id, "one\n", true);
     say(&mut pair, number, &id, "two\n", true);
     say(&mut pair, number, &id, "three\n", false);
-    let (mut pair, known) = next(pair.master.suspend(), "a", &[id.clone()]);
+    let (mut pair, known) = next(pair.master.suspend(), "a", std::slice::from_ref(&id));
     let expected = Known {
         id: id.clone(),
         taken: 2,
@@ -102,7 +102,7 @@ fn an_end_that_nobody_was_told_of_is_told_again() {
             pair.master.handle(pair.now, &frame).unwrap();
         }
     }
-    let (mut pair, known) = next(pair.master.suspend(), "a", &[id.clone()]);
+    let (mut pair, known) = next(pair.master.suspend(), "a", std::slice::from_ref(&id));
     assert_eq!(known.len(), 1);
     pair.worker.complete(pair.now, &id, None).unwrap();
     pair.flow().unwrap();
@@ -119,7 +119,7 @@ fn what_was_to_stop_is_asked_again() {
     pair.cut = true;
     pair.master.interrupt(pair.now, number);
     pair.flow().unwrap();
-    let (mut pair, _) = next(pair.master.suspend(), "a", &[id.clone()]);
+    let (mut pair, _) = next(pair.master.suspend(), "a", std::slice::from_ref(&id));
     let interrupt = pair.take_worker(|event| matches!(event, WorkerEvent::Interrupt { .. }));
     assert!(matches!(interrupt, WorkerEvent::Interrupt { id: of, .. } if of == id));
 }
@@ -169,7 +169,7 @@ fn a_connection_that_is_lost_before_the_worker_says_who_it_is_changes_nothing() 
     let mut pair = Pair::with(Limits::default(), former(pair.master.suspend()));
     pair.cut = true;
     pair.flow().unwrap();
-    let (mut pair, known) = next(pair.master.suspend(), "a", &[id.clone()]);
+    let (mut pair, known) = next(pair.master.suspend(), "a", std::slice::from_ref(&id));
     assert_eq!(known, [Known { id, taken: 1 }]);
     assert_eq!(pair.told(number), [CommandEvent::Started]);
 }

@@ -4,23 +4,23 @@
 //! on goes on with it; appending is a file beside the other and a line of shell. Paths are decided by their text: what symbolic
 //! links on the worker do is the worker's affair.
 
-use std::collections::VecDeque;
-use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream};
 use toolpost_wire::{
     Argv, Command, CommandEvent, CopyDir, DownloadFile, FileStat, Patience, Payload, RemoveDirs,
-    Shell, Ticket, Update, UploadFile,
+    Shell, Ticket, UploadFile,
 };
 use toolpost_worker::{CopySummary, DirEntry, FileError, FileInfo, FileKind, Piece, WriteMode};
 
 use super::FILE_WAIT_MAX;
+use super::cursors::Cursor;
 use super::link::Connection;
+use super::outcome::{Outcome, ended, failed, info_of, is_missing};
 use super::paths::patterns;
 use super::port::{Heard, Outlet};
 use crate::worker::link::LinkFiles;
@@ -29,12 +29,8 @@ use crate::worker::link::LinkFiles;
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The most that one read gives, as for a worker of this process.
 const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// What a worker says about a failure is kept up to this many bytes.
-const SAID_BYTES_MAX: usize = 4 * 1024;
 /// Entries of a directory that are looked at at one time.
 const STATS_AT_ONCE: usize = 16;
-/// Reads of one worker that may be held for whoever reads on.
-const CURSORS_MAX: usize = 4;
 /// Times that a transfer is begun when connections are lost in the middle of it.
 const TRANSFER_TRIES_MAX: u32 = 8;
 /// Entries of one directory.
@@ -44,66 +40,6 @@ const LIST_ENTRIES_MAX: usize = 100_000;
 pub(super) struct RemoteFiles {
     connection: Arc<Connection>,
     build_dir: String,
-}
-
-/// Uploads that stand still until somebody reads on.
-#[derive(Default)]
-pub(super) struct Cursors(Mutex<VecDeque<Cursor>>);
-
-struct Cursor {
-    path: String,
-    /// Where the next byte comes from.
-    at: u64,
-    outlet: Outlet,
-    /// What was read and did not fit.
-    rest: Bytes,
-    /// The piece that the worker waits to have answered.
-    ticket: Option<Ticket>,
-}
-
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        self.outlet.refuse(self.ticket.take());
-    }
-}
-
-/// What came of a command.
-#[derive(Debug, Default)]
-struct Outcome {
-    rc: Option<i64>,
-    files: Vec<String>,
-    stat: Option<FileStat>,
-    /// What it wrote on standard output, counted in lines.
-    lines: usize,
-    said: String,
-}
-
-impl Outcome {
-    fn update(&mut self, update: Update) {
-        match update {
-            Update::Rc(rc) => self.rc = Some(rc),
-            Update::Files(files) => self.files = files,
-            Update::Stat(stat) => self.stat = Some(stat),
-            Update::Stdout(text) => {
-                self.lines += text.bytes.iter().filter(|byte| **byte == b'\n').count();
-            }
-            Update::Stderr(text) => self.say(&text.bytes),
-            Update::Header(text) if self.said.is_empty() => {
-                // The only word about a failure of a command that runs no program.
-                let line = String::from_utf8_lossy(&text.bytes);
-                if self.rc.is_some_and(|rc| rc != 0) {
-                    self.say(line.as_bytes());
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        let room = SAID_BYTES_MAX.saturating_sub(self.said.len());
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(room)]);
-        self.said.push_str(&text);
-    }
 }
 
 impl RemoteFiles {
@@ -235,7 +171,7 @@ impl RemoteFiles {
         let mut outcome = Outcome::default();
         let mut ended_well = false;
         loop {
-            take(cursor, offset, length, &mut read);
+            cursor.take(offset, length, &mut read);
             if read.len() == length {
                 return Ok((read.freeze(), false));
             }
@@ -373,128 +309,6 @@ async fn reply(
     match outlet.reply(ticket, answer).await {
         true => Ok(()),
         false => Err(FileError::Stopped),
-    }
-}
-
-/// Moves what was read to where it is wanted, and forgets what is before that.
-fn take(cursor: &mut Cursor, offset: u64, length: usize, read: &mut BytesMut) {
-    let before = offset.saturating_sub(cursor.at);
-    let skipped = usize::try_from(before).unwrap_or(usize::MAX);
-    let skipped = skipped.min(cursor.rest.len());
-    let _ = cursor.rest.split_to(skipped);
-    cursor.at += skipped as u64;
-    let wanted = (length - read.len()).min(cursor.rest.len());
-    if cursor.at >= offset {
-        read.extend_from_slice(&cursor.rest.split_to(wanted));
-        cursor.at += wanted as u64;
-    }
-}
-
-impl Cursors {
-    fn take(&self, path: &str, at: u64) -> Option<Cursor> {
-        let mut cursors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = cursors
-            .iter()
-            .position(|cursor| cursor.path == path && cursor.at == at)?;
-        cursors.remove(place)
-    }
-
-    /// Holds a read for whoever goes on with it. The oldest is given up for it.
-    fn hold(&self, cursor: Cursor) {
-        let mut cursors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cursors.retain(|other| other.path != cursor.path);
-        if cursors.len() == CURSORS_MAX {
-            cursors.pop_front();
-        }
-        cursors.push_back(cursor);
-    }
-
-    /// Somebody changes files: nothing that was read before is to be gone on with.
-    fn forget(&self, path: &str) {
-        let mut cursors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cursors.retain(|cursor| !cursor.path.starts_with(path));
-    }
-}
-
-/// Whether a command is over, and how.
-fn ended(path: &str, event: CommandEvent) -> Option<Result<(), FileError>> {
-    let failed = |reason: String| {
-        let line = reason.lines().next().unwrap_or_default().to_owned();
-        FileError::Io {
-            action: "reach",
-            path: path.to_owned(),
-            source: io::Error::other(line),
-        }
-    };
-    match event {
-        CommandEvent::Complete(None) => Some(Ok(())),
-        CommandEvent::Complete(Some(reason)) | CommandEvent::Refused(reason) => {
-            Some(Err(failed(reason)))
-        }
-        CommandEvent::Gone { .. } => Some(Err(FileError::Stopped)),
-        CommandEvent::Abandoned => {
-            let limit = FILE_WAIT_MAX.as_secs();
-            Some(Err(failed(format!(
-                "the worker was not done after {limit} s"
-            ))))
-        }
-        _ => None,
-    }
-}
-
-fn is_missing(rc: i64) -> bool {
-    // ENOENT and ENOTDIR, the same everywhere.
-    rc == 2 || rc == 20
-}
-
-/// What a code means. Commands without a program give the system's number, others what their program gives.
-fn failed(action: &'static str, path: &str, rc: Option<i64>, said: &str) -> FileError {
-    let path = path.to_owned();
-    let said = said.trim();
-    match rc {
-        Some(2) => FileError::NotFound { path },
-        Some(20) => FileError::WrongKind {
-            path,
-            expected: "a directory",
-        },
-        Some(21) => FileError::WrongKind {
-            path,
-            expected: "a file",
-        },
-        _ if said.contains("No such file") => FileError::NotFound { path },
-        Some(rc) if said.is_empty() => FileError::Io {
-            action,
-            path,
-            source: i32::try_from(rc).map_or_else(
-                |_| io::Error::other(format!("code {rc}")),
-                io::Error::from_raw_os_error,
-            ),
-        },
-        _ => FileError::Io {
-            action,
-            path,
-            source: io::Error::other(said.to_owned()),
-        },
-    }
-}
-
-fn info_of(stat: &FileStat) -> FileInfo {
-    let mode = u32::try_from(stat.mode).unwrap_or(0);
-    let seconds = u64::try_from(stat.modified).unwrap_or(0);
-    FileInfo {
-        kind: kind_of(mode),
-        size: u64::try_from(stat.size).unwrap_or(0),
-        mode: mode & 0o7777,
-        modified: UNIX_EPOCH + Duration::from_secs(seconds),
-    }
-}
-
-fn kind_of(mode: u32) -> FileKind {
-    match mode & 0o170_000 {
-        0o100_000 => FileKind::File,
-        0o040_000 => FileKind::Directory,
-        0o120_000 => FileKind::Symlink,
-        _ => FileKind::Other,
     }
 }
 

@@ -11,7 +11,8 @@ use toolpost_wire::{Command, Patience, WorkerInfo};
 use toolpost_worker::CommandSpec;
 
 use super::command::RemoteCommand;
-use super::files::{Cursors, RemoteFiles};
+use super::cursors::Cursors;
+use super::files::RemoteFiles;
 use super::paths::Paths;
 use super::port::{Outlet, port};
 use super::session::{Ask, Handle, Start};

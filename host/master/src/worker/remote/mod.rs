@@ -5,10 +5,12 @@
 //! worker may come back to go on with it.
 
 mod command;
+mod cursors;
 mod files;
 mod greet;
 mod link;
 mod listen;
+mod outcome;
 mod parked;
 mod password;
 mod paths;

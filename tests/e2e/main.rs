@@ -8,9 +8,8 @@
     reason = "what is unwrapped in a test is what it asserts"
 )]
 
-mod own;
-mod stock;
-mod stock_master;
+mod far;
+mod remote;
 mod support;
 
 mod authors;
@@ -18,6 +17,7 @@ mod browser;
 mod builds;
 mod cli;
 mod configuration;
+mod connections;
 mod crash;
 mod guide;
 mod hostile;
@@ -29,5 +29,6 @@ mod reporters;
 mod scripts;
 mod secrets;
 mod steps;
+mod stock_master;
 mod storm;
 mod workers;

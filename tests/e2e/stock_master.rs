@@ -1,19 +1,19 @@
 //! A stock Buildbot master, and `toolpost worker` as its worker.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolpost_harness::{Api, eventually};
 
-use crate::own::OwnWorker;
-use crate::stock::free_port;
+use crate::far::{Far, Process};
+use crate::remote::free_port;
 
 /// A stock master in a folder of its own, with a database of its own; killed when dropped.
 struct StockMaster {
     dir: TempDir,
-    process: Option<std::process::Child>,
+    process: Process,
     api: Api,
     port: u16,
 }
@@ -58,24 +58,16 @@ impl StockMaster {
              builderNames=[b.name for b in c[\"builders\"]])]\n",
         );
         std::fs::write(dir.path().join("master.cfg"), text).unwrap();
-        let log = std::fs::File::create(dir.path().join("out.log")).unwrap();
-        let process = command()
-            .args(["start", "--nodaemon"])
-            .arg(dir.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut process = Process::logging_to(dir.path().join("out.log"));
+        process.start(command().args(["start", "--nodaemon"]).arg(dir.path()));
         let mut master = Self {
             dir,
-            process: Some(process),
+            process,
             api: Api::new(&format!("http://127.0.0.1:{web}")),
             port,
         };
         eventually("the stock master to run", async || {
-            let ended = master.process.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?}\n{}", master.log());
+            master.process.assert_running();
             master
                 .log()
                 .contains("BuildMaster is running")
@@ -95,18 +87,9 @@ impl StockMaster {
     }
 
     /// A worker of our own for it.
-    fn worker(&self) -> OwnWorker {
+    fn worker(&self) -> Far {
         let master = format!("127.0.0.1:{}", self.port);
-        OwnWorker::new("far", "open sesame", &master).started()
-    }
-}
-
-impl Drop for StockMaster {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        Far::own("open sesame", &master).started()
     }
 }
 
@@ -216,11 +199,7 @@ async fn a_stock_master_stops_a_build_on_our_own_worker() {
     let api = &master.api;
     let request = api.force("force", "long").await;
     let build = api.running(request, "long").await;
-    eventually("the command to begin", async || {
-        let log = api.log(&build, "1", "stdio").await;
-        log.contains("begun").then_some(())
-    })
-    .await;
+    api.logged(&build, "1", "stdio", "begun").await;
     let path = format!("builds/{}", build["buildid"]);
     api.control(&path, "stop", json!({"reason": "enough"}))
         .await

@@ -1,97 +1,12 @@
 //! Workers that connect from elsewhere: stock `buildbot-worker` processes, unchanged, and `toolpost worker`.
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
-use toolpost_harness::{Api, Farm, eventually};
+use serde_json::json;
+use toolpost_harness::{Farm, eventually};
 
-use crate::own::OwnWorker;
-use crate::stock::{Line, StockWorker, config, free_port};
+use crate::far::{ADMIN, Far, Kind, connected, results, worker};
+use crate::remote::{config, free_port};
 use crate::support::{Repository, farm, first_party, gate, shell};
-
-/// What both kinds of workers can do in a test.
-trait Far {
-    /// A running one named `far` for a master at this port.
-    fn start(port: u16) -> Self;
-    fn run(&mut self);
-    fn kill(&mut self);
-    fn path(&self, relative: &str) -> std::path::PathBuf;
-    fn log(&self) -> String;
-    const VERSION: &str;
-}
-
-impl Far for StockWorker {
-    fn start(port: u16) -> Self {
-        Self::start("far", "open sesame", port)
-    }
-    fn run(&mut self) {
-        self.run();
-    }
-    fn kill(&mut self) {
-        self.kill();
-    }
-    fn path(&self, relative: &str) -> std::path::PathBuf {
-        self.path(relative)
-    }
-    fn log(&self) -> String {
-        self.log()
-    }
-    const VERSION: &str = "4.3.0";
-}
-
-impl Far for OwnWorker {
-    fn start(port: u16) -> Self {
-        own(port).started()
-    }
-    fn run(&mut self) {
-        self.run();
-    }
-    fn kill(&mut self) {
-        self.kill();
-    }
-    fn path(&self, relative: &str) -> std::path::PathBuf {
-        self.path(relative)
-    }
-    fn log(&self) -> String {
-        self.log()
-    }
-    const VERSION: &str = env!("CARGO_PKG_VERSION");
-}
-
-/// A worker of our own named `far` that does not run yet.
-fn own(port: u16) -> OwnWorker {
-    OwnWorker::new("far", "open sesame", &format!("ws://127.0.0.1:{port}"))
-}
-
-async fn worker(api: &Api, name: &str) -> Value {
-    let list = api.get("workers").await;
-    let workers = list["workers"].as_array().unwrap().iter();
-    workers
-        .clone()
-        .find(|worker| worker["name"] == name)
-        .unwrap()
-        .clone()
-}
-
-async fn connected(farm: &Farm, name: &str, wanted: bool) {
-    eventually(
-        &format!("worker {name} to be connected: {wanted}"),
-        async || {
-            let worker = worker(farm.api(), name).await;
-            let connected = !worker["connected_to"].as_array().unwrap().is_empty();
-            (connected == wanted).then_some(())
-        },
-    )
-    .await;
-}
-
-/// The results of all builds of a request, in their order.
-async fn results(farm: &Farm, request: i64) -> Vec<Option<i64>> {
-    let builds = farm.api().builds_of(request).await;
-    builds
-        .iter()
-        .map(|build| build["results"].as_i64())
-        .collect()
-}
 
 async fn said(farm: &Farm, what: &str) {
     eventually(&format!("the master to say {what:?}"), async || {
@@ -102,15 +17,15 @@ async fn said(farm: &Farm, what: &str) {
 
 #[tokio::test]
 async fn a_stock_worker_builds_what_a_local_one_would() {
-    builds_what_a_local_one_would::<StockWorker>().await;
+    builds_what_a_local_one_would(Kind::Stock).await;
 }
 
 #[tokio::test]
 async fn our_own_worker_builds_what_a_local_one_would() {
-    builds_what_a_local_one_would::<OwnWorker>().await;
+    builds_what_a_local_one_would(Kind::Own).await;
 }
 
-async fn builds_what_a_local_one_would<W: Far>() {
+async fn builds_what_a_local_one_would(kind: Kind) {
     let repository = Repository::new();
     let revision = repository.commit("Start", &[("hello.txt", "hello\n")]);
     let steps = format!(
@@ -126,12 +41,12 @@ async fn builds_what_a_local_one_would<W: Far>() {
     let farm = farm(&config(port, &["far"], &[("unit", &steps)]))
         .start()
         .await;
-    let stock = W::start(port);
+    let far = Far::start(kind, port);
     let api = farm.api();
     connected(&farm, "far", true).await;
     let told = worker(api, "far").await;
-    assert_eq!(told["workerinfo"]["admin"], "Ada <ada@example.org>");
-    assert_eq!(told["workerinfo"]["version"], W::VERSION);
+    assert_eq!(told["workerinfo"]["admin"], ADMIN);
+    assert_eq!(told["workerinfo"]["version"], kind.version());
     assert!(told["workerinfo"].get("environ").is_none(), "{told}");
 
     let request = api.force("force", "unit").await;
@@ -142,10 +57,10 @@ async fn builds_what_a_local_one_would<W: Far>() {
         results,
         [0, 0, 0, 2, 2].map(Some),
         "{steps:#?}\n{}",
-        stock.log()
+        far.log()
     );
     let log = api.log(&build, "words", "stdio").await;
-    let dir = stock.path("unit/build");
+    let dir = far.path("unit/build");
     for line in [
         "hello",
         "size 6",
@@ -169,21 +84,21 @@ async fn builds_what_a_local_one_would<W: Far>() {
     let property = |name: &str| properties["properties"][0][name][0].clone();
     assert_eq!(property("got_revision"), json!(revision));
     assert_eq!(property("size"), "6");
-    assert_eq!(property("admin"), "Ada <ada@example.org>");
+    assert_eq!(property("admin"), ADMIN);
     assert_eq!(property("workername"), "far");
 }
 
 #[tokio::test]
 async fn what_is_too_slow_or_stopped_ends_on_a_stock_worker() {
-    what_is_too_slow_or_stopped_ends::<StockWorker>().await;
+    what_is_too_slow_or_stopped_ends(Kind::Stock).await;
 }
 
 #[tokio::test]
 async fn what_is_too_slow_or_stopped_ends_on_our_own_worker() {
-    what_is_too_slow_or_stopped_ends::<OwnWorker>().await;
+    what_is_too_slow_or_stopped_ends(Kind::Own).await;
 }
 
-async fn what_is_too_slow_or_stopped_ends<W: Far>() {
+async fn what_is_too_slow_or_stopped_ends(kind: Kind) {
     let timeout = shell("echo quiet; sleep 300") + "timeout = \"1s\"\nname = \"timeout\"\n";
     let total =
         shell("while :; do echo x; sleep 0.1; done") + "max_time = \"1s\"\nname = \"total\"\n";
@@ -192,7 +107,7 @@ async fn what_is_too_slow_or_stopped_ends<W: Far>() {
     let port = free_port();
     let builders = [("quiet", &*timeout), ("slow", &*total), ("long", &*long)];
     let farm = farm(&config(port, &["far"], &builders)).start().await;
-    let _far = W::start(port);
+    let _far = Far::start(kind, port);
     let api = farm.api();
     let (quiet, slow, long) = (
         api.force("force", "quiet").await,
@@ -200,11 +115,7 @@ async fn what_is_too_slow_or_stopped_ends<W: Far>() {
         api.force("force", "long").await,
     );
     let build = api.running(long, "long").await;
-    eventually("the command to begin", async || {
-        let log = api.log(&build, "long", "stdio").await;
-        log.contains("begun").then_some(())
-    })
-    .await;
+    api.logged(&build, "long", "stdio", "begun").await;
     let path = format!("builds/{}", build["buildid"]);
     let stopped = api
         .control(&path, "stop", json!({"reason": "enough"}))
@@ -226,15 +137,15 @@ async fn what_is_too_slow_or_stopped_ends<W: Far>() {
 
 #[tokio::test]
 async fn a_stock_worker_that_is_killed_in_a_build_makes_it_run_again() {
-    killed_in_a_build_makes_it_run_again::<StockWorker>().await;
+    killed_in_a_build_makes_it_run_again(Kind::Stock).await;
 }
 
 #[tokio::test]
 async fn our_own_worker_that_is_killed_in_a_build_makes_it_run_again() {
-    killed_in_a_build_makes_it_run_again::<OwnWorker>().await;
+    killed_in_a_build_makes_it_run_again(Kind::Own).await;
 }
 
-async fn killed_in_a_build_makes_it_run_again<W: Far>() {
+async fn killed_in_a_build_makes_it_run_again(kind: Kind) {
     let dir = tempfile::tempdir().unwrap();
     let open = dir.path().join("open");
     let port = free_port();
@@ -242,7 +153,7 @@ async fn killed_in_a_build_makes_it_run_again<W: Far>() {
     let farm = farm(&config(port, &["far"], &[("unit", &steps)]))
         .start()
         .await;
-    let mut far = W::start(port);
+    let mut far = Far::start(kind, port);
     let request = farm.api().force("force", "unit").await;
     farm.api().running(request, "gate").await;
     far.kill();
@@ -258,72 +169,15 @@ async fn killed_in_a_build_makes_it_run_again<W: Far>() {
 }
 
 #[tokio::test]
-async fn commands_of_a_lost_connection_do_not_run_beside_those_of_the_next() {
-    let dir = tempfile::tempdir().unwrap();
-    let (open, alive) = (dir.path().join("open"), dir.path().join("alive"));
-    let port = free_port();
-    // Writes its process id while it runs, and waits.
-    let steps = shell(&format!(
-        "echo $$ >> '{alive}'; until [ -e '{open}' ]; do sleep 0.05; done",
-        alive = alive.display(),
-        open = open.display()
-    )) + "name = \"gate\"\n";
-    let mut farm = farm(&config(port, &["far"], &[("unit", &steps)]))
-        .start()
-        .await;
-    let line = Line::to(port).await;
-    let stock = StockWorker::start("far", "open sesame", line.port);
-    let processes = || -> Vec<i32> {
-        let text = std::fs::read_to_string(&alive).unwrap_or_default();
-        text.lines().map(|line| line.parse().unwrap()).collect()
-    };
-    let running = |id: i32| {
-        rustix::process::test_kill_process(rustix::process::Pid::from_raw(id).unwrap()).is_ok()
-    };
-    let begun = async |count: usize| {
-        eventually(&format!("{count} commands to have begun"), async || {
-            (processes().len() == count).then_some(())
-        })
-        .await;
-    };
-    let request = farm.api().force("force", "unit").await;
-    begun(1).await;
-    line.cut();
-    connected(&farm, "far", false).await;
-    line.mend();
-    begun(2).await;
-    eventually("the first command to end", async || {
-        (!running(processes()[0])).then_some(())
-    })
-    .await;
-    // The same when it is the master that goes.
-    farm.kill().await;
-    farm.run().await;
-    begun(3).await;
-    eventually("the second command to end", async || {
-        (!running(processes()[1])).then_some(())
-    })
-    .await;
-    std::fs::write(&open, "").unwrap();
-    farm.api().finished(request).await;
-    assert_eq!(
-        results(&farm, request).await,
-        [Some(5), Some(5), Some(0)],
-        "{}",
-        stock.log()
-    );
-}
-
-#[tokio::test]
 async fn the_first_of_two_workers_of_one_name_stays_while_it_is_alive() {
     let port = free_port();
     let steps = shell("echo $WHO");
     let farm = farm(&config(port, &["far"], &[("unit", &steps)]))
         .start()
         .await;
-    let first = StockWorker::start("far", "open sesame", port);
+    let first = Far::start(Kind::Stock, port);
     connected(&farm, "far", true).await;
-    let second = StockWorker::start("far", "open sesame", port);
+    let second = Far::start(Kind::Stock, port);
     said(&farm, "the first is alive and stays").await;
     let request = farm.api().force("force", "unit").await;
     assert_eq!(farm.api().finished(request).await["results"], 0);
@@ -354,11 +208,11 @@ async fn who_does_not_know_the_password_stays_out_and_the_port_of_the_pages_will
         .unwrap()
         .parse()
         .unwrap();
-    let _wrong = StockWorker::start("far", "guessed", port);
+    let _wrong = Far::stock("far", "guessed", port).started();
     said(&farm, "worker `far` at 127.0.0.1").await;
-    let _unknown = StockWorker::start("stranger", "open sesame", port);
+    let _unknown = Far::stock("stranger", "open sesame", port).started();
     said(&farm, "worker \"stranger\", which is not configured").await;
-    let _right = StockWorker::start("far", "open sesame", port);
+    let _right = Far::start(Kind::Stock, port);
     connected(&farm, "far", true).await;
     let request = farm.api().force("force", "unit").await;
     assert_eq!(farm.api().finished(request).await["results"], 0);
@@ -380,7 +234,7 @@ async fn files_come_from_our_own_worker_and_what_cannot_be_done_says_so() {
         .plugin("test-summary", first_party("test-summary"))
         .start()
         .await;
-    let far = OwnWorker::start(port);
+    let far = Far::start(Kind::Own, port);
     let api = farm.api();
     let request = api.force("force", "unit").await;
     let build = api.finished(request).await;
@@ -408,7 +262,7 @@ async fn our_own_worker_stops_when_it_is_told_to_and_its_build_runs_elsewhere() 
     let farm = farm(&config(port, &["far"], &[("unit", &gate(&open))]))
         .start()
         .await;
-    let mut far = OwnWorker::start(port);
+    let mut far = Far::start(Kind::Own, port);
     let request = farm.api().force("force", "unit").await;
     farm.api().running(request, "gate").await;
     assert_eq!(far.stop(), Some(0), "{}", far.log());
@@ -438,20 +292,19 @@ async fn our_own_worker_says_what_keeps_it_out_and_comes_in_when_that_is_mended(
     let text = text.replace(&format!("listen = \"127.0.0.1:{port}\"\n"), &tls);
     let farm = farm(&text).start().await;
     let master = format!("wss://localhost:{port}");
-    let heard = async |far: &OwnWorker, what: &str| {
+    let heard = async |far: &Far, what: &str| {
         eventually(&format!("the worker to say {what:?}"), async || {
             far.log().contains(what).then_some(())
         })
         .await;
     };
-    let trusting = |password: &str| {
-        OwnWorker::new("far", password, &master).option("--ca-file", authority.certificate())
-    };
-    let distrustful = OwnWorker::new("far", "open sesame", &master).started();
+    let trusting =
+        |password: &str| Far::own(password, &master).option("--ca-file", authority.certificate());
+    let distrustful = Far::own("open sesame", &master).started();
     heard(&distrustful, "no TLS with wss://localhost").await;
     let wrong = trusting("guessed").started();
     heard(&wrong, "does not let worker `far` in").await;
-    let nobody = own(1).started();
+    let nobody = Far::start(Kind::Own, 1);
     heard(&nobody, "cannot reach ws://127.0.0.1:1/").await;
     let right = trusting("open sesame").started();
     connected(&farm, "far", true).await;
@@ -465,155 +318,4 @@ async fn our_own_worker_says_what_keeps_it_out_and_comes_in_when_that_is_mended(
     for far in [&distrustful, &wrong, &right] {
         assert!(!far.log().contains("open sesame") && !far.log().contains("guessed"));
     }
-}
-
-/// What a command wrote line by line, without what the master says about it.
-fn numbers(log: &str) -> Vec<u32> {
-    log.lines().filter_map(|line| line.parse().ok()).collect()
-}
-
-#[tokio::test]
-async fn our_own_worker_builds_on_when_its_connection_is_cut() {
-    const BURSTS: u32 = 60;
-    const BURST_LINES: u32 = 5_000;
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name);
-    // More than fits into memory while there is no connection.
-    let talk = format!(
-        "echo begun >> '{begun}'; for k in $(seq 1 {BURSTS}); do \
-         seq $(( (k - 1) * {BURST_LINES} + 1 )) $(( k * {BURST_LINES} )); echo $k > '{progress}'; sleep 0.05; done",
-        begun = path("begun").display(),
-        progress = path("progress").display(),
-    );
-    let steps = format!(
-        "{talk}name = \"talk\"\n\n{gate}\n{after}",
-        talk = shell(&talk),
-        gate = gate(&path("open")),
-        after = shell("echo after") + "name = \"after\"\n",
-    );
-    let port = free_port();
-    let farm = farm(&config(port, &["far"], &[("unit", &steps)]))
-        .start()
-        .await;
-    let line = Line::to(port).await;
-    let far = OwnWorker::new(
-        "far",
-        "open sesame",
-        &format!("ws://127.0.0.1:{}", line.port),
-    )
-    .started();
-    let progress = async |wanted: u32| {
-        eventually(&format!("burst {wanted}"), async || {
-            let text = std::fs::read_to_string(path("progress")).unwrap_or_default();
-            (text.trim().parse::<u32>().unwrap_or(0) >= wanted).then_some(())
-        })
-        .await;
-    };
-    let api = farm.api();
-    let request = api.force("force", "unit").await;
-    progress(5).await;
-    line.cut();
-    connected(&farm, "far", false).await;
-    // The command goes on meanwhile.
-    progress(25).await;
-    line.mend();
-    connected(&farm, "far", true).await;
-    progress(35).await;
-    line.cut();
-    // It ends meanwhile.
-    progress(BURSTS).await;
-    line.mend();
-    let build = api.running(request, "gate").await;
-    line.cut();
-    connected(&farm, "far", false).await;
-    line.mend();
-    std::fs::write(path("open"), "").unwrap();
-    api.finished(request).await;
-    assert_eq!(
-        results(&farm, request).await,
-        [Some(0)],
-        "{}\n{}",
-        far.log(),
-        farm.output()
-    );
-    // Nobody was only heard again because a connection was given up.
-    assert!(!far.log().contains("was not answered") && !farm.output().contains("was not answered"));
-    let log = api.log(&build, "talk", "stdio").await;
-    let numbers = numbers(&log);
-    let wrong = (1..)
-        .zip(&numbers)
-        .find(|(expected, number)| expected != *number);
-    assert_eq!(wrong, None, "{} lines", numbers.len());
-    assert_eq!(numbers.len(), (BURSTS * BURST_LINES) as usize);
-    assert_eq!(std::fs::read_to_string(path("begun")).unwrap(), "begun\n");
-}
-
-#[tokio::test]
-async fn our_own_worker_builds_nothing_that_nobody_waits_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let (open, alive) = (dir.path().join("open"), dir.path().join("alive"));
-    let steps = shell(&format!(
-        "echo $$ >> '{alive}'; until [ -e '{open}' ]; do sleep 0.05; done",
-        alive = alive.display(),
-        open = open.display()
-    )) + "name = \"gate\"\n";
-    let port = free_port();
-    let mut farm = farm(&config(port, &["far"], &[("unit", &steps)]))
-        .start()
-        .await;
-    let line = Line::to(port).await;
-    let far = OwnWorker::new(
-        "far",
-        "open sesame",
-        &format!("ws://127.0.0.1:{}", line.port),
-    )
-    .started();
-    let processes = || -> Vec<i32> {
-        let text = std::fs::read_to_string(&alive).unwrap_or_default();
-        text.lines().map(|line| line.parse().unwrap()).collect()
-    };
-    let begun = async |count: usize| {
-        eventually(&format!("{count} commands to have begun"), async || {
-            (processes().len() == count).then_some(())
-        })
-        .await;
-    };
-    let ended = async |at: usize| {
-        eventually("the command to end", async || {
-            let id = rustix::process::Pid::from_raw(processes()[at]).unwrap();
-            rustix::process::test_kill_process(id)
-                .is_err()
-                .then_some(())
-        })
-        .await;
-    };
-    // A build that is stopped while its worker is away does not wait for it.
-    let request = farm.api().force("force", "unit").await;
-    begun(1).await;
-    line.cut();
-    connected(&farm, "far", false).await;
-    let build = farm.api().running(request, "gate").await;
-    let path = format!("builds/{}", build["buildid"]);
-    farm.api()
-        .control(&path, "stop", json!({"reason": "enough"}))
-        .await
-        .unwrap();
-    assert_eq!(farm.api().finished(request).await["results"], 6);
-    line.mend();
-    ended(0).await;
-    // A master that was started anew does not know what runs.
-    let request = farm.api().force("force", "unit").await;
-    begun(2).await;
-    farm.kill().await;
-    farm.run().await;
-    begun(3).await;
-    ended(1).await;
-    std::fs::write(&open, "").unwrap();
-    farm.api().finished(request).await;
-    assert_eq!(
-        results(&farm, request).await,
-        [Some(5), Some(0)],
-        "{}",
-        far.log()
-    );
 }

@@ -199,13 +199,20 @@ impl Api {
     /// # Panics
     /// When there is no such step or log.
     pub async fn log(&self, build: &Value, step: &str, slug: &str) -> String {
-        let path = format!(
-            "api/v2/builds/{}/steps/{step}/logs/{slug}/raw",
-            build["buildid"]
-        );
+        let path = log_path(build, step, slug);
         self.text(&path)
             .await
             .unwrap_or_else(|e| panic!("{path}: {} {}", e.status, e.body))
+    }
+
+    /// Waits until a step's log has this text. A step that runs may not have the log yet.
+    pub async fn logged(&self, build: &Value, step: &str, slug: &str, text: &str) {
+        let path = log_path(build, step, slug);
+        eventually(&format!("{path} to have {text:?}"), async || {
+            let log = self.text(&path).await.ok()?;
+            log.contains(text).then_some(())
+        })
+        .await;
     }
 
     /// What `/api/v2/plugins` says of the plugin of this name.
@@ -216,6 +223,11 @@ impl Api {
             .find(|p| p["name"] == name)
             .cloned()
     }
+}
+
+fn log_path(build: &Value, step: &str, slug: &str) -> String {
+    let build = &build["buildid"];
+    format!("api/v2/builds/{build}/steps/{step}/logs/{slug}/raw")
 }
 
 /// The list of a REST answer.

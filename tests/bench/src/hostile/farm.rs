@@ -26,6 +26,8 @@ const COPIES: usize = 50;
 const REPEATS: usize = 4;
 /// How often those that have ended come again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often there is something to tell while a reporter is waited for.
+const NEWS: Duration = Duration::from_millis(200);
 /// Processor time of each call.
 const CPU_MS: u32 = 300;
 /// Time of each call in all, so that the fate of one that waits is seen.
@@ -114,21 +116,30 @@ impl Arena {
                     self.farm.drop_plugin(&format!("{name}-{copy}"), &component);
                 }
             }
-            Offence::Schedulers(_) => self.configure(&scheduler(&name), &name).await?,
-            Offence::Reporters(_) => self.configure(&reporter(&name), &name).await?,
+            Offence::Schedulers(_) => {
+                self.configure(&scheduler(&name));
+                eventually(&format!("{name} to be called"), async || {
+                    fault_of(&api.plugin(&name).await?)
+                })
+                .await;
+            }
+            Offence::Reporters(_) => {
+                self.configure(&reporter(&name));
+                eventually(&format!("{name} to be called"), async || {
+                    // It is called when there is something to tell.
+                    api.force("force", "sink").await;
+                    tokio::time::sleep(NEWS).await;
+                    fault_of(&api.plugin(&name).await?)
+                })
+                .await;
+            }
         }
         Ok(Crowd::default())
     }
 
-    /// Adds to the configuration, and waits until that is so.
-    async fn configure(&self, more: &str, name: &str) -> anyhow::Result<()> {
+    /// Adds to the configuration, which is read again.
+    fn configure(&self, more: &str) {
         self.farm.write_config(&format!("{}{more}", self.config));
-        let api = self.farm.api();
-        eventually(&format!("{name} to be called"), async || {
-            fault_of(&api.plugin(name).await?)
-        })
-        .await;
-        Ok(())
     }
 
     /// What people are told about the offender.

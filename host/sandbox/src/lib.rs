@@ -42,7 +42,7 @@ pub use load::LoadError;
 pub use options::SandboxOptions;
 pub use plugin::{
     CallUsage, PluginKind, PluginVersion, ReporterType, SchedulerType, StepOutcome, StepType,
-    TypeInfo, VersionUse, Want, reporter, scheduler,
+    TypeInfo, VersionUse, Want, Wanted, reporter, scheduler,
 };
 pub use registry::{
     HeldVersion, PluginRegistry, PluginStatus, Prospect, RegistryEvent, RegistryEventKind,

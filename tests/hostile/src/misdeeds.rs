@@ -222,6 +222,23 @@ pub const MISDEEDS: &[Misdeed] = &[
         ..NOTHING
     },
     Misdeed {
+        word: "trigger-unasked",
+        reason: "the plugin does not say that it asks for builds of the builder `sink`",
+        exports: &[Run],
+        imports: &["triggers#[static]triggered.request"],
+        items: "(data (i32.const 3072) \"sink\")",
+        // As above, once, without having said so in `wants`.
+        body: "(i32.store (i32.const 3080) (i32.const 3072)) (i32.store (i32.const 3084) (i32.const 4))
+            (call $triggered.request (i32.const 3080) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 512))
+            ;; The error, as the step's own.
+            (i32.store8 (i32.const 640) (i32.const 1)) (i32.store8 (i32.const 644) (i32.load8_u (i32.const 516)))
+            (i32.store (i32.const 648) (i32.load (i32.const 520))) (i32.store (i32.const 652) (i32.load (i32.const 524)))
+            (return (i32.const 640))",
+        ..NOTHING
+    },
+    Misdeed {
         word: "secret-printer",
         reason: "",
         exports: &[Run],

@@ -25,6 +25,10 @@ impl Misdeed {
                 Wish::HttpHost(_) => "",
             };
         }
+        if self.word == "trigger-unasked" {
+            // Granted for a version that said so.
+            setting.grants += "grant.trigger = [\"sink\"]\n";
+        }
         let port = lures.treasure().port();
         let (to, granted) = match self.word {
             "http-not-granted" => (lures.treasure().to_string(), "chat.example.org".into()),

@@ -10,6 +10,7 @@ use toolpost_config::config::{BuilderConfig, StepConfig, UploadLimits};
 use toolpost_core::model::{Build, SourceStampSpec};
 use toolpost_core::template::{BuildScope, Scope, WorkerScope};
 use toolpost_core::{BuildsetId, Properties, StepId};
+use toolpost_sandbox::Wanted;
 use toolpost_store::{Store, StoreError};
 use toolpost_worker::{CommandSpec, Invocation};
 use tracing::warn;
@@ -178,8 +179,8 @@ pub(crate) struct StepContext {
     pub(crate) name: String,
     pub(crate) config: Arc<StepConfig>,
     pub(crate) rendered: RenderedStep,
-    /// The plugin whose step it is.
-    pub(crate) plugin: Option<String>,
+    /// The plugin whose step it is, and what it asks for.
+    pub(crate) plugin: Option<Wanted>,
     pub(crate) logs: StepLogs,
     /// Cancelled when this step is to stop.
     pub(crate) cancel: CancellationToken,

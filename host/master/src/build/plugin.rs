@@ -6,7 +6,7 @@ use std::time::Duration;
 use toolpost_config::config::PluginConfig;
 use toolpost_core::Results;
 use toolpost_core::step::FailurePolicy;
-use toolpost_sandbox::{CallLimits, PluginErrorKind, SandboxError, StepType};
+use toolpost_sandbox::{CallLimits, PluginErrorKind, SandboxError, StepType, Wanted};
 
 use super::context::StepContext;
 use super::outcome::{Fault, StepEnd};
@@ -24,9 +24,9 @@ pub(crate) struct PinnedStep {
 }
 
 impl PinnedStep {
-    /// Name of the plugin.
-    pub(crate) fn plugin(&self) -> String {
-        self.step_type.plugin().name().to_owned()
+    /// Name of the plugin, and what it asks for.
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.step_type.plugin().wanted()
     }
 
     /// Digest of the version.

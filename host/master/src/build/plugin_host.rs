@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use toolpost_core::model::LogType;
 use toolpost_core::{Properties, Property};
+use toolpost_sandbox::Wanted;
 use toolpost_sandbox::host::{
     BuildInfo, CommandSpec, FileError, FileKind, FileStat, HostError, LogLevel, LogStream,
     PluginServices, StartedCommand, StepFarm, StepHost, StepLog as PluginLog, WriteMode,
@@ -114,7 +115,7 @@ impl StepHost for PluginHost {
         let message = build.mask(message);
         let (builder, number) = (&build.builder.name, build.build.number);
         let (step, step_type) = (&self.step.name, &self.step.config.step_type);
-        let plugin = self.step.plugin.as_deref().unwrap_or_default();
+        let plugin = self.step.plugin.as_ref().map_or("", Wanted::plugin);
         plugin_lines::write(plugin, level, |level| match level {
             LogLevel::Debug => debug!(builder, number, step, step_type, "{message}"),
             LogLevel::Info => info!(builder, number, step, step_type, "{message}"),
@@ -290,8 +291,8 @@ impl StepHost for PluginHost {
     }
 
     fn services(&self) -> Arc<dyn PluginServices> {
-        let plugin = self.step.plugin.as_deref().unwrap_or_default();
-        Services::of(&self.step.build.capabilities, plugin)
+        let wanted = self.step.plugin.clone().unwrap_or_default();
+        Services::of(&self.step.build.capabilities, &wanted)
     }
 }
 

@@ -18,6 +18,7 @@ use toolpost_sandbox::host::{
     CommandLine, CommandSpec, ExitStatus, FileError, FileKind, HostError, LogStream, OutputSource,
     StepHost, WriteMode,
 };
+use toolpost_sandbox::{Want, Wanted};
 use toolpost_store::{
     ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, NewBuildset, NewStep,
     Query, StartBuild, Store, StoreOptions,
@@ -93,7 +94,7 @@ pub(super) async fn stage() -> Stage {
             .into(),
             texts: StepTexts::default(),
         },
-        plugin: Some("tests".into()),
+        plugin: Some(Wanted::new("tests", &[Want::Secret("*".into())])),
         logs: StepLogs::new(store.clone(), Arc::clone(&capabilities), step, RULES),
         cancel: CancellationToken::new(),
         told: Mutex::default(),

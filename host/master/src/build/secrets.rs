@@ -8,8 +8,7 @@ use toolpost_worker::{CommandSpec, EnvValue, Invocation};
 
 use super::context::StepContext;
 use super::outcome::Fault;
-use crate::secrets::{Filling, SecretError};
-use crate::services::not_granted;
+use crate::secrets::Filling;
 
 /// A reference that the worker would expand in the value of a variable.
 const EXPANDED: &str = "${";
@@ -27,17 +26,17 @@ pub(super) async fn filled(
     };
     let may_use = |name: &str| match &step.plugin {
         None => true,
-        Some(plugin) => {
+        Some(wanted) => {
             given.contains(capabilities.secrets.placeholder(name).as_str())
-                || capabilities.may_use(plugin, name)
+                || capabilities.may_use(wanted, name)
         }
     };
     let filling = capabilities.secrets.filling(texts(&spec), may_use).await;
-    let filling = filling.map_err(|error| match (error, &step.plugin) {
-        (SecretError::NotAllowed(name), Some(plugin)) => {
-            Fault::Exception(not_granted(plugin, &name).to_string())
-        }
-        (error, _) => Fault::Exception(error.to_string()),
+    let filling = filling.map_err(|error| {
+        Fault::Exception(match &step.plugin {
+            Some(wanted) => capabilities.refused_secret(wanted, &error).to_string(),
+            None => error.to_string(),
+        })
     })?;
     if !filling.is_empty() {
         fill(&mut spec, &filling)?;

@@ -286,7 +286,7 @@ impl StepRun<'_> {
             name: self.name.clone(),
             config: Arc::clone(&self.plan.config),
             rendered,
-            plugin: self.plan.pinned.as_ref().map(PinnedStep::plugin),
+            plugin: self.plan.pinned.as_ref().map(PinnedStep::wanted),
             logs,
             cancel: self.cancel.clone(),
             told: Mutex::default(),

@@ -86,7 +86,7 @@ impl Deliver for PluginDeliver {
             store: self.store.clone(),
             builds,
             capabilities: Arc::clone(&self.capabilities),
-            plugin: plugin.to_owned(),
+            wanted: reporter_type.plugin().wanted(),
         };
         let told = reporter::Delivery {
             key: delivery.key.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use toolpost_core::model::{Log, LogType, Step};
 use toolpost_core::{BuildId, DeliveryId, LogId};
+use toolpost_sandbox::Wanted;
 use toolpost_sandbox::host::{HostError, LogLevel, PluginServices, ReporterHost};
 use toolpost_store::{LOG_LINES_PER_READ_MAX, Store, StoreError};
 use tracing::{debug, error, info, warn};
@@ -21,8 +22,8 @@ pub(super) struct DeliveryHost {
     /// The builds that are reported; only their logs can be read.
     pub(super) builds: BTreeSet<BuildId>,
     pub(super) capabilities: Arc<Capabilities>,
-    /// Name of the plugin that delivers.
-    pub(super) plugin: String,
+    /// The plugin that delivers, and what it asks for.
+    pub(super) wanted: Wanted,
 }
 
 #[async_trait]
@@ -30,7 +31,7 @@ impl ReporterHost for DeliveryHost {
     fn log(&self, level: LogLevel, message: &str) {
         let (reporter, delivery) = (&self.reporter, self.delivery.0);
         let message = self.capabilities.mask(message);
-        plugin_lines::write(&self.plugin, level, |level| match level {
+        plugin_lines::write(self.wanted.plugin(), level, |level| match level {
             LogLevel::Debug => debug!(reporter, delivery, "{message}"),
             LogLevel::Info => info!(reporter, delivery, "{message}"),
             LogLevel::Warn => warn!(reporter, delivery, "{message}"),
@@ -54,7 +55,7 @@ impl ReporterHost for DeliveryHost {
     }
 
     fn services(&self) -> Arc<dyn PluginServices> {
-        Services::of(&self.capabilities, &self.plugin)
+        Services::of(&self.capabilities, &self.wanted)
     }
 }
 

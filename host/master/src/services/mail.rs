@@ -12,7 +12,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Exe
 use sha2::{Digest as _, Sha256};
 use toolpost_config::config::{MailConfig, MailTls};
 use toolpost_sandbox::host::{HostError, Message};
-use toolpost_sandbox::read_authorities;
+use toolpost_sandbox::{Wanted, read_authorities};
 
 use super::{Capabilities, config};
 use crate::secrets::Filling;
@@ -46,7 +46,7 @@ const OWN_HEADERS: [&str; 12] = [
 /// Hands a message to the server.
 pub(super) async fn send(
     shared: &Capabilities,
-    plugin: &str,
+    wanted: &Wanted,
     server: &MailConfig,
     message: Message,
     key: &str,
@@ -57,8 +57,8 @@ pub(super) async fn send(
             "the message has {size} bytes, at most {MESSAGE_BYTES_MAX} are sent"
         )));
     }
-    let message = filled(shared, plugin, message).await?;
-    let mail = mail(server, plugin, message, key)?;
+    let message = filled(shared, wanted, message).await?;
+    let mail = mail(server, wanted.plugin(), message, key)?;
     let transport = transport(shared, server).await?;
     let sent = tokio::time::timeout(SEND_TIMEOUT, transport.send(mail));
     match sent.await {
@@ -85,7 +85,7 @@ fn size(message: &Message) -> usize {
 /// The message with the secrets in it that the plugin may use.
 async fn filled(
     shared: &Capabilities,
-    plugin: &str,
+    wanted: &Wanted,
     mut message: Message,
 ) -> Result<Message, HostError> {
     let filling = {
@@ -95,7 +95,7 @@ async fn filled(
             .chain(message.headers.iter().map(|(_, text)| text));
         let files = message.attachments.iter().map(|file| &*file.data);
         let all: Vec<&[u8]> = texts.map(String::as_bytes).chain(files).collect();
-        shared.filling(plugin, all).await?
+        shared.filling(wanted, all).await?
     };
     if !filling.is_empty() {
         fill(&mut message, &filling);

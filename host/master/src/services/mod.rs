@@ -21,6 +21,7 @@ use toolpost_config::Config;
 use toolpost_config::config::{Grants, PluginConfig};
 use toolpost_core::template::{Scope, Templates};
 use toolpost_sandbox::host::{HostError, HttpGrants, Message, PluginServices};
+use toolpost_sandbox::{Want, Wanted};
 use toolpost_store::{Expected, StorageLimits, Store, StoreError};
 
 pub(crate) use grants::missing;
@@ -67,10 +68,31 @@ impl Capabilities {
         self.config.load().plugins.get(name).cloned()
     }
 
-    /// Whether a plugin may use a secret.
-    pub(crate) fn may_use(&self, plugin: &str, secret: &str) -> bool {
-        self.plugin(plugin)
-            .is_some_and(|plugin| plugin.grants.secrets.contains(secret))
+    /// Whether a plugin may use a secret: it has asked for it, and it is granted.
+    pub(crate) fn may_use(&self, wanted: &Wanted, secret: &str) -> bool {
+        self.check_secret(wanted, secret).is_ok()
+    }
+
+    /// The same; the error says what its author or the operator can do.
+    fn check_secret(&self, wanted: &Wanted, secret: &str) -> Result<(), HostError> {
+        wanted.check(&Want::Secret(secret.to_owned()))?;
+        let plugin = wanted.plugin();
+        match self.plugin(plugin) {
+            Some(config) if config.grants.secrets.contains(secret) => Ok(()),
+            _ => Err(HostError::Config(format!(
+                "the secret `{secret}` is not granted: add `grant.secrets = [\"{secret}\"]` to [plugin.{plugin}]"
+            ))),
+        }
+    }
+
+    /// What a plugin is told that cannot have a secret filled in.
+    pub(crate) fn refused_secret(&self, wanted: &Wanted, error: &SecretError) -> HostError {
+        let refused = match error {
+            SecretError::NotAllowed(name) => self.check_secret(wanted, name).err(),
+            _ => None,
+        };
+        // It may have been granted since.
+        refused.unwrap_or_else(|| config(error))
     }
 
     /// Whether a plugin may read artifacts of a builder that is not that of its step.
@@ -88,15 +110,12 @@ impl Capabilities {
     /// The secrets that these texts of a plugin have placeholders of, all of which must be granted to it.
     async fn filling<'t>(
         &self,
-        plugin: &str,
+        wanted: &Wanted,
         texts: impl IntoIterator<Item = &'t [u8]>,
     ) -> Result<Filling, HostError> {
-        let may_use = |name: &str| self.may_use(plugin, name);
+        let may_use = |name: &str| self.may_use(wanted, name);
         let filling = self.secrets.filling(texts, may_use).await;
-        filling.map_err(|error| match error {
-            SecretError::NotAllowed(name) => not_granted(plugin, &name),
-            error => config(&error),
-        })
+        filling.map_err(|error| self.refused_secret(wanted, &error))
     }
 
     /// A text without secrets.
@@ -124,25 +143,29 @@ impl Capabilities {
 /// The services of one plugin.
 pub(crate) struct Services {
     shared: Arc<Capabilities>,
-    plugin: String,
+    wanted: Wanted,
 }
 
 impl Services {
-    /// What the plugin of this name may ask for.
-    pub(crate) fn of(shared: &Arc<Capabilities>, plugin: &str) -> Arc<dyn PluginServices> {
+    /// What this plugin may ask for.
+    pub(crate) fn of(shared: &Arc<Capabilities>, wanted: &Wanted) -> Arc<dyn PluginServices> {
         Arc::new(Self {
             shared: Arc::clone(shared),
-            plugin: plugin.to_owned(),
+            wanted: wanted.clone(),
         })
     }
 
+    fn plugin(&self) -> &str {
+        self.wanted.plugin()
+    }
+
     fn grants(&self) -> Grants {
-        let plugin = self.shared.plugin(&self.plugin);
+        let plugin = self.shared.plugin(self.plugin());
         plugin.map_or_else(Grants::default, |plugin| plugin.grants.clone())
     }
 
     fn refused<T>(&self, what: &str, setting: &str) -> Result<T, HostError> {
-        let plugin = &self.plugin;
+        let plugin = self.plugin();
         Err(HostError::Config(format!(
             "{what} is not granted: add {setting} to [plugin.{plugin}]"
         )))
@@ -150,15 +173,12 @@ impl Services {
 
     /// Whether the plugin may use a secret; the error says what the operator can do.
     fn check_secret(&self, name: &str) -> Result<(), HostError> {
-        match self.shared.may_use(&self.plugin, name) {
-            true => Ok(()),
-            false => Err(not_granted(&self.plugin, name)),
-        }
+        self.shared.check_secret(&self.wanted, name)
     }
 
     fn storage_limits(&self) -> StorageLimits {
         let mut limits = StorageLimits::default();
-        let plugin = self.shared.plugin(&self.plugin);
+        let plugin = self.shared.plugin(self.plugin());
         if let Some(kib) = plugin.and_then(|plugin| plugin.storage_kib) {
             limits.total_bytes_max = usize::try_from(u64::from(kib) << 10).unwrap_or(usize::MAX);
         }
@@ -210,7 +230,7 @@ impl PluginServices for Services {
 
     async fn stored(&self, key: &str) -> Result<Option<Bytes>, HostError> {
         self.check_storage()?;
-        let value = self.shared.store.plugin_value(&self.plugin, key).await;
+        let value = self.shared.store.plugin_value(self.plugin(), key).await;
         value.map_err(store_error)
     }
 
@@ -218,7 +238,7 @@ impl PluginServices for Services {
         self.check_storage()?;
         let limits = self.storage_limits();
         let store = &self.shared.store;
-        let set = store.set_plugin_value(&self.plugin, key, Expected::Any, value, limits);
+        let set = store.set_plugin_value(self.plugin(), key, Expected::Any, value, limits);
         set.await.map(drop).map_err(store_error)
     }
 
@@ -232,14 +252,14 @@ impl PluginServices for Services {
         let limits = self.storage_limits();
         let store = &self.shared.store;
         let expected = Expected::Value(expected);
-        let set = store.set_plugin_value(&self.plugin, key, expected, value, limits);
+        let set = store.set_plugin_value(self.plugin(), key, expected, value, limits);
         set.await.map_err(store_error)
     }
 
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, HostError> {
         self.check_storage()?;
         let store = &self.shared.store;
-        let keys = store.plugin_keys(&self.plugin, prefix, KEYS_MAX).await;
+        let keys = store.plugin_keys(self.plugin(), prefix, KEYS_MAX).await;
         keys.map_err(store_error)
     }
 
@@ -259,7 +279,7 @@ impl PluginServices for Services {
         };
         let place = self.shared.mail_places.acquire().await;
         let _place = place.map_err(|error| HostError::Internal(error.to_string()))?;
-        let sent = mail::send(&self.shared, &self.plugin, server, message, key).await;
+        let sent = mail::send(&self.shared, &self.wanted, server, message, key).await;
         sent.map_err(|error| self.masked(error))
     }
 
@@ -273,7 +293,7 @@ impl PluginServices for Services {
     }
 
     async fn fill_in(&self, bytes: Bytes) -> Result<Bytes, HostError> {
-        let filling = self.shared.filling(&self.plugin, [&*bytes]).await?;
+        let filling = self.shared.filling(&self.wanted, [&*bytes]).await?;
         Ok(match filling.is_empty() {
             true => bytes,
             false => filling.bytes(&bytes).into(),
@@ -300,13 +320,6 @@ fn render(templates: &Templates, template: &str, values: &Value) -> Result<Strin
     templates
         .render(template, &scope)
         .map_err(|error| error.to_string())
-}
-
-/// The error for a secret that a plugin may not use, which says what the operator can do.
-pub(crate) fn not_granted(plugin: &str, secret: &str) -> HostError {
-    HostError::Config(format!(
-        "the secret `{secret}` is not granted: add `grant.secrets = [\"{secret}\"]` to [plugin.{plugin}]"
-    ))
 }
 
 fn config(error: &SecretError) -> HostError {

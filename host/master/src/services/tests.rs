@@ -5,7 +5,6 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use toolpost_config::{Sources, check};
-use toolpost_sandbox::Want;
 use toolpost_store::StoreOptions;
 
 use super::*;
@@ -39,7 +38,12 @@ impl Room {
     }
 
     fn services(&self) -> Arc<dyn PluginServices> {
-        Services::of(&self.shared, "p")
+        let wants = [Want::Secret("*".into()), Want::Storage, Want::Mail];
+        self.services_wanting(&wants)
+    }
+
+    fn services_wanting(&self, wants: &[Want]) -> Arc<dyn PluginServices> {
+        Services::of(&self.shared, &Wanted::new("p", wants))
     }
 }
 
@@ -95,6 +99,19 @@ async fn a_grant_counts_from_the_next_call_and_so_does_its_end() {
         "what stands for a secret is not sent"
     );
     assert!(services.stored("k").await.is_err());
+}
+
+#[tokio::test]
+async fn a_secret_that_was_not_asked_for_is_not_filled_in_although_it_is_granted() {
+    let room = room("[plugin.p]\ngrant.secrets = [\"key\"]").await;
+    let placeholder = room.services().secret_placeholder("key").await;
+    let sent = Bytes::from(placeholder.expect("granted"));
+    let other = room.services_wanting(&[Want::Secret("other".into())]);
+    let refused = other.fill_in(sent).await.expect_err("refused");
+    assert!(
+        matches!(&refused, HostError::Permanent(text) if text.contains("add `secret(\"key\")` to the `wants`")),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

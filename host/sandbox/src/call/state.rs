@@ -12,7 +12,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::http::{CallHttp, Client};
-use crate::{CallLimits, Want};
+use crate::{CallLimits, Want, Wanted};
 
 use crate::call::{Effort, Guard, Hider, LogSink, Pace, Paying, StdStream, Stop, frozen};
 use crate::host::{CommandControl, PluginServices, ReporterHost, StepHost, UploadRoom};
@@ -23,8 +23,8 @@ use crate::host::{CommandControl, PluginServices, ReporterHost, StepHost, Upload
 pub(crate) struct Home {
     pub(crate) caller: Caller,
     pub(crate) runtime: Handle,
-    /// What the plugin asks the operator for.
-    pub(crate) wants: Arc<[Want]>,
+    /// Which plugin it is, and what it asks the operator for.
+    pub(crate) wanted: Wanted,
 }
 
 /// Whom the host functions ask. A scheduler has nobody: it is a function of its arguments.
@@ -250,12 +250,11 @@ impl Home {
 
     /// Variables that the plugin asked for and that are granted.
     fn environment(&self) -> Vec<(String, String)> {
-        let asks = |name: &str| {
-            let mut wants = self.wants.iter();
-            wants.any(|want| matches!(want, Want::Environment(wanted) if wanted == name))
-        };
         let mut variables = self.services().environment();
-        variables.retain(|(name, _)| asks(name));
+        variables.retain(|(name, _)| {
+            let need = Want::Environment(name.clone());
+            self.wanted.check(&need).is_ok()
+        });
         variables
     }
 

@@ -23,7 +23,7 @@ use super::connect::{Client, Stream};
 use super::fill::Filler;
 use super::rules::Target;
 use super::{config, internal};
-use crate::Want;
+use crate::Wanted;
 use crate::call::Paying;
 use crate::host::{HttpFailure, HttpRequest, HttpResponse, Network, PluginServices};
 
@@ -34,7 +34,7 @@ const RESPONSE_HEADERS_MAX: usize = 200;
 pub(super) struct Exchange {
     pub(super) client: Arc<Client>,
     pub(super) services: Arc<dyn PluginServices>,
-    pub(super) wants: Arc<[Want]>,
+    pub(super) wanted: Wanted,
     pub(super) paying: Paying,
     pub(super) places: Arc<Semaphore>,
     pub(super) options: RequestOptions,
@@ -53,7 +53,7 @@ impl Exchange {
         let place = acquire(&self.places).await?;
         let (head, body) = request.into_parts();
         let grants = self.services.http_grants();
-        let target = Target::granted(&head.uri, &self.wants, &grants).map_err(config)?;
+        let target = Target::granted(&head.uri, &self.wanted, &grants).map_err(config)?;
         let limits = &self.client.limits;
         if header_bytes(&head.headers) > limits.header_bytes_max {
             return Err(Error::HttpRequestHeaderSectionSize(None));

@@ -103,7 +103,7 @@ impl Filler<'_> {
 
 fn failed(error: &HostError) -> Error {
     match error {
-        HostError::Config(text) => config(text),
+        HostError::Config(text) | HostError::Permanent(text) => config(text),
         error => internal(error.to_string()),
     }
 }

@@ -107,7 +107,7 @@ impl WasiHttpHooks for Hooks {
         let exchange = Exchange {
             client: Arc::clone(&self.client),
             services: home.services(),
-            wants: Arc::clone(&home.wants),
+            wanted: home.wanted.clone(),
             paying: self.paying.clone(),
             places: Arc::clone(&self.places),
             options: options.unwrap_or_default(),
@@ -140,8 +140,8 @@ fn internal(text: String) -> Error {
     Error::InternalError(Some(text))
 }
 
-/// What begins the text of an error that only the operator can do something about: the errors of WASI have no kind of their own
-/// for that.
+/// What begins the text of an error that only the operator can do something about, or the author of the plugin: the errors of WASI
+/// have no kind of their own for that.
 const CONFIG: &str = "config: ";
 
 /// An error that only the operator can do something about.

@@ -6,8 +6,8 @@ use http::Uri;
 use http::uri::Scheme;
 use toolpost_core::hosts::{HostPattern, Reach, reach};
 
-use crate::Want;
 use crate::host::HttpGrants;
+use crate::{Want, Wanted};
 
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Where a request to this address goes, if the plugin asked for that and it is granted.
-    pub(super) fn granted(uri: &Uri, wants: &[Want], grants: &HttpGrants) -> Result<Self, String> {
+    pub(super) fn granted(uri: &Uri, wanted: &Wanted, grants: &HttpGrants) -> Result<Self, String> {
         let authority = uri.authority().ok_or("the address has no host")?;
         if authority.as_str().contains('@') {
             return Err("a user name in an address is not sent; use a header".into());
@@ -33,7 +33,7 @@ impl Target {
         let port = authority.port_u16().unwrap_or(scheme_port);
         let written = authority.host();
         let named = |pattern: &HostPattern| pattern.matches(written, port, scheme_port);
-        let is_wanted = wants.iter().any(|want| match want {
+        let is_wanted = wanted.wants().iter().any(|want| match want {
             Want::Http(host) => host == "*" || host.parse().is_ok_and(|host| named(&host)),
             _ => false,
         });
@@ -42,9 +42,7 @@ impl Target {
             false => format!("{written}:{port}"),
         };
         if !is_wanted {
-            return Err(format!(
-                "the plugin does not say in `wants` that it sends requests to `{shown}`"
-            ));
+            return Err(wanted.refusal(&Want::Http(shown)));
         }
         let host = written.trim_start_matches('[').trim_end_matches(']');
         let address = host.parse::<IpAddr>().ok();

@@ -17,10 +17,10 @@ use toolpost_core::secret::{fill_text, placeholder};
 use wasmtime_wasi_http::Error;
 
 use super::*;
-use crate::Want;
 use crate::call::{Computing, Meter};
 use crate::fair::Party;
 use crate::host::{HostError, HttpGrants, Message, NoServices, PluginServices};
+use crate::{Want, Wanted};
 
 const SECRET: &str = "s3cret/value&more";
 
@@ -143,7 +143,7 @@ impl Caller {
         let exchange = Exchange {
             client: Arc::new(Client::new(options)),
             services: Arc::new(self.granted),
-            wants: self.wants.into(),
+            wanted: Wanted::new("greet", &self.wants),
             paying: paying(),
             places: Arc::new(Semaphore::new(1)),
             options: RequestOptions::default(),
@@ -225,7 +225,9 @@ async fn only_hosts_that_are_wanted_and_granted_are_reached() {
     };
     assert_eq!(
         unwanted.get(&url).await.unwrap_err(),
-        format!("config: the plugin does not say in `wants` that it sends requests to `{address}`")
+        format!(
+            "config: the plugin does not say that it asks for HTTP requests to `{address}`: add `http-host(\"{address}\")` to the `wants` of its `describe`, and `grant.http = [\"{address}\"]` to [plugin.greet] of the configuration"
+        )
     );
     let user = format!("http://chat.example.org@{address}/");
     assert!(

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use toolpost_core::kept::{ARTIFACT_NAME_BYTES_MAX, artifact_name_fault};
 
-use crate::StepHost;
 use crate::bindings::toolpost::plugin::artifacts::{self, Artifact, BuildOf, UploadedDirectory};
-use crate::call::CallState;
-use crate::host;
+use crate::call::{CallState, Stop};
+use crate::host::{self, HostError};
 use crate::imports::files::PATH_BYTES_MAX;
 use crate::imports::{Answer, answer, refuse};
+use crate::{StepHost, Want};
 
 /// Paths of left-out entries that are told.
 const SKIPPED_MAX: usize = 1_000;
@@ -39,6 +39,24 @@ impl From<BuildOf> for host::BuildOf {
             BuildOf::ThisBuild => Self::This,
             BuildOf::Other((builder, number)) => Self::Other(builder, number),
         }
+    }
+}
+
+impl CallState {
+    /// Whether the plugin has said that it reads what this build has kept.
+    fn check_build_of(
+        &self,
+        what: &'static str,
+        of: &host::BuildOf,
+    ) -> Result<Result<(), HostError>, Stop> {
+        let host::BuildOf::Other(builder, _) = of else {
+            return Ok(Ok(()));
+        };
+        if *builder == self.step(what)?.build_info().builder {
+            return Ok(Ok(()));
+        }
+        let need = Want::Artifacts(builder.clone());
+        Ok(self.home(what)?.wanted.check(&need))
     }
 }
 
@@ -79,6 +97,9 @@ impl artifacts::Host for CallState {
             return refuse(objection);
         }
         let of = host::BuildOf::from(build);
+        if let Err(refused) = self.check_build_of("artifacts.download", &of)? {
+            return answer(Err(refused));
+        }
         let download =
             async move |host: Arc<dyn StepHost>| host.farm().download(&of, &name, &path).await;
         let written = self.ask_until_stopped("artifacts.download", download);
@@ -90,6 +111,9 @@ impl artifacts::Host for CallState {
             return Ok(Ok(Vec::new()));
         }
         let of = host::BuildOf::from(build);
+        if let Err(refused) = self.check_build_of("artifacts.find", &of)? {
+            return answer(Err(refused));
+        }
         let find = async move |host: Arc<dyn StepHost>| {
             host.farm().artifacts(&of, &prefix, FOUND_MAX).await
         };

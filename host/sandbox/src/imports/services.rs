@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::Want;
 use crate::bindings::toolpost::plugin::{key_value, mail, reports, secrets, templates};
 use crate::call::{CallState, Caller, Effort, Stop};
 use crate::host::{HostError, PluginServices};
@@ -29,10 +30,11 @@ impl CallState {
         answer(question(self.home(what)?.services()).await)
     }
 
-    /// Asks a service of the master.
+    /// Asks a service of the master, if the plugin has said that it needs it.
     async fn serve<T, F>(
         &mut self,
         what: &'static str,
+        need: Want,
         question: impl FnOnce(Arc<dyn PluginServices>) -> F,
     ) -> Answer<T>
     where
@@ -41,6 +43,9 @@ impl CallState {
     {
         self.host_calls.count(what);
         let home = self.home(what)?;
+        if let Err(refused) = home.wanted.check(&need) {
+            return answer(Err(refused));
+        }
         let question = question(home.services());
         let leave = self.pace.enter(Effort::Small).await;
         let answered = self.home(what)?.run(question).await;
@@ -66,19 +71,25 @@ impl secrets::Host for CallState {
                 "the name of a secret has at most {SECRET_NAME_BYTES_MAX} bytes"
             ));
         }
-        self.serve("secrets.placeholder", async move |services| {
+        let need = Want::Secret(name.clone());
+        self.serve("secrets.placeholder", need, async move |services| {
             services.secret_placeholder(&name).await
         })
         .await
     }
 
     async fn hmac_sha256(&mut self, name: String, data: Vec<u8>) -> Answer<Vec<u8>> {
+        const WHAT: &str = "secrets.hmac-sha256";
         if name.len() > SECRET_NAME_BYTES_MAX {
             return refuse(format!(
                 "the name of a secret has at most {SECRET_NAME_BYTES_MAX} bytes"
             ));
         }
-        self.compute("secrets.hmac-sha256", async move |services| {
+        let need = Want::Secret(name.clone());
+        if let Err(refused) = self.home(WHAT)?.wanted.check(&need) {
+            return answer(Err(refused));
+        }
+        self.compute(WHAT, async move |services| {
             services.hmac_sha256(&name, data.into()).await
         })
         .await
@@ -91,7 +102,7 @@ impl key_value::Host for CallState {
             return refuse(objection);
         }
         let value = self
-            .serve("key-value.get", async move |services| {
+            .serve("key-value.get", Want::Storage, async move |services| {
                 services.stored(&key).await
             })
             .await?;
@@ -104,7 +115,7 @@ impl key_value::Host for CallState {
             return refuse(objection);
         }
         self.pace.count_bytes(value.as_ref().map_or(0, Vec::len));
-        self.serve("key-value.set", async move |services| {
+        self.serve("key-value.set", Want::Storage, async move |services| {
             services.store(&key, value.map(Bytes::from)).await
         })
         .await
@@ -122,14 +133,16 @@ impl key_value::Host for CallState {
         }
         let (expected, value) = (expected.map(Bytes::from), value.map(Bytes::from));
         self.pace.count_bytes(value.as_ref().map_or(0, Bytes::len));
-        self.serve("key-value.compare-and-set", async move |services| {
-            services.compare_and_store(&key, expected, value).await
-        })
+        self.serve(
+            "key-value.compare-and-set",
+            Want::Storage,
+            async move |services| services.compare_and_store(&key, expected, value).await,
+        )
         .await
     }
 
     async fn keys(&mut self, prefix: String) -> Answer<Vec<String>> {
-        self.serve("key-value.keys", async move |services| {
+        self.serve("key-value.keys", Want::Storage, async move |services| {
             services.keys(&prefix).await
         })
         .await
@@ -164,7 +177,7 @@ impl mail::Host for CallState {
         self.counts.mails += 1;
         let (count, limit) = (self.counts.mails, self.limits.mails_max);
         within("mails sent in one call", count.into(), limit.into())?;
-        self.serve("mail.send", async move |services| {
+        self.serve("mail.send", Want::Mail, async move |services| {
             services.send_mail(message, &key).await
         })
         .await

@@ -12,6 +12,7 @@ use crate::bindings::toolpost::plugin::triggers::{
 };
 use crate::bindings::toolpost::plugin::types;
 use crate::call::{CallState, Effort};
+use crate::{StepHost, Want};
 use crate::host::{TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuilds};
 use crate::imports::{Answer, answer, convert, refuse, within};
 
@@ -88,6 +89,12 @@ impl CallState {
             return Err(format!(
                 "the name of a property must have 1 to {name_max} bytes"
             ));
+        for builder in &request.builders {
+            let need = Want::Trigger(builder.clone());
+            if let Err(refused) = self.home(WHAT)?.wanted.check(&need) {
+                return answer(Err(refused));
+            }
+        }
         }
         if value.len() > value_max {
             return Err(format!(

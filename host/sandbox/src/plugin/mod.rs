@@ -8,6 +8,7 @@ mod step;
 mod type_info;
 mod version;
 mod want;
+mod wanted;
 
 pub use reporter::ReporterType;
 pub use scheduler::SchedulerType;
@@ -16,6 +17,7 @@ pub use toolpost_core::PluginKind;
 pub use type_info::{CallUsage, TypeInfo};
 pub use version::{PluginVersion, VersionUse};
 pub use want::Want;
+pub use wanted::Wanted;
 
 pub(crate) use exports::{Linked, Started};
 pub(crate) use version::{Identity, Pin};

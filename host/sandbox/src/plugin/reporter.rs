@@ -67,7 +67,7 @@ impl ReporterType {
         let home = Home {
             caller: Caller::Reporter(host),
             runtime: tokio::runtime::Handle::current(),
-            wants: self.plugin.wants().into(),
+            wanted: self.plugin.wanted(),
         };
         let hider = Hider::of(Some(&home));
         let context = CallContext {

@@ -76,7 +76,7 @@ impl StepType {
         let home = Home {
             caller: Caller::Step(host),
             runtime: tokio::runtime::Handle::current(),
-            wants: self.plugin.wants().into(),
+            wanted: self.plugin.wanted(),
         };
         let hider = Hider::of(Some(&home));
         let context = CallContext {

@@ -13,7 +13,9 @@ use tracing::Instrument;
 use crate::admission::Room;
 use crate::call::{self, CallContext, Ended, Export, Hider};
 use crate::load::Description;
-use crate::plugin::{Linked, PluginKind, ReporterType, SchedulerType, StepType, TypeInfo, Want};
+use crate::plugin::{
+    Linked, PluginKind, ReporterType, SchedulerType, StepType, TypeInfo, Want, Wanted,
+};
 use crate::sandbox::Shared;
 use crate::{CallUsage, SandboxError};
 
@@ -140,6 +142,12 @@ impl PluginVersion {
     #[must_use]
     pub fn wants(&self) -> &[Want] {
         &self.description.wants
+    }
+
+    /// The same with its name, for whoever has to hold what it does against it.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        Wanted::new(self.name(), self.wants())
     }
 
     /// What `describe` told, as JSON.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::CallLimits;
 use crate::admission::{Admission, Room};
 use crate::bindings::toolpost::plugin::commands::{
     Capture, CommandLine, CommandSpec, Exit, ExitStatus, HostRunningCommand, OutputSource,
@@ -24,16 +23,34 @@ use crate::call::{
 use crate::fair::Party;
 use crate::http::{Client, HttpOptions};
 use crate::tests::scripted_host::ScriptedHost;
+use crate::{CallLimits, Want, Wanted};
 
-/// A call as the host functions see it.
+/// A call of a plugin that asks for all that there is, as the host functions see it.
 pub(super) async fn call(limits: CallLimits) -> (CallState, Arc<ScriptedHost>) {
+    let any = || "*".to_owned();
+    let wants = [
+        Want::Secret(any()),
+        Want::Storage,
+        Want::Mail,
+        Want::Trigger(any()),
+        Want::Artifacts(any()),
+    ];
     let host = ScriptedHost::new();
+    (call_of(host.clone(), &wants, limits).await, host)
+}
+
+/// A call of a plugin that asks for this.
+pub(super) async fn call_of(
+    host: Arc<ScriptedHost>,
+    wants: &[Want],
+    limits: CallLimits,
+) -> CallState {
     let home = Home {
-        caller: Caller::Step(host.clone()),
+        caller: Caller::Step(host),
         runtime: Handle::current(),
-        wants: Arc::default(),
+        wanted: Wanted::new("greet", wants),
     };
-    (state(limits, Some(home)).await, host)
+    state(limits, Some(home)).await
 }
 
 async fn state(limits: CallLimits, home: Option<Home>) -> CallState {

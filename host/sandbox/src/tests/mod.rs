@@ -14,3 +14,4 @@ mod registry;
 mod room;
 mod scripted_host;
 mod support;
+mod wants;

@@ -10,6 +10,7 @@ use toolpost_config::config::UploadLimits;
 use toolpost_core::BuildId;
 use toolpost_core::kept::{self, artifact_name_fault};
 use toolpost_core::model::{Build, Builder};
+use toolpost_sandbox::Wanted;
 use toolpost_sandbox::host::{Artifact, BuildOf, HostError, UploadRoom, UploadedDirectory};
 use toolpost_store::{NewArtifact, Query};
 use toolpost_worker::{FileError, FileKind, WriteMode};
@@ -248,7 +249,7 @@ impl<'a> Artifacts<'a> {
     /// Refuses a plugin that reads what another builder has kept, unless that is granted.
     fn check_grant(&self, builder: &str) -> Result<(), HostError> {
         let build = &self.step.build;
-        match &self.step.plugin {
+        match self.step.plugin.as_ref().map(Wanted::plugin) {
             Some(plugin)
                 if builder != build.builder.name
                     && !build.capabilities.may_read_artifacts(plugin, builder) =>

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use toolpost_core::TestResultSetId;
 use toolpost_core::model::Change;
+use toolpost_sandbox::Wanted;
 use toolpost_sandbox::host::{
     Artifact, BuildData, BuildOf, HostError, NewTestSet, StepFarm, TestResult, TestSet,
     TriggerRequest, TriggeredBuilds, UploadRoom, UploadedDirectory,
@@ -182,7 +183,7 @@ impl StepFarm for PluginFarm {
         &self,
         request: TriggerRequest,
     ) -> Result<Arc<dyn TriggeredBuilds>, HostError> {
-        let plugin = self.step.plugin.as_deref().unwrap_or_default();
+        let plugin = self.step.plugin.as_ref().map_or("", Wanted::plugin);
         let capabilities = &self.step.build.capabilities;
         let mut builders = request.builders.iter();
         if let Some(refused) = builders.find(|name| !capabilities.may_trigger(plugin, name)) {

@@ -10,6 +10,7 @@ use toolpost_core::journal::JournalKind;
 use toolpost_core::model::LogType;
 use toolpost_core::report::{Delivery, DeliveryStatus, Failure, ResultsMode, Wants};
 use toolpost_core::{DeliveryId, Event, Results};
+use toolpost_sandbox::Wanted;
 use toolpost_sandbox::host::{HostError, ReporterHost};
 use toolpost_sandbox::reporter;
 use toolpost_store::{LogStream, NewStep, Query};
@@ -355,7 +356,7 @@ async fn only_logs_of_what_is_reported_can_be_read() {
         store: desk.store.clone(),
         builds: [build].into(),
         capabilities: Arc::new(Capabilities::new(desk.store.clone())),
-        plugin: "chat".to_owned(),
+        wanted: Wanted::new("chat", &[]),
     };
     let read = |log, first, count, bytes_max| host.read_log(log, first, count, bytes_max);
     assert_eq!(read(logs[0], 0, 10, 99).await.unwrap(), "one\n\ntwo\noops");

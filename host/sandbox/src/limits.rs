@@ -11,7 +11,7 @@ pub struct CallLimits {
     pub wall: Duration,
     /// How long a cancelled call may go on to clean up.
     pub cancel_grace: Duration,
-    /// All linear memories together.
+    /// All linear memories together, and what is in tables.
     pub memory_bytes_max: usize,
     /// Elements of one table.
     pub table_elements_max: usize,

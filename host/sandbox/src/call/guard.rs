@@ -14,12 +14,16 @@ use crate::call::{Stop, WallClock};
 /// Linear memories and tables of one component instance.
 const MEMORIES_MAX: usize = 16;
 const TABLES_MAX: usize = 64;
+/// What an element of a table takes at most: a reference to a function takes a pointer, some others two.
+pub(crate) const TABLE_ELEMENT_BYTES: usize = 16;
 
 /// Asked by the engine before every growth.
 pub(crate) struct Guard {
     share: Share,
     limits: Arc<CallLimits>,
+    /// Of memories and tables.
     bytes: usize,
+    /// Of a memory, which the machine may yet refuse.
     last_growth: usize,
     peak_bytes: Arc<AtomicUsize>,
     clock: Arc<WallClock>,
@@ -49,6 +53,23 @@ impl Guard {
     pub(crate) fn reset(&mut self) {
         self.bytes = 0;
     }
+
+    /// Lets the call have more memory, when there is some.
+    async fn grow(&mut self, growth: usize) -> Result<(), Stop> {
+        let total = self.bytes.saturating_add(growth);
+        if total > self.limits.memory_bytes_max {
+            return Err(Stop::Memory { asked: total });
+        }
+        let missing = total.saturating_sub(self.share.bytes());
+        if missing > 0 {
+            let _standing = self.clock.stand();
+            let grown = tokio::time::timeout(self.growth_wait_max, self.share.grow(missing)).await;
+            grown.map_err(|_| Stop::NoMemory { missing })?;
+        }
+        self.bytes = total;
+        self.peak_bytes.fetch_max(total, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -63,19 +84,8 @@ impl ResourceLimiterAsync for Guard {
             return Ok(false);
         }
         let growth = desired.saturating_sub(current);
-        let total = self.bytes.saturating_add(growth);
-        if total > self.limits.memory_bytes_max {
-            return Err(Stop::Memory { asked: total }.into());
-        }
-        let missing = total.saturating_sub(self.share.bytes());
-        if missing > 0 {
-            let _standing = self.clock.stand();
-            let grown = tokio::time::timeout(self.growth_wait_max, self.share.grow(missing)).await;
-            grown.map_err(|_| Stop::NoMemory { missing })?;
-        }
-        self.bytes = total;
+        self.grow(growth).await?;
         self.last_growth = growth;
-        self.peak_bytes.fetch_max(total, Ordering::Relaxed);
         Ok(true)
     }
 
@@ -89,7 +99,7 @@ impl ResourceLimiterAsync for Guard {
 
     async fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
@@ -101,8 +111,17 @@ impl ResourceLimiterAsync for Guard {
             }
             .into());
         }
-        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let elements = desired.saturating_sub(current);
+        self.grow(elements.saturating_mul(TABLE_ELEMENT_BYTES))
+            .await?;
+        Ok(true)
     }
+
+    // A table whose growth was allowed does grow, or the call ends. So `table_grow_failed` gives nothing back: the engine calls it
+    // only for sizes that no number can express, without having asked for them.
 
     fn instances(&self) -> usize {
         self.limits.instances_max

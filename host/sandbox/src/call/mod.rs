@@ -33,7 +33,7 @@ use crate::{CallLimits, CallUsage, SandboxError, Stack};
 
 pub(crate) use clock::WallClock;
 pub(crate) use computing::Computing;
-pub(crate) use guard::Guard;
+pub(crate) use guard::{Guard, TABLE_ELEMENT_BYTES};
 pub(crate) use hide::Hider;
 pub(crate) use meter::{Meter, Metered, Paying};
 pub use output::LineTarget;

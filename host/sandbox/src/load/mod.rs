@@ -12,8 +12,8 @@ use toolpost_core::Timestamp;
 use wasmtime::component::Component;
 
 use crate::admission::Room;
-use crate::call::{self, CallContext};
-use crate::compile::{CompileError, Compiled};
+use crate::call::{self, CallContext, TABLE_ELEMENT_BYTES};
+use crate::compile::{CompileError, Compiled, TooMuch};
 use crate::fair::Party;
 use crate::host::LogLevel;
 use crate::plugin::{Linked, PluginKind, PluginVersion};
@@ -152,6 +152,12 @@ fn needs(component: &Component) -> Room {
     Room {
         memories: count(required.num_memories),
         tables: count(required.num_tables),
+    let elements = usize::try_from(required.max_initial_table_size.unwrap_or(0));
+    let in_tables = elements
+        .unwrap_or(usize::MAX)
+        .saturating_mul(count(required.num_tables))
+        .saturating_mul(TABLE_ELEMENT_BYTES);
+    let bytes = bytes.saturating_add(in_tables);
         bytes: bytes.min(CallLimits::default().memory_bytes_max),
         ..one
     }

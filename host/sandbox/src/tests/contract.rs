@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::call::TABLE_ELEMENT_BYTES;
 use crate::http::HttpLimits;
 use crate::{CallLimits, SandboxOptions};
 
@@ -72,7 +73,11 @@ fn the_contract_says_the_limits_that_hold() {
         ),
         (
             "types.wit",
-            format!("{} of linear memory", bytes(call.memory_bytes_max)),
+            format!("{} of memory", bytes(call.memory_bytes_max)),
+        ),
+        (
+            "types.wit",
+            format!("tables {TABLE_ELEMENT_BYTES} bytes for each element"),
         ),
         ("types.wit", format!("{} of stack", bytes(stack))),
         (

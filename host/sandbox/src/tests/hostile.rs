@@ -93,6 +93,20 @@ async fn bombs_hit_their_limits() {
 }
 
 #[tokio::test]
+async fn what_is_in_tables_counts_as_memory() {
+    let limits = CallLimits {
+        memory_bytes_max: 256 << 10,
+        ..limits()
+    };
+    // Two pages of memory, and a table of 10,001 elements.
+    let (error, text) = fate("table-bomb", limits).await;
+    let SandboxError::Memory { asked, .. } = error else {
+        panic!("{text}");
+    };
+    assert_eq!(asked, (2 << 16) + 10_001 * 16);
+}
+
+#[tokio::test]
 async fn floods_hit_their_limits() {
     // Lines are looked through for secrets and line ends, which takes a debug build a while.
     let slow = CallLimits {

@@ -60,6 +60,8 @@ pub struct Limits {
     pub list_entries_max: usize,
     /// Files and directories that a glob looks at.
     pub glob_entries_max: usize,
+    /// Paths that a glob finds, all together.
+    pub glob_found_bytes_max: usize,
     /// Files and directories that a copy makes.
     pub copy_entries_max: usize,
     /// How deep directories may be nested for glob, copy and remove.
@@ -79,6 +81,7 @@ impl Default for Limits {
             file_bytes_max: 64 * 1024 * 1024 * 1024,
             list_entries_max: 100_000,
             glob_entries_max: 1_000_000,
+            glob_found_bytes_max: 16 * 1024 * 1024,
             copy_entries_max: 2_000_000,
             tree_depth_max: 200,
         }

@@ -96,6 +96,25 @@ async fn uploads_stay_within_their_room() {
 }
 
 #[tokio::test]
+async fn a_directory_without_end_is_not_looked_through() {
+    let stage = stage().await;
+    stage.write("dir/0/first", "").await;
+    let dir = stage.path("dir");
+    for folder in 1..=100 {
+        let folder = dir.join(folder.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        for file in 0..999 {
+            std::fs::File::create(folder.join(file.to_string())).unwrap();
+        }
+    }
+    let farm = stage.farm();
+    // 101 directories and 99,901 files.
+    let refused = farm.upload_directory("dir", "", room(0), 5).await;
+    let text = permanent(refused);
+    assert!(text.contains("more than 100000"), "{text}");
+}
+
+#[tokio::test]
 async fn a_directory_that_is_too_large_is_kept_in_part() {
     let stage = stage().await;
     let farm = stage.farm();

@@ -213,6 +213,11 @@ fn shell(line: &str) -> CommandSpec {
 }
 
 impl Stage {
+    /// Where a path of the step is on this machine.
+    pub(super) fn path(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join("work/b/build").join(path)
+    }
+
     /// Runs a command: what it wrote to standard output, and how it ended.
     async fn run(&self, spec: CommandSpec) -> (String, ExitStatus) {
         let mut started = self.host.start_command(spec).await.unwrap();

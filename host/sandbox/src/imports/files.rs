@@ -11,6 +11,9 @@ use crate::imports::convert;
 /// Bytes of a path or pattern.
 pub(super) const PATH_BYTES_MAX: usize = 4 << 10;
 
+/// What walking through a tree of files counts as, beside its answer: as so many bytes that are asked for.
+const WALK_BYTES: usize = 80 << 10;
+
 type FileAnswer<T> = wasmtime::Result<Result<T, FileError>>;
 
 fn answer<T>(result: Result<T, host::FileError>) -> FileAnswer<T> {
@@ -69,6 +72,7 @@ impl worker_files::Host for CallState {
 
     async fn glob(&mut self, pattern: String) -> FileAnswer<Vec<String>> {
         let limit = self.limits.glob_matches_max;
+        self.pace.count_bytes(WALK_BYTES);
         let glob =
             async move |host: Arc<dyn StepHost>, pattern: String| host.glob(&pattern, limit).await;
         self.ask_about("worker-files.glob", pattern, glob).await
@@ -80,6 +84,9 @@ impl worker_files::Host for CallState {
     }
 
     async fn remove(&mut self, path: String, recursive: bool) -> FileAnswer<()> {
+        if recursive {
+            self.pace.count_bytes(WALK_BYTES);
+        }
         let remove =
             async move |host: Arc<dyn StepHost>, path: String| host.remove(&path, recursive).await;
         self.ask_about("worker-files.remove", path, remove).await

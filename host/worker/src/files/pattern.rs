@@ -23,6 +23,7 @@ pub(crate) fn glob(root: &Root, pattern: &str, limits: &Limits) -> Result<Vec<St
         pattern: &parsed,
         limits,
         entries_seen: 0,
+        found_bytes: 0,
         found: Vec::new(),
     };
     match root.descend(&parsed.start, false) {
@@ -93,6 +94,7 @@ struct Search<'a> {
     pattern: &'a Pattern,
     limits: &'a Limits,
     entries_seen: usize,
+    found_bytes: usize,
     found: Vec<String>,
 }
 
@@ -111,7 +113,7 @@ impl Search<'_> {
                 path => format!("{path}/{shown}"),
             };
             if self.pattern.matcher.is_match(&path) {
-                self.found.push(path.clone());
+                self.keep(&path)?;
             }
             let deeper = self.pattern.names.is_none_or(|names| depth + 1 < names);
             if kind != FileKind::Directory || !deeper {
@@ -131,6 +133,17 @@ impl Search<'_> {
                 Err(error) => return Err(FileError::io("list", path, error)),
             }
         }
+        Ok(())
+    }
+
+    fn keep(&mut self, path: &str) -> Result<(), FileError> {
+        let limit = self.limits.glob_found_bytes_max;
+        self.found_bytes += path.len();
+        if self.found_bytes > limit {
+            let what = "the bytes of all paths that match";
+            return Err(self.too_large(what, limit, "glob_found_bytes_max"));
+        }
+        self.found.push(path.to_owned());
         Ok(())
     }
 

@@ -133,6 +133,24 @@ async fn sizes_have_limits_with_names() {
 }
 
 #[tokio::test]
+async fn what_a_glob_finds_has_a_limit_in_bytes() {
+    let bench = bench_with(|options| options.limits.glob_found_bytes_max = 7).await;
+    let files = tree(&bench, "mkdir d; cd d; touch 1 2 3 other").await;
+    assert_eq!(files.glob("d/[12]").await.expect("found"), ["d/1", "d/2"]);
+    let error = files.glob("d/?").await.expect_err("nine bytes");
+    assert!(
+        matches!(
+            error,
+            FileError::TooLarge {
+                limit_name: "glob_found_bytes_max",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn looking_at_paths() {
     let bench = bench().await;
     let files = tree(&bench, "mkdir d; printf abc > f; chmod 600 f; ln -s f to-f; ln -s d to-d; ln -s no dangling; mkfifo pipe").await;

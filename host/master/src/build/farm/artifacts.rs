@@ -25,6 +25,10 @@ const PIECE_BYTES: usize = 1 << 20;
 /// How deep directories may be nested.
 const DEPTH_MAX: usize = 100;
 
+/// Files, directories and links below a directory that is uploaded, as the contract says: they are looked at before the first file
+/// is kept.
+const ENTRIES_MAX: usize = 100_000;
+
 /// What stays as it is in a part of an address.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -102,10 +106,17 @@ impl<'a> Artifacts<'a> {
         skipped: &mut Vec<String>,
     ) -> Result<Vec<Found>, HostError> {
         let mut found = Vec::new();
+        let mut seen = 0;
         let mut open = vec![(root.clone(), String::new(), 0)];
         while let Some((dir, below, depth)) = open.pop() {
             self.go_on()?;
             let entries = self.files.list(dir.clone()).await.map_err(file_error)?;
+            seen += entries.len();
+            if seen > ENTRIES_MAX {
+                return Err(HostError::Permanent(format!(
+                    "below `{root}` are more than {ENTRIES_MAX} files and directories, which is as many as are looked at"
+                )));
+            }
             for entry in entries {
                 let path = format!("{dir}/{}", entry.name);
                 let below = join(&below, &entry.name);

@@ -10,6 +10,49 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
 
+mod crashing {
+    use super::*;
+
+    /// How long the reporter waits after each of so many crashes in a row, each when the wait before is over.
+    fn waits(crashes: &mut Crashes, count: usize) -> Vec<u64> {
+        let mut now = at(0);
+        let waits = std::iter::repeat_with(|| {
+            crashes.crashed(now);
+            let (until, wait) = crashes.waits(now).unwrap_or((now, Duration::ZERO));
+            now = until;
+            wait.as_secs()
+        });
+        waits.take(count).collect()
+    }
+
+    #[test]
+    fn the_first_crashes_are_free_and_then_waits_grow_up_to_a_limit() {
+        let mut crashes = Crashes::default();
+        assert_eq!(
+            waits(&mut crashes, 11),
+            [0, 0, 5, 10, 20, 40, 80, 160, 300, 300, 300]
+        );
+        assert_eq!((crashes.in_a_row(), crashes.tries_max(8)), (11, 1));
+        crashes.went_well();
+        assert_eq!(crashes.tries_max(8), 8);
+        assert_eq!(waits(&mut crashes, 3), [0, 0, 5]);
+    }
+
+    #[test]
+    fn tries_that_ran_beside_each_other_count_once_and_another_version_is_not_guilty() {
+        let mut crashes = Crashes::default();
+        crashes.see_version(Some("old".to_owned()));
+        for _ in 0..8 {
+            crashes.crashed(at(0));
+        }
+        assert_eq!(crashes.waits(at(4)), Some((at(5), Duration::from_secs(5))));
+        crashes.see_version(Some("old".to_owned()));
+        assert_eq!(crashes.in_a_row(), 3);
+        crashes.see_version(Some("new".to_owned()));
+        assert_eq!((crashes.in_a_row(), crashes.waits(at(4))), (0, None));
+    }
+}
+
 mod retrying {
     use super::*;
 

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use toolpost_bus::{Bus, Wake, Woken};
 use toolpost_config::config::ReporterConfig;
 use toolpost_core::backoff::Backoff;
-use toolpost_core::report::{Delivery, Failure, Next, plan_round};
+use toolpost_core::report::{Crashes, Delivery, Failure, Next, plan_round};
 use toolpost_core::{DeliveryId, Event, MasterId, ReporterId, Timestamp};
 use toolpost_store::{AfterFailure, Store, StoreError};
 use tracing::{info, warn};
@@ -73,6 +73,9 @@ struct Tries {
     streams: BTreeMap<DeliveryId, String>,
     /// No new ones begin before, for this reason.
     paused: Option<(Timestamp, String)>,
+    /// What the plugin did in the last ones, and why the last of them crashed.
+    crashes: Crashes,
+    last_crash: String,
 }
 
 impl ReporterActor {
@@ -152,19 +155,13 @@ impl ReporterActor {
     /// Begins the tries that are due and have room. Gives when the next is due.
     async fn begin(&self, tries: &mut Tries) -> Result<Option<Timestamp>, StoreError> {
         let now = self.clock.now();
-        tries.paused.take_if(|(until, _)| *until <= now);
-        let (until, reason) = match (self.deliver.held(), &tries.paused) {
-            // Events say when that ends.
-            (Some(reason), _) => (None, Some(reason)),
-            (None, Some((until, reason))) => (Some(*until), Some(reason.clone())),
-            (None, None) => (None, None),
-        };
+        let (until, reason) = self.pause(tries, now);
         let is_held = reason.is_some();
         lock(&self.status).held = reason;
         if is_held {
             return Ok(until);
         }
-        let parallel = self.config.parallel as usize;
+        let parallel = tries.crashes.tries_max(self.config.parallel as usize);
         // Those that run are among them, and one more says when to look again.
         let limit = parallel + tries.streams.len() + 1;
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -181,9 +178,40 @@ impl ReporterActor {
         Ok(round.wake_at)
     }
 
+    /// Why no tries begin now, and until when that is known to last.
+    fn pause(&self, tries: &mut Tries, now: Timestamp) -> (Option<Timestamp>, Option<String>) {
+        tries.paused.take_if(|(until, _)| *until <= now);
+        tries.crashes.see_version(self.deliver.version());
+        if let Some(reason) = self.deliver.held() {
+            // Events say when that ends.
+            return (None, Some(reason));
+        }
+        if let Some((until, reason)) = &tries.paused {
+            return (Some(*until), Some(reason.clone()));
+        }
+        let Some((until, wait)) = tries.crashes.waits(now) else {
+            return (None, None);
+        };
+        let reason = format!(
+            "its plugin crashed {} times in a row, the last time because {}; the next try is {} s after that, or as soon as another version is live",
+            tries.crashes.in_a_row(),
+            tries.last_crash,
+            wait.as_secs()
+        );
+        (Some(until), Some(reason))
+    }
+
     /// Writes down how a try ended. When the store does not take it, the try will be made again.
     async fn record(&self, (delivery, outcome): Ended, tries: &mut Tries) {
         tries.streams.remove(&delivery.id);
+        match &outcome {
+            Ok(_) | Err(Untold::Failed(..)) => tries.crashes.went_well(),
+            Err(Untold::Crashed(reason)) => {
+                tries.crashes.crashed(self.clock.now());
+                tries.last_crash.clone_from(reason);
+            }
+            Err(Untold::NotNow(_)) => {}
+        }
         let recorded = match outcome {
             Ok(told) => {
                 let now = self.clock.now();
@@ -192,6 +220,9 @@ impl ReporterActor {
                     .await
             }
             Err(Untold::Failed(failure, reason)) => self.failed(&delivery, failure, &reason).await,
+            Err(Untold::Crashed(reason)) => {
+                self.failed(&delivery, Failure::Retryable, &reason).await
+            }
             Err(Untold::NotNow(reason)) => {
                 let name = &self.config.name;
                 info!(reporter.name = %name, "reporter `{name}` pauses: {reason}");

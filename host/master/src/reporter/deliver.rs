@@ -22,6 +22,9 @@ pub(crate) trait Deliver: Send + Sync + 'static {
     /// Why nothing can be delivered now; `None` when it can.
     fn held(&self) -> Option<String>;
 
+    /// The version of the plugin that delivers now.
+    fn version(&self) -> Option<String>;
+
     /// Tries once. Dropping the future ends the try.
     async fn deliver(&self, delivery: &Delivery) -> Result<Told, Untold>;
 }
@@ -39,6 +42,8 @@ pub(crate) struct Told {
 pub(crate) enum Untold {
     /// The try failed.
     Failed(Failure, String),
+    /// The plugin crashed, or went past a limit. It may be replaced by a better one before the tries are used up.
+    Crashed(String),
     /// It is not the delivery's fault, and no try of it.
     NotNow(String),
 }
@@ -63,6 +68,11 @@ impl Deliver for PluginDeliver {
                 "no plugin brings the reporter type `{name}` now; see the page of the plugins"
             )),
         }
+    }
+
+    fn version(&self) -> Option<String> {
+        let live = self.registry.reporter_type(&self.config.reporter_type)?;
+        Some(live.plugin().digest().to_owned())
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Told, Untold> {
@@ -124,6 +134,7 @@ impl PluginDeliver {
     fn masked(&self, untold: Untold) -> Untold {
         match untold {
             Untold::Failed(failure, text) => Untold::Failed(failure, self.capabilities.mask(&text)),
+            Untold::Crashed(text) => Untold::Crashed(self.capabilities.mask(&text)),
             Untold::NotNow(text) => Untold::NotNow(self.capabilities.mask(&text)),
         }
     }
@@ -140,7 +151,7 @@ impl From<SandboxError> for Untold {
                 ..
             }
             | SandboxError::Parameters(_) => Failure::Permanent,
-            // A plugin that crashed may be replaced by a better one before the tries are used up.
+            error if error.is_fault() => return Self::Crashed(error.to_string()),
             _ => Failure::Retryable,
         };
         Self::Failed(failure, error.to_string())

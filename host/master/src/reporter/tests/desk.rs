@@ -59,11 +59,13 @@ pub(super) struct Messenger {
     pub(super) hanging: Mutex<Option<(JournalKind, i64)>>,
     pub(super) tries: Mutex<Vec<Tried>>,
     pub(super) held: Mutex<Option<String>>,
+    pub(super) version: Mutex<Option<String>>,
     pub(super) changed: Notify,
 }
 
 pub(super) enum Outcome {
     Fails(Failure),
+    Crashes,
     NotNow,
     Panics,
     /// Never ends.
@@ -81,6 +83,10 @@ pub(super) struct Tried {
 impl Deliver for Messenger {
     fn held(&self) -> Option<String> {
         lock(&self.held).clone()
+    }
+
+    fn version(&self) -> Option<String> {
+        lock(&self.version).clone()
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Told, Untold> {
@@ -101,6 +107,7 @@ impl Deliver for Messenger {
                 text: "201 Created".to_owned(),
             }),
             Some(Outcome::Fails(failure)) => Err(Untold::Failed(failure, "no route".to_owned())),
+            Some(Outcome::Crashes) => Err(Untold::Crashed("it panicked".to_owned())),
             Some(Outcome::NotNow) => Err(Untold::NotNow("the master stops".to_owned())),
             Some(Outcome::Panics) => panic!("on purpose"),
             Some(Outcome::Hangs) => std::future::pending().await,
@@ -306,6 +313,17 @@ impl Desk {
             }
         };
         let in_time = tokio::time::timeout(PATIENCE, shown).await.is_ok();
+        assert!(in_time, "{:?}", lock(&self.status));
+    }
+
+    /// Waits until no try runs.
+    pub(super) async fn rests(&self) {
+        let rests = async {
+            while lock(&self.status).running > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, rests).await.is_ok();
         assert!(in_time, "{:?}", lock(&self.status));
     }
 

@@ -266,6 +266,40 @@ async fn deliveries_wait_while_there_is_no_plugin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_keeps_crashing_slows_its_reporter_down_until_there_is_another() {
+    let desk = Desk::wanting(builds_only()).await;
+    // Ten builds, each with a queue of its own: without a limit all of them would be tried at once.
+    for _ in 0..10 {
+        desk.running_build().await;
+    }
+    let crashes = || std::iter::repeat_with(|| Outcome::Crashes).take(7);
+    desk.messenger.script(crashes());
+    let actor = desk.start();
+    let shows = |count: u32, wait_s: u32| {
+        format!(
+            "its plugin crashed {count} times in a row, the last time because it panicked; the next try is {wait_s} s after that, or as soon as another version is live"
+        )
+    };
+    desk.shows(&shows(3, 5)).await;
+    // Two ran beside each other, so that a fourth had begun.
+    desk.tries(4).await;
+    desk.rests().await;
+    desk.clock.advance(Duration::from_secs(5));
+    desk.shows(&shows(4, 10)).await;
+    desk.rests().await;
+    desk.clock.advance(Duration::from_secs(9));
+    assert_eq!(desk.messenger.tries().len(), 5, "one at a time");
+    // Another version is tried at once, and all deliveries go out.
+    lock(&desk.messenger.script).clear();
+    *lock(&desk.messenger.version) = Some("better".to_owned());
+    desk.bus.publish(&[Event::Plugin("chat".to_owned())]);
+    desk.tries(10).await;
+    desk.clock.advance(Duration::from_secs(60));
+    desk.statuses(&[Delivered; 10]).await;
+    actor.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_says_what_is_known_of_a_build() {
     let desk = Desk::wanting(everything()).await;
     desk.build(Results::Warnings).await;

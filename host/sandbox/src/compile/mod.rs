@@ -1,7 +1,9 @@
 //! Compiles components away from everything else: on threads of their own, at a low priority, each component
-//! once. Small components have a thread of their own, so that they do not wait for large ones, which take seconds.
+//! once. Small components have a thread of their own, so that they do not wait for large ones, which take seconds. What
+//! could keep a thread for long is not begun (`effort`).
 
 mod cache;
+mod effort;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::engine::lower_thread_priority;
 use crate::{SandboxOptions, SetupError};
 
 use cache::Cache;
+
+pub(crate) use effort::TooMuch;
 
 /// A component that takes moments to compile.
 const QUICK_BYTES_MAX: usize = 2 << 20;
@@ -38,8 +42,9 @@ pub(crate) struct Compiled {
     pub(crate) digest: String,
 }
 
-/// Why there is nothing to run: the compiler's own words about bytes that are no valid component, or its patience.
+/// Why there is nothing to run: the compiler's own words about bytes that are no valid component, its patience, or what would try it.
 pub(crate) enum CompileError {
+    TooMuch(TooMuch),
     Invalid(String),
     TooSlow(Duration),
 }
@@ -121,6 +126,7 @@ fn compile_here(
     bytes: &[u8],
     digest: String,
 ) -> Result<Compiled, CompileError> {
+    effort::check(bytes).map_err(CompileError::TooMuch)?;
     let component = Component::from_binary(engine, bytes)
         .map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
     if let Some(cache) = cache {

@@ -28,6 +28,16 @@ pub enum LoadError {
     /// The compiler was not done with it in time.
     #[error("could not be compiled within {} s: the machine is too busy, or the component too large", .0.as_secs())]
     TooSlow(std::time::Duration),
+    /// More than the compiler is given to do, since it cannot be stopped.
+    #[error("is too much for the compiler: it has {has} {what}, a plugin may have {limit}")]
+    TooMuchToCompile {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much it has.
+        has: u64,
+        /// How much it may have.
+        limit: u64,
+    },
     /// Not valid in another way.
     #[error("is not a valid component: {0}")]
     Invalid(String),

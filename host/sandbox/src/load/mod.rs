@@ -53,6 +53,9 @@ pub(crate) async fn load(
             .map_err(|error| match error {
                 CompileError::Invalid(text) => invalid(text),
                 CompileError::TooSlow(limit) => LoadError::TooSlow(limit),
+                CompileError::TooMuch(TooMuch { what, has, limit }) => {
+                    LoadError::TooMuchToCompile { what, has, limit }
+                }
             })?;
     let contract = check_contract(shared, &component)?;
     let linked = shared
@@ -149,15 +152,15 @@ fn needs(component: &Component) -> Room {
     let bytes = usize::try_from(largest)
         .unwrap_or(usize::MAX)
         .saturating_mul(count(required.num_memories));
-    Room {
-        memories: count(required.num_memories),
-        tables: count(required.num_tables),
     let elements = usize::try_from(required.max_initial_table_size.unwrap_or(0));
     let in_tables = elements
         .unwrap_or(usize::MAX)
         .saturating_mul(count(required.num_tables))
         .saturating_mul(TABLE_ELEMENT_BYTES);
     let bytes = bytes.saturating_add(in_tables);
+    Room {
+        memories: count(required.num_memories),
+        tables: count(required.num_tables),
         bytes: bytes.min(CallLimits::default().memory_bytes_max),
         ..one
     }

@@ -39,6 +39,19 @@ async fn bad_files_are_refused_with_a_reason() {
 }
 
 #[tokio::test]
+async fn what_could_keep_the_compiler_busy_for_ever_is_not_begun() {
+    let locals = "(local i64) ".repeat(50_000);
+    let branches = "(block (br_if 0 (i32.const 1)))".repeat(500);
+    let knot = format!("(component (core module (func {locals} {branches})))");
+    let knot = Bytes::from(wat::parse_str(knot).unwrap());
+    assert!(knot.len() < 10_000);
+    assert_eq!(
+        refusal(knot).await,
+        "is too much for the compiler: it has 50000000 branches times variables in one function, a plugin may have 4000000"
+    );
+}
+
+#[tokio::test]
 async fn right_names_with_wrong_types_are_refused() {
     let text = refusal(hostile("wrong-types")).await;
     assert!(

@@ -160,7 +160,7 @@ impl From<SourceStampSpec> for types::SourceStamp {
 }
 
 /// A source stamp that a plugin names.
-pub(super) fn source_stamp(stamp: types::SourceStamp) -> SourceStampSpec {
+pub(crate) fn source_stamp(stamp: types::SourceStamp) -> SourceStampSpec {
     SourceStampSpec {
         codebase: stamp.codebase,
         repository: stamp.repository,

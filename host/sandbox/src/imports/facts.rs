@@ -21,6 +21,30 @@ impl log::Host for CallState {
     }
 }
 
+impl CallState {
+    /// The value of a property that may be set, or what is wrong with it.
+    pub(super) fn property_value(&self, name: &str, value: &str) -> Result<Value, String> {
+        let limits = &self.limits;
+        let (name_max, value_max) = (
+            limits.property_name_bytes_max,
+            limits.property_value_bytes_max,
+        );
+        if name.is_empty() || name.len() > name_max {
+            return Err(format!(
+                "the name of a property must have 1 to {name_max} bytes"
+            ));
+        }
+        if value.len() > value_max {
+            return Err(format!(
+                "the value of property `{name}` has {} bytes, the limit is {value_max}",
+                value.len()
+            ));
+        }
+        serde_json::from_str(value)
+            .map_err(|error| format!("the value of property `{name}` is not JSON: {error}"))
+    }
+}
+
 impl properties::Host for CallState {
     async fn get(&mut self, name: String) -> wasmtime::Result<Option<properties::Property>> {
         let property = self
@@ -33,28 +57,9 @@ impl properties::Host for CallState {
 
     async fn set(&mut self, name: String, value: String) -> Answer<()> {
         self.step("properties.set")?;
-        let (name_max, value_max) = (
-            self.limits.property_name_bytes_max,
-            self.limits.property_value_bytes_max,
-        );
-        if name.is_empty() || name.len() > name_max {
-            return refuse(format!(
-                "the name of a property must have 1 to {name_max} bytes"
-            ));
-        }
-        if value.len() > value_max {
-            return refuse(format!(
-                "the value of property `{name}` has {} bytes, the limit is {value_max}",
-                value.len()
-            ));
-        }
-        let value: Value = match serde_json::from_str(&value) {
+        let value = match self.property_value(&name, &value) {
             Ok(value) => value,
-            Err(error) => {
-                return refuse(format!(
-                    "the value of property `{name}` is not JSON: {error}"
-                ));
-            }
+            Err(objection) => return refuse(objection),
         };
         let set = async move |host: Arc<dyn StepHost>| host.set_property(&name, value).await;
         answer(self.ask("properties.set", set).await?)

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use toolpost_core::Results;
 use wasmtime::component::Resource;
 
-use crate::StepHost;
 use crate::bindings::toolpost::plugin::triggers::{
     self, BuildRequest, Progress, Sources, TriggeredBuild,
 };
 use crate::bindings::toolpost::plugin::types;
 use crate::call::{CallState, Effort};
-use crate::{StepHost, Want};
 use crate::host::{TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuilds};
 use crate::imports::{Answer, answer, convert, refuse, within};
+use crate::{StepHost, Want};
 
 /// A plugin's handle of builds that it asked for.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -59,7 +57,8 @@ impl CallState {
         }
         let mut properties = Vec::with_capacity(request.properties.len());
         for (name, value) in request.properties {
-            properties.push(self.trigger_property(name, &value)?);
+            let value = self.property_value(&name, &value)?;
+            properties.push((name, value));
         }
         let sources = match request.sources {
             Sources::OfThisBuild => TriggerSources::OfThisBuild,
@@ -78,37 +77,6 @@ impl CallState {
             waited_for: request.waited_for,
         })
     }
-
-    fn trigger_property(&self, name: String, value: &str) -> Result<(String, Value), String> {
-        let limits = &self.limits;
-        let (name_max, value_max) = (
-            limits.property_name_bytes_max,
-            limits.property_value_bytes_max,
-        );
-        if name.is_empty() || name.len() > name_max {
-            return Err(format!(
-                "the name of a property must have 1 to {name_max} bytes"
-            ));
-        for builder in &request.builders {
-            let need = Want::Trigger(builder.clone());
-            if let Err(refused) = self.home(WHAT)?.wanted.check(&need) {
-                return answer(Err(refused));
-            }
-        }
-        }
-        if value.len() > value_max {
-            return Err(format!(
-                "the value of property `{name}` has {} bytes, the limit is {value_max}",
-                value.len()
-            ));
-        }
-        match serde_json::from_str(value) {
-            Ok(value) => Ok((name, value)),
-            Err(error) => Err(format!(
-                "the value of property `{name}` is not JSON: {error}"
-            )),
-        }
-    }
 }
 
 impl triggers::Host for CallState {}
@@ -121,6 +89,12 @@ impl triggers::HostTriggered for CallState {
             Ok(request) => request,
             Err(objection) => return refuse(objection),
         };
+        for builder in &request.builders {
+            let need = Want::Trigger(builder.clone());
+            if let Err(refused) = self.home(WHAT)?.wanted.check(&need) {
+                return answer(Err(refused));
+            }
+        }
         self.counts.triggers += 1;
         let (count, limit) = (self.counts.triggers, self.limits.triggers_max);
         within("requests for other builds", count.into(), limit.into())?;

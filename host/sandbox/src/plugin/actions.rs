@@ -1,11 +1,11 @@
 //! What a plugin wants, from the types of the contract to those of the core.
 
 use serde_json::{Map, Value};
-use toolpost_core::model::SourceStampSpec;
 use toolpost_core::schedule::plugin::{Action, Interests, Reaction, WantedBuildset};
 use toolpost_core::{ChangeId, Timestamp};
 
 use super::scheduler as wire;
+use crate::imports::convert;
 
 /// The properties of a build set are the only part of an answer whose type the contract does not check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,21 +47,15 @@ fn buildset(new: wire::NewBuildset) -> Result<WantedBuildset, NoProperties> {
         label: new.label,
         builders: new.builders,
         reason: new.reason,
-        source_stamps: new.source_stamps.into_iter().map(stamp).collect(),
+        source_stamps: new
+            .source_stamps
+            .into_iter()
+            .map(convert::source_stamp)
+            .collect(),
         changes: new.changes.into_iter().map(change).collect(),
         properties,
         priority: new.priority,
     })
-}
-
-fn stamp(stamp: wire::SourceStamp) -> SourceStampSpec {
-    SourceStampSpec {
-        codebase: stamp.codebase,
-        repository: stamp.repository,
-        branch: stamp.branch,
-        revision: stamp.revision,
-        project: stamp.project,
-    }
 }
 
 fn interests(wanted: Vec<wire::Interest>) -> Interests {

@@ -26,6 +26,7 @@ mod language;
 mod locate;
 mod process;
 mod python;
+mod requirements;
 mod template;
 
 pub use build::{BuildOptions, Component};

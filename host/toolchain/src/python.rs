@@ -1,7 +1,7 @@
 //! Builds plugins in Python with componentize-py.
 
 use crate::guest::{Manifest, Workshop};
-use crate::{Kind, Language, ToolchainError, cache, contract, process};
+use crate::{Kind, Language, ToolchainError, cache, contract, process, requirements};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,7 +140,8 @@ fn entry(manifest: &Manifest) -> String {
     text
 }
 
-/// Makes sure that the plugin's own environment has what its requirements.txt asks for.
+/// Makes sure that the plugin's own environment has what its requirements.txt asks for, with packages that lie beside the plugin
+/// as they are now.
 ///
 /// # Errors
 ///
@@ -154,8 +155,9 @@ pub fn ensure_environment(
     let requirements = fs::read_to_string(&requirements_file)
         .map_err(ToolchainError::file("read", &requirements_file))?;
     let environment = plugin.join(".venv");
-    let installed = environment.join("toolpost-requirements.txt");
-    if fs::read_to_string(&installed).is_ok_and(|installed| installed == requirements) {
+    let installed = environment.join("toolpost-made-from");
+    let digest = requirements::digest(plugin, &requirements)?;
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == digest) {
         return Ok(environment);
     }
     progress("installing requirements.txt into .venv");
@@ -167,7 +169,7 @@ pub fn ensure_environment(
         &["-r".as_ref(), requirements_file.as_os_str()],
         plugin,
     )?;
-    fs::write(&installed, requirements).map_err(ToolchainError::file("write", &installed))?;
+    fs::write(&installed, digest).map_err(ToolchainError::file("write", &installed))?;
     Ok(environment)
 }
 

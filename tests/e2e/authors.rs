@@ -55,6 +55,44 @@ async fn every_language_has_a_template_of_every_kind() {
 }
 
 #[tokio::test]
+async fn components_are_shown_as_a_master_sees_them() {
+    let farm = farm("").prepare();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let component = toolpost_hostile::empty_plugin("alpha0", "1.2.3");
+    fs::write(path("alpha0.wasm"), &component).unwrap();
+    let one = said(&farm, &["plugin", "inspect", &path("alpha0.wasm")]).await;
+    let size = format!("contract 1.0.0, {} bytes, sha256 ", component.len());
+    assert!(
+        one.starts_with("alpha0 1.2.3\n") && one.contains(&size),
+        "{one}"
+    );
+    let args = ["plugin", "inspect", "--schema", &path("alpha0.wasm")];
+    let schema = said(&farm, &args).await;
+    assert!(schema.contains("\"type\": \"object\""), "{schema}");
+
+    fs::write(path("beta00.wasm"), "no component").unwrap();
+    fs::write(path(".gamma.wasm"), "is being written").unwrap();
+    let all = farm.cli(&["plugin", "inspect", "--json", &path("")]).await;
+    assert_eq!(all.status.code(), Some(1), "one of them is none");
+    let told: Value = serde_json::from_slice(&all.stdout).unwrap();
+    assert_eq!(told.as_array().map(Vec::len), Some(2), "{told:#}");
+    let (good, bad) = (&told[0], &told[1]);
+    assert_eq!(good["size_bytes"], component.len(), "{good:#}");
+    assert_eq!(good["digest"].as_str().map(str::len), Some(64), "{good:#}");
+    assert_eq!(good["types"][0]["kind"], "step", "{good:#}");
+    assert_eq!(good["types"][0]["parameters"]["type"], "object", "{good:#}");
+    let problem = bad["problem"].as_str().unwrap_or_default();
+    assert!(problem.contains("is not WebAssembly"), "{bad:#}");
+    let alone = farm.cli(&["plugin", "inspect", &path("beta00.wasm")]).await;
+    let complaints = String::from_utf8_lossy(&alone.stderr).into_owned();
+    assert!(
+        complaints.contains("is no plugin that a master would take"),
+        "{complaints}"
+    );
+}
+
+#[tokio::test]
 async fn the_examples_in_python_and_javascript_work() {
     let make =
         shell("printf '# A\\n[b](b.md) [a](#a)\\n' > README.md; head -c 900 /dev/zero > out.bin");

@@ -172,14 +172,18 @@ pub(crate) enum PluginCommand {
     Test(TestArgs),
     /// Watch a plugin: build it after each change, put it into a running master, and say what that makes of it.
     Dev(DevArgs),
-    /// Load a component as the master would and print what it is: name, steps, parameters.
+    /// Load a component as the master would and print what it is: name, version, contract, size, digest, types with their
+    /// parameters, and what it asks for.
     Inspect {
-        /// The component.
-        file: PathBuf,
+        /// The component, or a folder with components.
+        path: PathBuf,
         /// Say also what a configuration grants to it, and whether its uses there fit.
         #[arg(long, value_name = "CONFIG")]
         config: Option<PathBuf>,
-        /// Print as JSON.
+        /// Print the whole JSON Schema of each type's parameters.
+        #[arg(long)]
+        schema: bool,
+        /// Print as JSON: an object, of a folder a list. Schemas are whole.
         #[arg(long)]
         json: bool,
     },

@@ -31,8 +31,17 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Build { path, output }) => {
             commands::plugin_build(path, output.as_deref(), printer)
         }
-        Command::Plugin(PluginCommand::Inspect { file, config, json }) => {
-            commands::plugin_inspect(file, config.as_deref(), *json, printer)
+        Command::Plugin(PluginCommand::Inspect {
+            path,
+            config,
+            schema,
+            json,
+        }) => {
+            let shown = commands::Shown {
+                schema: *schema,
+                json: *json,
+            };
+            commands::plugin_inspect(path, config.as_deref(), shown, printer)
         }
         Command::Plugin(PluginCommand::List { master, json }) => {
             commands::plugin_list(&master.url, *json, printer)

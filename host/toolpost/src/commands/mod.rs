@@ -4,6 +4,7 @@ mod check;
 mod hash_password;
 mod plugin;
 mod plugin_dev;
+mod plugin_inspect;
 mod plugin_new;
 mod plugin_remote;
 mod plugin_replay;
@@ -14,8 +15,9 @@ mod worker;
 
 pub(crate) use check::{check, plan, schema};
 pub(crate) use hash_password::hash_password;
-pub(crate) use plugin::{plugin_build, plugin_inspect};
+pub(crate) use plugin::plugin_build;
 pub(crate) use plugin_dev::plugin_dev;
+pub(crate) use plugin_inspect::{Shown, plugin_inspect};
 pub(crate) use plugin_new::plugin_new;
 pub(crate) use plugin_remote::{plugin_history, plugin_list, plugin_reload, plugin_rollback};
 pub(crate) use plugin_replay::plugin_replay;

@@ -114,7 +114,7 @@ fn unknown_host(headers: &HeaderMap, known: impl FnOnce() -> Vec<String>) -> Opt
 
 /// Where a request comes from, when that is not this server. Browsers say it in `Origin` with everything that is posted, and
 /// in `Sec-Fetch-Site`; what says neither is no browser, and acts for nobody but itself.
-fn foreign_origin(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn foreign_origin(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(origin) = text("origin") {
         let host = origin.split_once("://").map(|(_, host)| host);

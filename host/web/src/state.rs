@@ -28,6 +28,8 @@ pub struct WebOptions {
     pub body_bytes_max: usize,
     /// Event streams that are open at the same time.
     pub event_clients_max: usize,
+    /// How often clients of `/ws` are asked whether they are still there, milliseconds.
+    pub event_ping_ms: u64,
     /// Tells the time, for relative times on pages.
     pub clock: Clock,
     /// Names of this server, in lower case, until its configuration runs and says them.
@@ -47,6 +49,7 @@ impl Default for WebOptions {
             request_timeout_ms: 30_000,
             body_bytes_max: 1 << 20,
             event_clients_max: 2_000,
+            event_ping_ms: 20_000,
             clock: Arc::new(system_time),
             hosts: Vec::new(),
             reactors: Vec::new(),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::stream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Client, Heard, Pattern};
+use super::{Client, Heard, Pattern, Since};
 use crate::state::Web;
 
 /// Changes within this time are told together.
@@ -36,7 +36,7 @@ async fn live(State(web): State<Web>, RawQuery(query): RawQuery) -> Response<Bod
         .filter(|(name, _)| name == "watch")
         .filter_map(|(_, pattern)| Pattern::parse(&pattern))
         .collect();
-    let Ok(client) = web.events.listen(patterns) else {
+    let Ok(client) = web.events.listen(patterns, Since::Now) else {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "too many event streams are open",
@@ -62,7 +62,7 @@ async fn changes(client: &mut Client) -> Option<Bytes> {
         let Ok(heard) = timeout_at(quiet_until, client.hear()).await else {
             return Some(Bytes::from_static(b": still here\n\n"));
         };
-        gather(client, heard, &mut keys)?;
+        gather(heard, &mut keys)?;
     }
     let until = Instant::now() + GATHER;
     while let Ok(heard) = timeout(
@@ -71,7 +71,7 @@ async fn changes(client: &mut Client) -> Option<Bytes> {
     )
     .await
     {
-        gather(client, heard, &mut keys)?;
+        gather(heard, &mut keys)?;
     }
     if keys.len() > KEYS_NAMED_MAX {
         keys = BTreeSet::from(["*".to_owned()]);
@@ -80,16 +80,13 @@ async fn changes(client: &mut Client) -> Option<Bytes> {
     Some(Bytes::from(format!("event: changed\ndata: {keys}\n\n")))
 }
 
-fn gather(client: &Client, heard: Heard, keys: &mut BTreeSet<String>) -> Option<()> {
+fn gather(heard: Heard, keys: &mut BTreeSet<String>) -> Option<()> {
     match heard {
         Heard::End => return None,
-        Heard::Missed(_) => {
+        Heard::Missed(_) | Heard::TooOld => {
             keys.insert("*".to_owned());
         }
-        Heard::Event(message) => {
-            let wanted = client.wanted(&message);
-            keys.extend(wanted.into_iter().map(|keyed| keyed.key.clone()));
-        }
+        Heard::Event(event) => keys.extend(event.keys().map(ToOwned::to_owned)),
     }
     Some(())
 }

@@ -3,97 +3,106 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use toolpost_core::Event;
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, Log, Master, Scheduler, Step, Worker,
 };
+use toolpost_core::{BuildId, Event};
 use toolpost_store::Store;
 
 use crate::api::json;
 use crate::api::query::Spec;
-use crate::api::rows::{Row, write_row};
+use crate::api::rows::{Row, write_properties, write_row};
 use crate::error::ApiError;
 
-/// One event under one of its keys, ready to be sent.
+/// What an event is told as: a message that is made from the row as it is when somebody asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The row of what the event is about, under keys that end like this.
+    Row(Event, &'static str),
+    /// The properties of a build.
+    Properties(BuildId),
+    /// So many events were lost: anything may have changed.
+    Lost(u64),
+}
+
+/// A message, ready to be put into the frames of either protocol.
 #[derive(Debug)]
-pub(crate) struct Keyed {
-    /// Segments separated by slashes.
-    pub(crate) key: String,
-    /// The server-sent event, with the empty line that ends it.
-    pub(crate) frame: Bytes,
+pub(super) struct Message {
+    /// What it is told under, each with segments separated by slashes; none when the row is gone.
+    pub(super) keys: Vec<String>,
+    /// The row as JSON.
+    pub(super) body: Bytes,
+}
+
+impl Message {
+    /// What is told of a row that is gone: nothing.
+    fn none() -> Self {
+        Self {
+            keys: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let keys: usize = self
+            .keys
+            .iter()
+            .map(|key| size_of::<String>() + key.len())
+            .sum();
+        size_of::<Self>() + keys + self.body.len()
+    }
 }
 
 /// Remembers what it needs to tell one event from another.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct Teller {
     /// Whether a worker was connected when it was last heard of.
     connected: HashMap<i64, bool>,
 }
 
-impl Reader {
-    /// The messages of an event; none when the row is gone.
-    pub(super) async fn read(
+impl Teller {
+    /// What an event is told as. Reads the rows that it takes to know that; they change seldom.
+    pub(super) async fn tell(
         &mut self,
         store: &Store,
-        event: &Event,
-    ) -> Result<Vec<Keyed>, ApiError> {
-        match event {
-            Event::Master(id) => {
-                one(store, id.0, |master: &Master| {
-                    let name = if master.active { "started" } else { "stopped" };
-                    vec![format!("masters/{}/{name}", master.id)]
-                })
-                .await
+        event: Event,
+    ) -> Result<Vec<Told>, ApiError> {
+        let last = match &event {
+            Event::Master(id) => match store.find::<Master>(id.0).await? {
+                Some(master) if master.active => "started",
+                Some(_) => "stopped",
+                None => return Ok(Vec::new()),
+            },
+            Event::Worker(id) => match store.find::<Worker>(id.0).await? {
+                Some(worker) => self.worker_event(&worker),
+                None => return Ok(Vec::new()),
+            },
+            Event::BuildChanged(id, _) => {
+                let properties = Told::Properties(*id);
+                return Ok(vec![Told::Row(event, "update"), properties]);
             }
-            Event::Builder(id) => {
-                one(store, id.0, |builder: &Builder| {
-                    vec![format!("builders/{}/update", builder.id)]
-                })
-                .await
+            Event::Builder(_) | Event::Reporter(_) | Event::Plugin(_) | Event::Configuration => {
+                "update"
             }
-            Event::Worker(id) => {
-                one(store, id.0, |worker: &Worker| {
-                    vec![format!(
-                        "workers/{}/{}",
-                        worker.id,
-                        self.worker_event(worker)
-                    )]
-                })
-                .await
+            Event::Scheduler(_) | Event::StepChanged(..) => "updated",
+            Event::ChangeAdded(_)
+            | Event::BuildsetAdded(_)
+            | Event::RequestAdded(..)
+            | Event::BuildStarted(..)
+            | Event::StepAdded(..)
+            | Event::LogAdded(..) => "new",
+            Event::BuildsetComplete(_) | Event::RequestComplete(..) => "complete",
+            Event::RequestClaimed(..) => "claimed",
+            Event::RequestUnclaimed(..) => "unclaimed",
+            Event::BuildFinished(..) | Event::StepFinished(..) | Event::LogFinished(..) => {
+                "finished"
             }
-            Event::Scheduler(id) => {
-                one(store, id.0, |scheduler: &Scheduler| {
-                    vec![format!("schedulers/{}/updated", scheduler.id)]
-                })
-                .await
-            }
-            Event::Reporter(id) => Ok(named(&format!("reporters/{id}/update"), &id.to_string())),
-            Event::ChangeAdded(id) => {
-                one(store, id.0, |change: &Change| {
-                    vec![format!("changes/{}/new", change.id)]
-                })
-                .await
-            }
-            Event::BuildsetAdded(id) => buildset(store, id.0, "new").await,
-            Event::BuildsetComplete(id) => buildset(store, id.0, "complete").await,
-            Event::RequestAdded(id, _) => request(store, id.0, "new").await,
-            Event::RequestClaimed(id, _) => request(store, id.0, "claimed").await,
-            Event::RequestUnclaimed(id, _) => request(store, id.0, "unclaimed").await,
-            Event::RequestComplete(id, _) => request(store, id.0, "complete").await,
-            Event::BuildStarted(id, _) => build(store, id.0, "new").await,
-            Event::BuildChanged(id, _) => build(store, id.0, "update").await,
-            Event::BuildFinished(id, _) => build(store, id.0, "finished").await,
-            Event::StepAdded(id, _) => step(store, id.0, "new").await,
-            Event::StepStarted(id, _) => step(store, id.0, "started").await,
-            Event::StepChanged(id, _) => step(store, id.0, "updated").await,
-            Event::StepFinished(id, _) => step(store, id.0, "finished").await,
-            Event::LogAdded(id, _) => log(store, id.0, "new").await,
-            Event::LogAppended(id, _) => log(store, id.0, "append").await,
-            Event::LogFinished(id, _) => log(store, id.0, "finished").await,
-            Event::Plugin(name) => Ok(named(&format!("plugins/{name}/update"), name)),
-            Event::Configuration => Ok(named("configuration/master/update", "master")),
-            _ => Ok(Vec::new()),
-        }
+            Event::StepStarted(..) => "started",
+            Event::LogAppended(..) => "append",
+            _ => return Ok(Vec::new()),
+        };
+        Ok(vec![Told::Row(event, last)])
     }
 
     fn worker_event(&mut self, worker: &Worker) -> &'static str {
@@ -107,30 +116,37 @@ impl Reader {
     }
 }
 
-/// The first segment of the keys of an event: what has to be listened to for it to be worth a read.
-pub(super) fn roots(event: &Event) -> &'static [&'static str] {
+/// The first segment and the number of segments of the keys of a message: what has to be listened to for it to be worth a read.
+pub(super) fn shapes(told: &Told) -> &'static [(&'static str, usize)] {
+    let event = match told {
+        Told::Row(event, _) => event,
+        Told::Properties(_) => return &[("builds", 4)],
+        Told::Lost(_) => return &[],
+    };
     match event {
-        Event::Master(_) => &["masters"],
-        Event::Builder(_) => &["builders"],
-        Event::Worker(_) => &["workers"],
-        Event::Scheduler(_) => &["schedulers"],
-        Event::Reporter(_) => &["reporters"],
-        Event::ChangeAdded(_) => &["changes"],
-        Event::BuildsetAdded(_) | Event::BuildsetComplete(_) => &["buildsets"],
+        Event::Master(_) => &[("masters", 3)],
+        Event::Builder(_) => &[("builders", 3)],
+        Event::Worker(_) => &[("workers", 3)],
+        Event::Scheduler(_) => &[("schedulers", 3)],
+        Event::Reporter(_) => &[("reporters", 3)],
+        Event::ChangeAdded(_) => &[("changes", 3)],
+        Event::BuildsetAdded(_) | Event::BuildsetComplete(_) => &[("buildsets", 3)],
         Event::RequestAdded(..)
         | Event::RequestClaimed(..)
         | Event::RequestUnclaimed(..)
-        | Event::RequestComplete(..) => &["buildsets", "buildrequests", "builders"],
+        | Event::RequestComplete(..) => &[("buildsets", 7), ("buildrequests", 3), ("builders", 5)],
         Event::BuildStarted(..) | Event::BuildChanged(..) | Event::BuildFinished(..) => {
-            &["builders", "builds", "workers"]
+            &[("builders", 5), ("builds", 3), ("workers", 5)]
         }
         Event::StepAdded(..)
         | Event::StepStarted(..)
         | Event::StepChanged(..)
-        | Event::StepFinished(..) => &["builds", "steps"],
-        Event::LogAdded(..) | Event::LogAppended(..) | Event::LogFinished(..) => &["logs", "steps"],
-        Event::Plugin(_) => &["plugins"],
-        Event::Configuration => &["configuration"],
+        | Event::StepFinished(..) => &[("builds", 5), ("steps", 3)],
+        Event::LogAdded(..) | Event::LogAppended(..) | Event::LogFinished(..) => {
+            &[("logs", 3), ("steps", 5)]
+        }
+        Event::Plugin(_) => &[("plugins", 3)],
+        Event::Configuration => &[("configuration", 3)],
         _ => &[],
     }
 }
@@ -146,14 +162,78 @@ pub(super) fn is_repeatable(event: &Event) -> bool {
     )
 }
 
-async fn buildset(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiError> {
-    one(store, id, |set: &Buildset| {
-        vec![format!("buildsets/{}/{event}", set.id)]
-    })
-    .await
+/// Reads what a message is made of, and makes it.
+pub(super) async fn read(store: &Store, told: &Told) -> Result<Message, ApiError> {
+    let (event, last) = match told {
+        Told::Row(event, last) => (event, *last),
+        Told::Properties(build) => return properties(store, *build).await,
+        Told::Lost(_) => return Ok(Message::none()),
+    };
+    match event {
+        Event::Master(id) => {
+            one(store, id.0, |master: &Master| {
+                vec![format!("masters/{}/{last}", master.id)]
+            })
+            .await
+        }
+        Event::Builder(id) => {
+            one(store, id.0, |builder: &Builder| {
+                vec![format!("builders/{}/{last}", builder.id)]
+            })
+            .await
+        }
+        Event::Worker(id) => {
+            one(store, id.0, |worker: &Worker| {
+                vec![format!("workers/{}/{last}", worker.id)]
+            })
+            .await
+        }
+        Event::Scheduler(id) => {
+            one(store, id.0, |scheduler: &Scheduler| {
+                vec![format!("schedulers/{}/{last}", scheduler.id)]
+            })
+            .await
+        }
+        Event::ChangeAdded(id) => {
+            one(store, id.0, |change: &Change| {
+                vec![format!("changes/{}/{last}", change.id)]
+            })
+            .await
+        }
+        Event::BuildsetAdded(id) | Event::BuildsetComplete(id) => {
+            one(store, id.0, |set: &Buildset| {
+                vec![format!("buildsets/{}/{last}", set.id)]
+            })
+            .await
+        }
+        Event::RequestAdded(id, _)
+        | Event::RequestClaimed(id, _)
+        | Event::RequestUnclaimed(id, _)
+        | Event::RequestComplete(id, _) => request(store, id.0, last).await,
+        Event::BuildStarted(id, _) | Event::BuildChanged(id, _) | Event::BuildFinished(id, _) => {
+            build(store, id.0, last).await
+        }
+        Event::StepAdded(id, _)
+        | Event::StepStarted(id, _)
+        | Event::StepChanged(id, _)
+        | Event::StepFinished(id, _) => step(store, id.0, last).await,
+        Event::LogAdded(id, _) | Event::LogAppended(id, _) | Event::LogFinished(id, _) => {
+            log(store, id.0, last).await
+        }
+        Event::Reporter(id) => Ok(named(
+            vec![format!("reporters/{id}/{last}")],
+            &id.to_string(),
+        )),
+        Event::Plugin(name) => Ok(named(vec![format!("plugins/{name}/{last}")], name)),
+        Event::Configuration => Ok(named(
+            vec![format!("configuration/master/{last}")],
+            "master",
+        )),
+        _ => Ok(Message::none()),
+    }
 }
 
-async fn request(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiError> {
+async fn request(store: &Store, id: i64, event: &str) -> Result<Message, ApiError> {
     one(store, id, |request: &BuildRequest| {
         let (id, set, builder) = (request.id, request.buildset_id, request.builder_id);
         vec![
@@ -165,7 +245,7 @@ async fn request(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiE
     .await
 }
 
-async fn build(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiError> {
+async fn build(store: &Store, id: i64, event: &str) -> Result<Message, ApiError> {
     one(store, id, |build: &Build| {
         let (id, builder) = (build.id, build.builder_id);
         let mut keys = vec![
@@ -182,7 +262,7 @@ async fn build(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiErr
     .await
 }
 
-async fn step(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiError> {
+async fn step(store: &Store, id: i64, event: &str) -> Result<Message, ApiError> {
     one(store, id, |step: &Step| {
         vec![
             format!("builds/{}/steps/{}/{event}", step.build_id, step.id),
@@ -192,7 +272,7 @@ async fn step(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiErro
     .await
 }
 
-async fn log(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiError> {
+async fn log(store: &Store, id: i64, event: &str) -> Result<Message, ApiError> {
     one(store, id, |log: &Log| {
         vec![
             format!("logs/{}/{event}", log.id),
@@ -202,43 +282,44 @@ async fn log(store: &Store, id: i64, event: &str) -> Result<Vec<Keyed>, ApiError
     .await
 }
 
+/// All properties of a build, as a build of the REST API has them.
+async fn properties(store: &Store, build: BuildId) -> Result<Message, ApiError> {
+    let properties = store.build_properties(build).await?;
+    let mut body = Vec::with_capacity(512);
+    write_properties(&mut body, &properties, &["*".to_owned()]);
+    Ok(Message {
+        keys: vec![format!("builds/{build}/properties/update")],
+        body: body.into(),
+    })
+}
+
 /// Reads a row and writes it under its keys.
 async fn one<R: Row>(
     store: &Store,
     id: i64,
     keys: impl FnOnce(&R) -> Vec<String>,
-) -> Result<Vec<Keyed>, ApiError> {
+) -> Result<Message, ApiError> {
     let Some(row) = store.find::<R>(id).await? else {
-        return Ok(Vec::new());
+        return Ok(Message::none());
     };
     let rows = [row];
     let spec = Spec::default();
     let related = R::related(store, &rows, &spec).await?;
-    let mut message = Vec::with_capacity(512);
-    write_row(&mut message, &rows[0], &related, &spec);
-    Ok(keyed(keys(&rows[0]), &message))
+    let mut body = Vec::with_capacity(512);
+    write_row(&mut body, &rows[0], &related, &spec);
+    Ok(Message {
+        keys: keys(&rows[0]),
+        body: body.into(),
+    })
 }
 
 /// A message about something that is not a row: only its name.
-fn named(key: &str, name: &str) -> Vec<Keyed> {
-    let mut message = b"{\"name\":".to_vec();
-    json::text(&mut message, name);
-    message.push(b'}');
-    keyed(vec![key.to_owned()], &message)
-}
-
-fn keyed(keys: Vec<String>, message: &[u8]) -> Vec<Keyed> {
-    keys.into_iter()
-        .map(|key| {
-            let mut frame = b"event: event\ndata: {\"key\":".to_vec();
-            json::list(&mut frame, key.split('/'), json::text);
-            frame.extend_from_slice(b",\"message\":");
-            frame.extend_from_slice(message);
-            frame.extend_from_slice(b"}\n\n");
-            Keyed {
-                key,
-                frame: frame.into(),
-            }
-        })
-        .collect()
+fn named(keys: Vec<String>, name: &str) -> Message {
+    let mut body = b"{\"name\":".to_vec();
+    json::text(&mut body, name);
+    body.push(b'}');
+    Message {
+        keys,
+        body: body.into(),
+    }
 }

@@ -1,279 +1,173 @@
 //! Events for whoever listens over HTTP.
 //!
-//! One task hears the bus, reads the row of each event once for everybody, and hands the finished message to all
-//! clients through a bounded channel. A client that cannot keep up misses messages and is told how many; nobody waits
-//! for it. Without a listener for a kind of thing nothing is read.
+//! One task hears the bus and numbers what happened (`recent`). What somebody listens to it reads at once, for everybody; the rest
+//! is read when somebody comes back and asks for what he has missed. Clients follow at their own pace: one that cannot keep up
+//! misses messages and is told how many; nobody waits for it. `/ws` and `/sse` are Buildbot's, `/live` is for our pages.
 
+mod client;
+mod hub;
 mod live;
 mod messages;
 mod pattern;
+mod recent;
 mod sse;
+mod ws;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Weak};
 
 use axum::Router;
-use tokio::sync::broadcast;
 use toolpost_bus::{Bus, Signal, Subscription};
 use toolpost_core::Event;
 use toolpost_store::Store;
 
 use crate::state::Web;
-use messages::{Keyed, Reader};
+use client::{Client, Heard, Listened};
+use hub::{Hub, News, Refused};
+use messages::{Teller, Told};
 use pattern::{PATTERNS_PER_CLIENT_MAX, Pattern};
-
-/// Messages that a client may fall behind before it misses some.
-const BEHIND_MESSAGES_MAX: usize = 4_096;
+use recent::Since;
 
 /// Events that are looked at together, so that repetitions among them are read once.
 const BATCH_EVENTS_MAX: usize = 256;
 
-/// What clients get.
-#[derive(Debug)]
-enum Message {
-    /// An event under each of its keys.
-    Event(Vec<Keyed>),
-    /// This many events were lost on the bus: anything may have changed.
-    Lost(u64),
-    /// The bus was closed: nothing will follow.
-    End,
-}
+/// Everybody looks after so many events, whether anybody wants them or not; a small part of those that are kept.
+const WAKE_EVERY_EVENTS: u64 = 1_024;
 
 /// The clients and the task that serves them. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Broadcaster {
-    sender: broadcast::Sender<Arc<Message>>,
-    clients: Arc<Clients>,
-}
+pub(crate) struct Broadcaster(Arc<Hub>);
 
-/// Who listens to what.
-struct Clients {
-    clients_max: usize,
-    by_id: Mutex<ById>,
-}
-
+/// What a client asks for in the query string.
 #[derive(Default)]
-struct ById {
-    /// Whether the bus was closed.
-    ended: bool,
-    patterns: HashMap<Arc<str>, Vec<Pattern>>,
-    /// The first segments of all patterns; made again when one comes or goes.
-    roots: HashSet<String>,
+struct Asked {
+    /// After which event: its number, or `now`.
+    since: Option<String>,
+    /// What it listens to from the beginning.
+    paths: Vec<String>,
 }
 
-impl ById {
-    fn gather_roots(&mut self) {
-        let roots = self
-            .patterns
-            .values()
-            .flatten()
-            .map(|pattern| pattern.root().to_owned());
-        self.roots = roots.collect();
+impl Asked {
+    fn parse(query: Option<&str>) -> Self {
+        let mut asked = Self::default();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match &*name {
+                "since" => asked.since = Some(value.into_owned()),
+                "path" => asked.paths.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        asked
     }
-}
-
-/// A client; it is forgotten when this is dropped.
-pub(crate) struct Client {
-    id: Arc<str>,
-    clients: Arc<Clients>,
-    receiver: broadcast::Receiver<Arc<Message>>,
-}
-
-/// Why a client was not taken, or not allowed to listen to more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// There are as many clients as are allowed.
-    Full,
-    /// The master is stopping.
-    Ended,
-    /// No client has this id.
-    UnknownClient,
-    /// It listens to as much as is allowed.
-    TooManyPatterns,
-    /// It does not listen to that.
-    NotListening,
-}
-
-/// What a client hears next.
-enum Heard {
-    /// A [`Message::Event`].
-    Event(Arc<Message>),
-    /// So many messages were missed.
-    Missed(u64),
-    /// Nothing will follow.
-    End,
 }
 
 impl Broadcaster {
     /// Starts the task; it ends with the bus.
     pub(crate) fn start(bus: &Bus, store: Store, clients_max: usize) -> Self {
-        let broadcaster = Self {
-            sender: broadcast::Sender::new(BEHIND_MESSAGES_MAX),
-            clients: Arc::new(Clients {
-                clients_max,
-                by_id: Mutex::default(),
-            }),
-        };
-        tokio::spawn(serve(
-            bus.subscribe(),
-            store,
-            broadcaster.sender.downgrade(),
-            broadcaster.clients.clone(),
-        ));
-        broadcaster
+        let hub = Arc::new(Hub::new(store, clients_max));
+        tokio::spawn(serve(bus.subscribe(), Arc::downgrade(&hub)));
+        Self(hub)
     }
 
-    /// Takes a client that listens to these patterns.
-    pub(crate) fn listen(&self, patterns: Vec<Pattern>) -> Result<Client, Refused> {
+    /// Takes a client that listens to these patterns. When it is not known any more what followed the place that it names, it is
+    /// told that first, and then what is new.
+    pub(crate) fn listen(
+        &self,
+        patterns: Vec<Pattern>,
+        since: Since<'_>,
+    ) -> Result<Client, Refused> {
         if patterns.len() > PATTERNS_PER_CLIENT_MAX {
             return Err(Refused::TooManyPatterns);
         }
-        let receiver = self.sender.subscribe();
+        let news = self.0.news.subscribe();
+        let (known, end) = {
+            let recent = self.0.recent();
+            (recent.place(since), recent.end())
+        };
+        let from = known.unwrap_or(end);
+        let too_old = known.is_none();
+        let patterns = patterns
+            .into_iter()
+            .map(|pattern| Listened::new(pattern, from))
+            .collect();
         let id: Arc<str> = uuid().into();
-        let mut by_id = self.clients.lock();
-        if by_id.ended {
+        let mut clients = self.0.clients();
+        if clients.ended {
             return Err(Refused::Ended);
         }
-        if by_id.patterns.len() >= self.clients.clients_max {
+        if clients.by_id.len() >= self.0.clients_max {
             return Err(Refused::Full);
         }
-        by_id.patterns.insert(id.clone(), patterns);
-        by_id.gather_roots();
-        drop(by_id);
-        Ok(Client {
-            id,
-            clients: self.clients.clone(),
-            receiver,
-        })
+        clients.by_id.insert(id.clone(), Arc::new(patterns));
+        clients.gather_shapes();
+        drop(clients);
+        Ok(Client::new(id, self.0.clone(), news, from, too_old))
     }
 
-    /// Lets a client listen to one more pattern.
+    /// Lets a client listen to one more pattern, from now on.
     pub(crate) fn add(&self, client: &str, pattern: Pattern) -> Result<(), Refused> {
-        let mut by_id = self.clients.lock();
-        let patterns = by_id
-            .patterns
-            .get_mut(client)
-            .ok_or(Refused::UnknownClient)?;
-        if patterns.len() >= PATTERNS_PER_CLIENT_MAX {
-            return Err(Refused::TooManyPatterns);
-        }
-        if !patterns.contains(&pattern) {
-            patterns.push(pattern);
-        }
-        by_id.gather_roots();
-        Ok(())
+        let end = self.0.recent().end();
+        self.0.change(client, |patterns| {
+            if patterns.iter().any(|listened| listened.pattern == pattern) {
+                return Ok(());
+            }
+            if patterns.len() >= PATTERNS_PER_CLIENT_MAX {
+                return Err(Refused::TooManyPatterns);
+            }
+            patterns.push(Listened::new(pattern, end));
+            Ok(())
+        })
     }
 
     /// Lets a client no longer listen to a pattern.
     pub(crate) fn remove(&self, client: &str, pattern: &Pattern) -> Result<(), Refused> {
-        let mut by_id = self.clients.lock();
-        let patterns = by_id
-            .patterns
-            .get_mut(client)
-            .ok_or(Refused::UnknownClient)?;
-        let before = patterns.len();
-        patterns.retain(|listened| listened != pattern);
-        let removed = patterns.len() < before;
-        by_id.gather_roots();
-        if removed {
-            Ok(())
-        } else {
-            Err(Refused::NotListening)
-        }
-    }
-}
-
-impl Clients {
-    fn lock(&self) -> std::sync::MutexGuard<'_, ById> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether anybody listens to things of these kinds.
-    fn want(&self, roots: &[&str]) -> bool {
-        let by_id = self.lock();
-        by_id.roots.contains("*") || roots.iter().any(|root| by_id.roots.contains(*root))
-    }
-}
-
-impl Client {
-    /// What it is called in requests that add and remove patterns.
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The next message, whether it listens to it or not.
-    async fn hear(&mut self) -> Heard {
-        match self.receiver.recv().await {
-            Ok(message) => match &*message {
-                Message::End => Heard::End,
-                Message::Lost(lost) => Heard::Missed(*lost),
-                Message::Event(_) => Heard::Event(message),
-            },
-            Err(broadcast::error::RecvError::Lagged(missed)) => Heard::Missed(missed),
-            Err(broadcast::error::RecvError::Closed) => Heard::End,
-        }
-    }
-
-    /// Which of these it listens to.
-    fn wanted<'a>(&self, message: &'a Message) -> Vec<&'a Keyed> {
-        let Message::Event(keyed) = message else {
-            return Vec::new();
-        };
-        let by_id = self.clients.lock();
-        let Some(patterns) = by_id.patterns.get(&self.id) else {
-            return Vec::new();
-        };
-        keyed
-            .iter()
-            .filter(|keyed| patterns.iter().any(|pattern| pattern.matches(&keyed.key)))
-            .collect()
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        let mut by_id = self.clients.lock();
-        by_id.patterns.remove(&self.id);
-        by_id.gather_roots();
+        self.0.change(client, |patterns| {
+            let before = patterns.len();
+            patterns.retain(|listened| listened.pattern != *pattern);
+            if patterns.len() < before {
+                Ok(())
+            } else {
+                Err(Refused::NotListening)
+            }
+        })
     }
 }
 
 /// Hears the bus until it ends, or until the web server is gone.
-async fn serve(
-    mut subscription: Subscription,
-    store: Store,
-    sender: broadcast::WeakSender<Arc<Message>>,
-    clients: Arc<Clients>,
-) {
-    let mut reader = Reader::default();
+async fn serve(mut subscription: Subscription, hub: Weak<Hub>) {
+    let mut teller = Teller::default();
     while let Some(first) = subscription.recv().await {
-        let Some(sender) = sender.upgrade() else {
+        let Some(hub) = hub.upgrade() else {
             return;
         };
         let (events, lost) = batch(&mut subscription, first);
-        // Sending fails only when nobody listens, which is no failure.
+        let mut told = Vec::with_capacity(events.len());
         if lost > 0 {
-            let _ = sender.send(Arc::new(Message::Lost(lost)));
+            told.push(Told::Lost(lost));
         }
-        for event in events
-            .iter()
-            .filter(|event| clients.want(messages::roots(event)))
-        {
-            match reader.read(&store, event).await {
-                Ok(keyed) if keyed.is_empty() => {}
-                Ok(keyed) => {
-                    let _ = sender.send(Arc::new(Message::Event(keyed)));
-                }
+        for event in events {
+            match teller.tell(&hub.store, event).await {
+                Ok(tells) => told.extend(tells),
                 Err(error) => {
                     error.log("event stream");
-                    let _ = sender.send(Arc::new(Message::Lost(1)));
+                    told.push(Told::Lost(1));
                 }
             }
         }
+        for told in told {
+            let wanted = hub.clients().want(messages::shapes(&told));
+            // A message that cannot be read now is read again for each who wants it.
+            let message = if wanted { hub.read(&told).await } else { None };
+            let is_loss = matches!(told, Told::Lost(_));
+            let entry = hub.recent().push(told, message);
+            // Who wants none of it looks now and then, so that it does not fall behind.
+            if wanted || is_loss || entry.is_multiple_of(WAKE_EVERY_EVENTS) {
+                hub.news.send_replace(News::More);
+            }
+        }
     }
-    clients.lock().ended = true;
-    if let Some(sender) = sender.upgrade() {
-        let _ = sender.send(Arc::new(Message::End));
+    if let Some(hub) = hub.upgrade() {
+        hub.clients().ended = true;
+        hub.news.send_replace(News::Ended);
     }
 }
 
@@ -318,7 +212,7 @@ fn uuid() -> String {
 
 /// The event streams.
 pub(crate) fn routes() -> Router<Web> {
-    sse::routes().merge(live::routes())
+    sse::routes().merge(ws::routes()).merge(live::routes())
 }
 
 #[cfg(test)]

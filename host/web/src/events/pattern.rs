@@ -24,6 +24,12 @@ impl Pattern {
         (!segments.is_empty()).then_some(Self(segments))
     }
 
+    /// The segments exactly as Buildbot's WebSocket takes them, empty ones too; `None` when it is too long.
+    pub(crate) fn exact(text: &str) -> Option<Self> {
+        let segments = || text.split('/').map(ToOwned::to_owned).collect();
+        (text.len() <= PATTERN_BYTES_MAX).then(|| Self(segments()))
+    }
+
     /// Whether a key is meant: each segment is equal or `*`, and none is left over.
     pub(crate) fn matches(&self, key: &str) -> bool {
         let mut segments = key.split('/');
@@ -35,9 +41,9 @@ impl Pattern {
         fits && segments.next().is_none()
     }
 
-    /// The first segment: `*` or the kind of thing that is listened to.
-    pub(crate) fn root(&self) -> &str {
-        self.0.first().map_or("", String::as_str)
+    /// The first segment, which is `*` or the kind of thing that is listened to, and how many there are.
+    pub(crate) fn shape(&self) -> (&str, usize) {
+        (self.0.first().map_or("", String::as_str), self.0.len())
     }
 }
 
@@ -62,6 +68,11 @@ mod tests {
             let parsed = Pattern::parse(pattern).expect("a pattern");
             assert_eq!(parsed.matches(key), expected, "{pattern} {key}");
         }
+        let exact = |text: &str| Pattern::exact(text).expect("a pattern");
+        assert!(exact("builds/*/new").matches("builds/12/new"));
+        assert!(!exact("/builds/12/new").matches("builds/12/new"));
+        assert!(!exact("").matches("builds/12/new"));
+        assert_eq!(Pattern::exact(&"x".repeat(600)), None);
         assert_eq!(Pattern::parse("//"), None);
         assert_eq!(Pattern::parse(&"x/".repeat(300)), None);
     }

@@ -1,19 +1,25 @@
 //! `/sse`, as Buildbot has it: `listen/PATTERN` opens a stream that begins with a handshake event carrying an id;
 //! `add/ID/PATTERN` and `remove/ID/PATTERN` change what that stream carries. Facts from Buildbot's manual, section
 //! "Server-Sent Events".
+//!
+//! Ours in addition: each event has an `id`, and who comes back with the last one, in the header `Last-Event-ID` as browsers do by
+//! themselves or as `?since=ID`, hears what followed it. `?path=PATTERN`, as often as wanted, listens to more from the beginning.
 
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::stream;
+use serde_json::Value;
 
-use super::{Client, Heard, Pattern, Refused};
+use super::client::Event;
+use super::{Asked, Client, Heard, Pattern, Refused, Since};
+use crate::api::json;
 use crate::state::Web;
 
 /// A comment goes out when nothing else did for this long, so that proxies keep the connection.
@@ -26,24 +32,37 @@ pub(super) fn routes() -> Router<Web> {
         .route("/sse/{*path}", get(command))
 }
 
-async fn open(State(web): State<Web>) -> Response<Body> {
-    listen(&web, "")
+async fn open(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
+    listen(&web, "", &headers, query.as_deref())
 }
 
-async fn command(State(web): State<Web>, Path(path): Path<String>) -> Response<Body> {
+async fn command(
+    State(web): State<Web>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
     let (command, rest) = path.split_once('/').unwrap_or((&path, ""));
     match command {
-        "listen" => listen(&web, rest),
+        "listen" => listen(&web, rest, &headers, query.as_deref()),
         "add" | "remove" => change(&web, command, rest),
-        _ => listen(&web, &path),
+        _ => listen(&web, &path, &headers, query.as_deref()),
     }
 }
 
-fn listen(web: &Web, pattern: &str) -> Response<Body> {
-    match web
-        .events
-        .listen(Pattern::parse(pattern).into_iter().collect())
-    {
+fn listen(web: &Web, pattern: &str, headers: &HeaderMap, query: Option<&str>) -> Response<Body> {
+    let asked = Asked::parse(query);
+    let last = headers.get("last-event-id");
+    let last = last.map(|last| String::from_utf8_lossy(last.as_bytes()));
+    // A browser that comes back sends the header; the address is still the one that it was opened with.
+    let since = last.as_deref().or(asked.since.as_deref()).unwrap_or("now");
+    let patterns = std::iter::once(pattern).chain(asked.paths.iter().map(String::as_str));
+    let patterns = patterns.filter_map(Pattern::parse).collect();
+    match web.events.listen(patterns, Since::parse(since)) {
         Ok(client) => stream_of(client),
         Err(refused) => refuse(refused),
     }
@@ -71,22 +90,7 @@ fn change(web: &Web, command: &str, rest: &str) -> Response<Body> {
 }
 
 fn refuse(refused: Refused) -> Response<Body> {
-    match refused {
-        Refused::UnknownClient => text(StatusCode::BAD_REQUEST, "unknown uuid"),
-        Refused::NotListening => text(
-            StatusCode::NOT_FOUND,
-            "consumer is not listening to this event",
-        ),
-        Refused::TooManyPatterns => text(
-            StatusCode::BAD_REQUEST,
-            "too many events on one stream; open another one",
-        ),
-        Refused::Ended => text(StatusCode::SERVICE_UNAVAILABLE, "the master is stopping"),
-        Refused::Full => text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "as many event streams are open as this server allows; close some and try again",
-        ),
-    }
+    text(refused.status(), refused.text())
 }
 
 fn text(status: StatusCode, message: &'static str) -> Response<Body> {
@@ -96,7 +100,11 @@ fn text(status: StatusCode, message: &'static str) -> Response<Body> {
 
 /// The handshake, then whatever the client listens to.
 fn stream_of(client: Client) -> Response<Body> {
-    let handshake = Bytes::from(format!("event: handshake\ndata: {}\n\n", client.id()));
+    // Who still has to hear that something is missing has no number yet to come back with.
+    let here = client.here_if_known().map(|here| format!("id: {here}\n"));
+    let here = here.unwrap_or_default();
+    let id = client.id();
+    let handshake = Bytes::from(format!("event: handshake\ndata: {id}\n{here}\n"));
     let frames = stream::unfold((client, Some(handshake)), async |(mut client, first)| {
         let frame = match first {
             Some(handshake) => handshake,
@@ -123,27 +131,41 @@ pub(super) fn response(body: Body) -> Response<Body> {
 
 /// Waits for something to send; `None` at the end of the events.
 async fn next_frame(client: &mut Client) -> Option<Bytes> {
-    loop {
-        let Ok(heard) = tokio::time::timeout(KEEP_ALIVE, client.hear()).await else {
-            return Some(Bytes::from_static(b": still here\n\n"));
-        };
-        let message = match heard {
-            Heard::Event(message) => message,
-            Heard::Missed(missed) => return Some(lagged(missed)),
-            Heard::End => return None,
-        };
-        match client.wanted(&message).as_slice() {
-            [] => {}
-            [one] => return Some(one.frame.clone()),
-            several => {
-                let frames: Vec<&[u8]> = several.iter().map(|keyed| &keyed.frame[..]).collect();
-                return Some(Bytes::from(frames.concat()));
-            }
+    let Ok(heard) = tokio::time::timeout(KEEP_ALIVE, client.hear()).await else {
+        return Some(Bytes::from_static(b": still here\n\n"));
+    };
+    match heard {
+        Heard::Event(event) => Some(frames(client, &event)),
+        Heard::Missed(missed) => Some(told(
+            "lagged",
+            &serde_json::json!({ "missed": missed }),
+            client,
+        )),
+        Heard::TooOld => {
+            let data = serde_json::json!({ "error": Refused::TooOld.text() });
+            Some(told("reset", &data, client))
         }
+        Heard::End => None,
     }
 }
 
-/// Tells a client that it missed events, so that it reads again what it shows.
-fn lagged(missed: u64) -> Bytes {
-    Bytes::from(format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n"))
+/// An event under each of its keys that the client listens to.
+fn frames(client: &Client, event: &Event) -> Bytes {
+    let mut frames = Vec::with_capacity(512);
+    for (key, number, row) in event.messages(client) {
+        frames.extend_from_slice(b"event: event\ndata: {\"key\":");
+        json::list(&mut frames, key.split('/'), json::text);
+        frames.extend_from_slice(b",\"message\":");
+        frames.extend_from_slice(row);
+        frames.extend_from_slice(b"}\nid: ");
+        frames.extend_from_slice(number.as_bytes());
+        frames.extend_from_slice(b"\n\n");
+    }
+    frames.into()
+}
+
+/// Tells a client that it has to read again what it shows; what it hears from here on is complete.
+fn told(event: &str, data: &Value, client: &Client) -> Bytes {
+    let here = client.here();
+    Bytes::from(format!("event: {event}\ndata: {data}\nid: {here}\n\n"))
 }

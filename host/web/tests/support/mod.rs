@@ -62,6 +62,15 @@ impl TestFarm {
 
     /// A farm with these builders and their tags.
     pub async fn with(builders: &[(&str, &[&str])]) -> Self {
+        let options = WebOptions {
+            event_clients_max: 8,
+            ..WebOptions::default()
+        };
+        Self::with_options(builders, options).await
+    }
+
+    /// The same, with a web server of these options; its clock is the farm's.
+    pub async fn with_options(builders: &[(&str, &[&str])], web: WebOptions) -> Self {
         let dir = TempDir::new().expect(PREPARED);
         let bus = Bus::default();
         let publisher = bus.clone();
@@ -116,8 +125,7 @@ impl TestFarm {
             master: master.clone(),
             options: WebOptions {
                 clock: Arc::new(move || Timestamp(time.load(Ordering::Relaxed))),
-                event_clients_max: 8,
-                ..WebOptions::default()
+                ..web
             },
         });
         Self {

@@ -56,26 +56,34 @@ impl Stream {
     async fn handshake(&mut self) -> String {
         let first = self.some().await;
         let id = first.strip_prefix("event: handshake\ndata: ");
-        id.unwrap_or_else(|| panic!("{first}")).to_owned()
+        let (id, _) = id
+            .and_then(|id| id.split_once("\nid: "))
+            .unwrap_or_else(|| panic!("{first}"));
+        id.to_owned()
     }
 
     /// The keys of so many events.
     async fn keys(&mut self, count: usize) -> Vec<String> {
         let mut keys = Vec::new();
         for _ in 0..count {
-            let event = self.some().await;
-            let data = event.strip_prefix("event: event\ndata: ");
-            let data: serde_json::Value =
-                serde_json::from_str(data.unwrap_or_else(|| panic!("{event}"))).expect("JSON");
-            let key: Vec<_> = data["key"]
-                .as_array()
-                .expect("a list")
-                .iter()
-                .map(|segment| segment.as_str().expect("a text"))
-                .collect();
-            keys.push(key.join("/"));
+            keys.push(self.numbered().await.0);
         }
         keys
+    }
+
+    /// The key of the next event, and its number.
+    async fn numbered(&mut self) -> (String, String) {
+        let event = self.some().await;
+        let data = event.strip_prefix("event: event\ndata: ");
+        let (data, id) = data
+            .and_then(|data| data.split_once("\nid: "))
+            .unwrap_or_else(|| panic!("{event}"));
+        let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+        let segments = data["key"].as_array().expect("a list");
+        let segments = segments
+            .iter()
+            .map(|segment| segment.as_str().expect("a text"));
+        (segments.collect::<Vec<_>>().join("/"), id.to_owned())
     }
 }
 
@@ -88,6 +96,7 @@ async fn an_event_carries_the_row_as_the_api_gives_it() {
     farm.bus
         .publish(&[Event::BuildFinished(BuildId(1), farm.builder("unit"))]);
     let finished = stream.some().await;
+    let (finished, _) = finished.split_once("\nid: ").expect("a number");
     assert_snapshot!(finished, @r#"
     event: event
     data: {"key":["builds","1","finished"],"message":{"builderid":2,"buildid":1,"buildrequestid":1,"complete":true,"complete_at":1763925436,"locks_duration_s":0,"masterid":1,"number":1,"properties":{},"results":0,"started_at":1763925436,"state_string":"build successful","workerid":1}}
@@ -241,6 +250,7 @@ async fn whoever_cannot_keep_up_is_told() {
     loop {
         let event = stream.some().await;
         if let Some(data) = event.strip_prefix("event: lagged\ndata: ") {
+            let (data, _) = data.split_once("\nid: ").expect("a number");
             let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
             assert!(data["missed"].as_u64() > Some(0), "{data}");
             break;
@@ -349,4 +359,47 @@ async fn events_about_what_is_gone_are_passed_over() {
         stream.keys(2).await,
         ["plugins/test-summary/update", "configuration/master/update"]
     );
+}
+
+#[tokio::test]
+async fn who_comes_back_with_the_last_id_hears_the_rest() {
+    let farm = TestFarm::new().await;
+    let path = "/sse/listen/changes/*/new?path=buildsets/*/*";
+    let mut stream = Stream::open(&farm, path).await;
+    stream.handshake().await;
+    farm.change("first", "a").await;
+    let (_, last) = stream.numbered().await;
+    drop(stream);
+    farm.change("second", "b").await;
+    farm.request(&build("docs")).await;
+    // A browser sends the header, and the address is the one that it began with.
+    let open = async |path: &str, headers: &[(&str, &str)]| {
+        let response = farm.open(Method::GET, path, headers, "").await;
+        Stream {
+            body: response.into_body().into_data_stream(),
+            rest: String::new(),
+        }
+    };
+    let began = format!("{path}&since=now");
+    let mut again = open(&began, &[("last-event-id", &last)]).await;
+    again.handshake().await;
+    assert_eq!(again.keys(2).await, ["changes/2/new", "buildsets/1/new"]);
+    let mut asked = open(&format!("{path}&since={last}"), &[]).await;
+    asked.handshake().await;
+    assert_eq!(asked.keys(1).await, ["changes/2/new"]);
+    // What is not known (any more) is said, and what is new follows.
+    let mut lost = open(path, &[("last-event-id", "00000000-4")]).await;
+    assert!(lost.some().await.starts_with("event: handshake\n"));
+    let reset = lost.some().await;
+    assert!(
+        reset.starts_with("event: reset\ndata: {\"error\":"),
+        "{reset}"
+    );
+    assert!(reset.contains("read everything again"), "{reset}");
+    let (_, here) = reset.split_once("\nid: ").expect("a number");
+    drop(lost);
+    let mut from_there = open(path, &[("last-event-id", here)]).await;
+    from_there.handshake().await;
+    farm.change("third", "c").await;
+    assert_eq!(from_there.keys(1).await, ["changes/3/new"]);
 }

@@ -14,4 +14,5 @@ mod pages;
 mod paging;
 mod reporters;
 mod soundness;
+mod websocket;
 mod with_master;

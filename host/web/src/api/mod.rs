@@ -276,6 +276,9 @@ async fn unkept(
         Endpoint::ForceScheduler(name) => {
             special::force_scheduler(&web.master.force_forms(), name, query)
         }
+        Endpoint::Projects => memory::collection(Resource::Project, Vec::new(), query),
+        Endpoint::Project(name) => Err(ApiError::not_found(format!("project {name}"))),
+        Endpoint::ProjectBuilders(_) => memory::collection(Resource::Builder, Vec::new(), query),
         Endpoint::Plugins => plugins::list(&*web.master, query),
         Endpoint::Plugin(name) => plugins::one(&*web.master, name, query),
         Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,

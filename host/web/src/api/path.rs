@@ -94,6 +94,10 @@ pub(crate) enum Endpoint {
     ChangePropertyList(i64),
     ForceSchedulers(Option<BuilderRef>),
     ForceScheduler(String),
+    /// There are none: builders belong to no project. Clients ask all the same.
+    Projects,
+    Project(String),
+    ProjectBuilders(String),
     Plugins,
     Plugin(String),
     PluginVersions(String),
@@ -163,6 +167,9 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ["test_result_sets", rest @ ..] => return plain(Resource::TestResultSet, rest),
         ["deliveries", rest @ ..] => return plain(Resource::Delivery, rest),
         ["components", digest] => E::Component((*digest).to_owned()),
+        ["projects"] => E::Projects,
+        ["projects", name] => E::Project(project(name)?),
+        ["projects", name, "builders"] => E::ProjectBuilders(project(name)?),
         ["plugins"] => E::Plugins,
         ["plugins", name] => E::Plugin((*name).to_owned()),
         ["plugins", name, "versions"] => E::PluginVersions((*name).to_owned()),
@@ -294,6 +301,12 @@ impl WorkerRef {
 
 fn number(segment: &str) -> Option<i64> {
     segment.parse().ok()
+}
+
+/// A project, by id or by name.
+fn project(segment: &str) -> Option<String> {
+    let id = number(segment).map(|id| id.to_string());
+    id.or_else(|| identifier(segment))
 }
 
 /// An identifier as Buildbot has it: letters, digits, `.`, `_`, `-`, not starting with a digit or a dot.

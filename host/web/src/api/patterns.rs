@@ -73,6 +73,74 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
         Resource::Step,
     ),
     (
+        "/builders/s:buildername/builds/n:build_number/steps/n:step_number",
+        Resource::Step,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/n:step_number/test_result_sets",
+        Resource::TestResultSet,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/n:step_number/logs",
+        Resource::Log,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/n:step_number/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/n:step_number/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/n:step_number/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/n:step_number/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/i:step_name",
+        Resource::Step,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/i:step_name/test_result_sets",
+        Resource::TestResultSet,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/i:step_name/logs",
+        Resource::Log,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/i:step_name/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/i:step_name/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/i:step_name/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/steps/i:step_name/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/changes",
+        Resource::Change,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/properties",
+        Resource::Properties,
+    ),
+    (
+        "/builders/s:buildername/builds/n:build_number/test_result_sets",
+        Resource::TestResultSet,
+    ),
+    (
         "/builders/n:builderid/builds/n:build_number/steps/n:step_number",
         Resource::Step,
     ),
@@ -87,6 +155,26 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
     (
         "/builders/n:builderid/builds/n:build_number/steps/i:step_name/logs",
         Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name/logs/i:log_slug/contents",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/steps/i:step_name/test_result_sets",
+        Resource::TestResultSet,
     ),
     (
         "/builders/n:builderid/builds/n:build_number/steps/n:step_number/logs/i:log_slug",
@@ -105,6 +193,14 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
         Resource::LogChunk,
     ),
     (
+        "/builders/n:builderid/builds/n:build_number/steps/n:step_number/test_result_sets",
+        Resource::TestResultSet,
+    ),
+    (
+        "/builders/n:builderid/builds/n:build_number/test_result_sets",
+        Resource::TestResultSet,
+    ),
+    (
         "/builders/n:builderid/forceschedulers",
         Resource::ForceScheduler,
     ),
@@ -121,6 +217,25 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
         "/builders/s:buildername/test_result_sets",
         Resource::TestResultSet,
     ),
+    (
+        "/builders/s:buildername/buildrequests",
+        Resource::BuildRequest,
+    ),
+    (
+        "/builders/s:buildername/forceschedulers",
+        Resource::ForceScheduler,
+    ),
+    ("/builders/s:buildername/masters", Resource::Master),
+    (
+        "/builders/s:buildername/masters/n:masterid",
+        Resource::Master,
+    ),
+    ("/builders/s:buildername/workers", Resource::Worker),
+    (
+        "/builders/s:buildername/workers/n:workerid",
+        Resource::Worker,
+    ),
+    ("/builders/s:buildername/workers/i:name", Resource::Worker),
     ("/buildrequests", Resource::BuildRequest),
     ("/buildrequests/n:buildrequestid", Resource::BuildRequest),
     ("/buildrequests/n:buildrequestid/builds", Resource::Build),
@@ -161,12 +276,32 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
         Resource::LogChunk,
     ),
     (
+        "/builds/n:buildid/steps/i:step_name/logs/i:log_slug",
+        Resource::Log,
+    ),
+    (
+        "/builds/n:buildid/steps/i:step_name/logs/i:log_slug/raw",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/i:step_name/logs/i:log_slug/raw_inline",
+        Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/i:step_name/test_result_sets",
+        Resource::TestResultSet,
+    ),
+    (
         "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/raw",
         Resource::LogChunk,
     ),
     (
         "/builds/n:buildid/steps/n:step_number/logs/i:log_slug/raw_inline",
         Resource::LogChunk,
+    ),
+    (
+        "/builds/n:buildid/steps/n:step_number/test_result_sets",
+        Resource::TestResultSet,
     ),
     ("/builds/n:buildid/triggered_builds", Resource::Build),
     ("/buildsets", Resource::Buildset),
@@ -228,6 +363,11 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
     ("/plugins/s:name/events", Resource::PluginEvent),
     ("/plugins/s:name/metrics", Resource::PluginMetrics),
     ("/plugins/s:name/versions", Resource::PluginVersion),
+    ("/projects", Resource::Project),
+    ("/projects/n:projectid", Resource::Project),
+    ("/projects/n:projectid/builders", Resource::Builder),
+    ("/projects/i:projectname", Resource::Project),
+    ("/projects/i:projectname/builders", Resource::Builder),
     ("/reporters", Resource::Reporter),
     ("/reporters/n:reporterid", Resource::Reporter),
     ("/reporters/n:reporterid/deliveries", Resource::Delivery),

@@ -30,6 +30,7 @@ pub(crate) enum Resource {
     BuildData,
     TestResultSet,
     TestResult,
+    Project,
     RootLink,
     Spec,
 }
@@ -82,7 +83,7 @@ const fn nullable(name: &'static str, kind: Kind) -> Field {
 impl Resource {
     /// Every resource type.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Master,
         Self::Builder,
         Self::Worker,
@@ -109,6 +110,7 @@ impl Resource {
         Self::BuildData,
         Self::TestResultSet,
         Self::TestResult,
+        Self::Project,
         Self::RootLink,
         Self::Spec,
     ];
@@ -152,6 +154,7 @@ impl Resource {
             Self::BuildData => "build_data",
             Self::TestResultSet => "test_result_sets",
             Self::TestResult => "test_results",
+            Self::Project => "projects",
             Self::RootLink => "rootlinks",
             Self::Spec => "specs",
         }
@@ -186,6 +189,7 @@ impl Resource {
             Self::BuildData => BUILD_DATA,
             Self::TestResultSet => TEST_RESULT_SET,
             Self::TestResult => TEST_RESULT,
+            Self::Project => PROJECT,
             Self::RootLink => ROOT_LINK,
             Self::Spec => SPEC,
         }
@@ -485,6 +489,16 @@ const TEST_RESULT: &[Field] = &[
     field("test_result_setid", Kind::Int),
     field("test_resultid", Kind::Int),
     field("value", Kind::Text),
+];
+
+const PROJECT: &[Field] = &[
+    nullable("active", Kind::Bool),
+    nullable("description", Kind::Text),
+    nullable("description_format", Kind::Text),
+    nullable("description_html", Kind::Text),
+    field("name", Kind::Identifier),
+    field("projectid", Kind::Int),
+    field("slug", Kind::Identifier),
 ];
 
 const ROOT_LINK: &[Field] = &[field("name", Kind::Text)];

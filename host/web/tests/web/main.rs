@@ -14,5 +14,6 @@ mod pages;
 mod paging;
 mod reporters;
 mod soundness;
+mod specification;
 mod websocket;
 mod with_master;

@@ -34,6 +34,8 @@ pub enum Fact {
     WorkerLost(WorkerId),
     /// A worker that was lost is back.
     WorkerFound(WorkerId),
+    /// A worker was away for longer than it may be.
+    WorkerMissing(WorkerId),
 }
 
 /// The kinds of [`Fact`].
@@ -53,11 +55,13 @@ pub enum JournalKind {
     WorkerLost,
     /// [`Fact::WorkerFound`].
     WorkerFound,
+    /// [`Fact::WorkerMissing`].
+    WorkerMissing,
 }
 
 impl JournalKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ChangeAdded,
         Self::RequestAdded,
         Self::BuildStarted,
@@ -65,6 +69,7 @@ impl JournalKind {
         Self::BuildsetComplete,
         Self::WorkerLost,
         Self::WorkerFound,
+        Self::WorkerMissing,
     ];
 
     /// The word that is stored, configured and shown.
@@ -78,6 +83,7 @@ impl JournalKind {
             Self::BuildsetComplete => "buildset-complete",
             Self::WorkerLost => "worker-lost",
             Self::WorkerFound => "worker-found",
+            Self::WorkerMissing => "worker-missing",
         }
     }
 
@@ -106,6 +112,7 @@ impl Fact {
             Self::BuildsetComplete(..) => JournalKind::BuildsetComplete,
             Self::WorkerLost(_) => JournalKind::WorkerLost,
             Self::WorkerFound(_) => JournalKind::WorkerFound,
+            Self::WorkerMissing(_) => JournalKind::WorkerMissing,
         }
     }
 
@@ -117,7 +124,9 @@ impl Fact {
             Self::RequestAdded(request, _) => request.0,
             Self::BuildStarted(build, _) | Self::BuildFinished(build, ..) => build.0,
             Self::BuildsetComplete(buildset, _) => buildset.0,
-            Self::WorkerLost(worker) | Self::WorkerFound(worker) => worker.0,
+            Self::WorkerLost(worker) | Self::WorkerFound(worker) | Self::WorkerMissing(worker) => {
+                worker.0
+            }
         }
     }
 
@@ -157,6 +166,7 @@ impl Fact {
             JournalKind::BuildsetComplete => Self::BuildsetComplete(subject.into(), results?),
             JournalKind::WorkerLost => Self::WorkerLost(subject.into()),
             JournalKind::WorkerFound => Self::WorkerFound(subject.into()),
+            JournalKind::WorkerMissing => Self::WorkerMissing(subject.into()),
         })
     }
 
@@ -169,7 +179,9 @@ impl Fact {
             Self::RequestAdded(..) => format!("request {subject}"),
             Self::BuildStarted(..) | Self::BuildFinished(..) => format!("build {subject}"),
             Self::BuildsetComplete(..) => format!("build set {subject}"),
-            Self::WorkerLost(_) | Self::WorkerFound(_) => format!("worker {subject}"),
+            Self::WorkerLost(_) | Self::WorkerFound(_) | Self::WorkerMissing(_) => {
+                format!("worker {subject}")
+            }
         }
     }
 }
@@ -178,7 +190,7 @@ impl Fact {
 mod tests {
     use super::*;
 
-    const FACTS: [Fact; 7] = [
+    const FACTS: [Fact; 8] = [
         Fact::ChangeAdded(ChangeId(1)),
         Fact::RequestAdded(RequestId(2), BuilderId(9)),
         Fact::BuildStarted(BuildId(3), BuilderId(9)),
@@ -186,6 +198,7 @@ mod tests {
         Fact::BuildsetComplete(BuildsetId(4), Results::Warnings),
         Fact::WorkerLost(WorkerId(5)),
         Fact::WorkerFound(WorkerId(5)),
+        Fact::WorkerMissing(WorkerId(5)),
     ];
 
     #[test]
@@ -220,6 +233,7 @@ mod tests {
         let streams = FACTS.map(|fact| fact.stream());
         assert_eq!(streams[2], streams[3]);
         assert_eq!(streams[5], streams[6]);
+        assert_eq!(streams[5], streams[7]);
         let different: std::collections::BTreeSet<_> = streams.iter().collect();
         assert_eq!(different.len(), 5);
     }

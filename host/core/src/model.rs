@@ -51,12 +51,74 @@ pub struct Worker {
     pub paused: bool,
     /// Why it is paused.
     pub pause_reason: Option<String>,
-    /// Takes no new builds and shuts down when idle.
+    /// Takes no new builds and is told to end when it is idle.
     pub graceful: bool,
+    /// Went because it was told to end, and has not been back.
+    pub dismissed: bool,
+    /// When its newest connection began.
+    pub connected_at: Option<Timestamp>,
+    /// Where that came from.
+    pub address: Option<String>,
+    /// When its last connection ended, perhaps before the newest began.
+    pub gone_at: Option<Timestamp>,
+    /// Why that ended.
+    pub gone_reason: Option<String>,
+    /// When it was told that it is missing, in this absence.
+    pub missing_at: Option<Timestamp>,
     /// Where it is configured: (master, builder) pairs.
     pub configured_on: Vec<(MasterId, BuilderId)>,
     /// Masters that it is connected to now.
     pub connected_to: Vec<MasterId>,
+}
+
+/// What became of a connection of a worker, or of a try to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerNote {
+    /// What it is.
+    pub kind: WorkerNoteKind,
+    /// When it happened last.
+    pub at: Timestamp,
+    /// When the connection began that ended.
+    pub since: Option<Timestamp>,
+    /// Why, for people.
+    pub text: String,
+    /// How often the same happened, one time after the other.
+    pub times: i64,
+}
+
+/// Kinds of [`WorkerNote`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerNoteKind {
+    /// A connection ended because it was to.
+    Left,
+    /// A connection was lost.
+    Lost,
+    /// Somebody with its name was not let in.
+    Refused,
+    /// It was away for longer than it may be.
+    Missing,
+}
+
+impl WorkerNoteKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Left, Self::Lost, Self::Refused, Self::Missing];
+
+    /// The word that is stored and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// The kind with this word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// A scheduler.

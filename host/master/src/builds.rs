@@ -21,6 +21,8 @@ pub(crate) struct RunningBuild {
     pub(crate) request: RequestId,
     /// By which its locks are known.
     pub(crate) holder: u64,
+    /// Names of its steps, in their order in the configuration.
+    pub(crate) steps: Vec<String>,
     pub(crate) stops: mpsc::Sender<Stop>,
 }
 
@@ -157,6 +159,29 @@ impl BuildTable {
         self.ids(|build| holders.contains(&build.holder))
     }
 
+    /// The builds on a worker, those included that wait for others.
+    pub(crate) fn on_worker(&self, worker: WorkerId) -> BTreeSet<BuildId> {
+        self.ids(|build| build.worker == worker)
+    }
+
+    /// The build that is known to the lock table by this number, its builder, and the name of its step.
+    pub(crate) fn of_holder(
+        &self,
+        holder: u64,
+        step: Option<u32>,
+    ) -> Option<(BuildId, BuilderId, Option<String>)> {
+        let inner = self.inner();
+        let (id, build) = inner
+            .builds
+            .iter()
+            .find(|(_, build)| build.holder == holder)?;
+        let step = step.map(|at| {
+            let name = usize::try_from(at).ok().and_then(|at| build.steps.get(at));
+            name.cloned().unwrap_or_else(|| format!("step {at}"))
+        });
+        Some((*id, build.builder, step))
+    }
+
     fn ids(&self, is_it: impl Fn(&RunningBuild) -> bool) -> BTreeSet<BuildId> {
         let inner = self.inner();
         let builds = inner.builds.iter().filter(|(_, build)| is_it(build));
@@ -274,6 +299,7 @@ mod tests {
                 worker: WorkerId(1),
                 request: RequestId(7),
                 holder: 0,
+                steps: Vec::new(),
                 stops,
             };
             table.started(BuildId(attempt), build, now);
@@ -298,6 +324,7 @@ mod tests {
             worker: WorkerId(1),
             request: RequestId(7),
             holder: 0,
+            steps: Vec::new(),
             stops,
         };
         table.started(BuildId(3), build, Timestamp(0));

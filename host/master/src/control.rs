@@ -1,10 +1,10 @@
-//! What people ask of builds, requests and workers.
+//! What people ask of builds, requests, reporters and schedulers.
 
-use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Worker};
+use toolpost_core::model::{Build, BuildRequest, Builder, Buildset};
 use toolpost_core::report::Reporter;
 use toolpost_core::sourcestamp::for_rebuild;
 use toolpost_core::step::Stop;
-use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, Results, SchedulerId, WorkerId};
+use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, Results, SchedulerId};
 use toolpost_store::{Cancel, NewBuildset, StoreError};
 
 use crate::engine::Engine;
@@ -86,20 +86,6 @@ impl Engine {
                 None => Err(ControlError::RequestElsewhere(id)),
             },
         }
-    }
-
-    /// Pauses a worker for a reason, or lets it go on.
-    pub(crate) async fn set_worker_paused(
-        &self,
-        id: WorkerId,
-        reason: Option<&str>,
-    ) -> Result<(), ControlError> {
-        let worker = self.store.find::<Worker>(id.0).await?;
-        worker.ok_or(ControlError::UnknownWorker(id))?;
-        self.store
-            .set_worker_paused(id, reason.is_some(), reason)
-            .await?;
-        Ok(())
     }
 }
 

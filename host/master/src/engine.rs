@@ -64,6 +64,8 @@ pub(crate) struct Engine {
     pub(crate) loops: tokio::sync::Mutex<Vec<Actor>>,
     /// Tells the distributor to look.
     pub(crate) distribute: Notify,
+    /// Tells the keeper of the fleet to look.
+    pub(crate) fleet: Notify,
     pub(crate) store_ok: AtomicBool,
     pub(crate) actors: tokio::sync::Mutex<Actors>,
     running: ArcSwap<Running>,
@@ -144,6 +146,7 @@ impl Engine {
             ready: watch::Sender::new(false),
             loops: tokio::sync::Mutex::default(),
             distribute: Notify::new(),
+            fleet: Notify::new(),
             store_ok: AtomicBool::new(true),
             actors: tokio::sync::Mutex::default(),
             running: ArcSwap::from_pointee(empty),

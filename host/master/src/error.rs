@@ -131,6 +131,15 @@ pub enum ControlError {
     /// There is no such worker.
     #[error("there is no worker {0}")]
     UnknownWorker(WorkerId),
+    /// The worker is a part of this process.
+    #[error("worker `{0}` is a part of its master and ends with it; pause it instead")]
+    WorkerLocal(String),
+    /// The worker is not connected, or not any more.
+    #[error("worker `{0}` is not connected, so that it cannot be told to end")]
+    WorkerAway(String),
+    /// The worker is connected to another master.
+    #[error("worker `{0}` is connected to another master; ask that one")]
+    WorkerElsewhere(String),
     /// The build ended before.
     #[error("build {0} has ended already")]
     BuildEnded(BuildId),

@@ -13,8 +13,8 @@ use crate::engine::Engine;
 use crate::error::{ApplyError, ControlError, ForceError, StartError};
 use crate::force::ForceForm;
 use crate::status::{
-    ConfigurationStatus, Forced, Health, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
-    WaitingBuilder,
+    ConfigurationStatus, Forced, Health, LockReport, PollerStatus, ReporterStatus, SchedulerStatus,
+    Submitted, WaitingBuilder,
 };
 
 /// A running master. Cheap to clone; all clones are the same master.
@@ -150,6 +150,32 @@ impl MasterHandle {
     /// The worker takes builds again.
     pub async fn unpause_worker(&self, worker: WorkerId) -> Result<(), ControlError> {
         self.engine.set_worker_paused(worker, None).await
+    }
+
+    /// The worker finishes what it runs and takes nothing new; then it is told to end.
+    pub async fn stop_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.engine.stop_worker(worker, reason, who).await
+    }
+
+    /// The worker is told to end at once; what runs there is built again elsewhere.
+    pub async fn kill_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.engine.kill_worker(worker, reason, who).await
+    }
+
+    /// Who holds which lock and who waits for which.
+    #[must_use]
+    pub fn locks(&self) -> LockReport {
+        self.engine.lock_report()
     }
 
     /// The plugins and their versions.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use tokio::sync::mpsc;
-use toolpost_config::config::{BuilderConfig, UploadLimits};
+use toolpost_config::config::{BuilderConfig, StepConfig, UploadLimits};
 use toolpost_core::locks::Holder;
 use toolpost_core::model::{Build, Buildset};
 use toolpost_core::{BuilderId, BuildsetId, Properties, RequestId, WorkerId};
@@ -146,6 +146,12 @@ fn spawn(
         worker: launch.worker_id,
         request: build.request_id,
         holder: launch.holder,
+        steps: launch
+            .builder
+            .steps
+            .iter()
+            .map(|step| name_of(step))
+            .collect(),
         stops,
     };
     engine.builds.started(id, running_build, engine.clock.now());
@@ -189,6 +195,12 @@ fn spawn(
         engine.builds.ended(id, results, engine.clock.now());
         engine.distribute.notify_one();
     });
+}
+
+/// What a step is called before its build knows more.
+fn name_of(step: &StepConfig) -> String {
+    let name = step.options.name.as_ref();
+    name.unwrap_or(&step.step_type).clone()
 }
 
 /// The limits of a step of a plugin, before those of its plugin count.

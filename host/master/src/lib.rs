@@ -20,6 +20,7 @@ mod control;
 mod distributor;
 mod engine;
 mod error;
+mod fleet;
 mod force;
 mod handle;
 mod launch;
@@ -47,8 +48,8 @@ pub use force::{FieldKind, ForceForm, FormField};
 pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
 pub use status::{
-    ConfigurationStatus, Forced, Health, PollerStatus, ReporterStatus, SchedulerStatus, StuckEvent,
-    Submitted, WaitingBuilder,
+    ConfigurationStatus, Forced, Health, LockReport, LockStatus, LockUser, LockedOut, PollerStatus,
+    ReporterStatus, SchedulerStatus, StuckEvent, Submitted, WaitingBuilder,
 };
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;

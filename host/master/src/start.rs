@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::distributor::Distributor;
 use crate::engine::{Engine, EngineParts};
 use crate::error::StartError;
+use crate::fleet::FleetKeeper;
 use crate::handle::MasterHandle;
 use crate::reload::Reloader;
 use crate::reporter::keep_house;
@@ -129,6 +130,8 @@ pub(crate) async fn begin(
     // again.
     let workers = engine.workers.open(&config).await?;
     take_back(engine, master_id).await?;
+    let orders = engine.store.unfinished_orders().await?;
+    engine.workers.remote.remember_orders(orders);
     let settings = Arc::clone(&config.master);
     engine.apply(config, &Prospect::default()).await?;
     record_applied(&settings, &sources);
@@ -185,10 +188,14 @@ async fn take_back(engine: &Engine, master: toolpost_core::MasterId) -> Result<(
 async fn spawn_loops(engine: &Arc<Engine>, sources: Sources) {
     let distributor = Arc::clone(engine);
     let reloader = Arc::clone(engine);
+    let fleet = Arc::clone(engine);
     let (store, clock) = (engine.store.clone(), Arc::clone(&engine.clock));
     let loops = vec![
         Actor::spawn("the distributor".into(), move || {
             Distributor::new(Arc::clone(&distributor)).run()
+        }),
+        Actor::spawn("the keeper of workers".into(), move || {
+            FleetKeeper::new(Arc::clone(&fleet)).run()
         }),
         Actor::spawn("the reloader".into(), move || {
             Reloader::new(Arc::clone(&reloader), sources.clone()).run()

@@ -5,8 +5,9 @@ use std::time::Duration;
 use toolpost_config::config::{GitPollerConfig, SchedulerConfig, SchedulerKind};
 use toolpost_config::{Plan, Problem};
 use toolpost_core::distribute::WaitReason;
+use toolpost_core::locks::{LockKey, LockMode, LockScope};
 use toolpost_core::{
-    BuilderId, BuildsetId, ChangeId, ForcedId, MasterId, RequestId, SchedulerId, Timestamp,
+    BuildId, BuilderId, BuildsetId, ChangeId, ForcedId, MasterId, RequestId, SchedulerId, Timestamp,
 };
 
 use crate::steps::git::errors::without_password;
@@ -186,6 +187,59 @@ pub struct WaitingBuilder {
     pub first: RequestId,
     /// Why.
     pub reason: WaitReason,
+}
+
+/// The locks as they are now.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LockReport {
+    /// Each of them, by name and worker.
+    pub locks: Vec<LockStatus>,
+    /// Requests that can never have the locks that they need, and why.
+    pub never: Vec<(LockedOut, String)>,
+    /// Builds that wait for builds which wait for them, and for what.
+    pub hopeless: Vec<(BuildId, String)>,
+}
+
+/// How a lock stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockStatus {
+    /// Which. One of workers that nobody uses stands here once, without a worker.
+    pub key: LockKey,
+    /// What it protects; `None` when it is not configured any more and is only still held.
+    pub scope: Option<LockScope>,
+    /// Units that it has.
+    pub max: u32,
+    /// Who holds it.
+    pub holders: Vec<LockUser>,
+    /// Who waits for it, in the order of arrival.
+    pub queue: Vec<LockUser>,
+    /// Builders whose next build cannot begin before it is free. They have no place in the queue: whoever asks first when it is
+    /// free, begins.
+    pub locked_out: Vec<LockedOut>,
+}
+
+/// Who holds a lock, or waits for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockUser {
+    /// The build; `None` when it is just about to begin.
+    pub build: Option<BuildId>,
+    /// Its builder.
+    pub builder: Option<BuilderId>,
+    /// The step, unless it is the whole build.
+    pub step: Option<String>,
+    /// How the lock is used.
+    pub mode: LockMode,
+    /// Whether it waits, directly or through others, for somebody who waits for it.
+    pub is_stuck: bool,
+}
+
+/// A builder whose next build waits for a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockedOut {
+    /// The builder.
+    pub builder: BuilderId,
+    /// Its first request that waits.
+    pub request: RequestId,
 }
 
 /// A build set that somebody asked for.

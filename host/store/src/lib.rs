@@ -40,6 +40,7 @@ pub use ops::schedulers::{SchedulerCommit, SchedulerCommitted, SchedulerState};
 pub use ops::steps::NewStep;
 pub use ops::storage::{Expected, StorageLimits};
 pub use ops::test_results::{NewTestResult, NewTestResultSet};
+pub use ops::workers::{WorkerEnd, WorkerSession};
 pub use options::{OnCommit, StoreOptions, Synchronous};
 pub use query::{Filter, Op, Order, Query, ROWS_PER_LIST_MAX};
 pub use resources::Resource;

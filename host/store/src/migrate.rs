@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../migrations/0007_open_requests.sql")),
     (8, include_str!("../migrations/0008_worker_sessions.sql")),
     (9, include_str!("../migrations/0009_scheduler_skips.sql")),
+    (10, include_str!("../migrations/0010_worker_history.sql")),
 ];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.

@@ -6,14 +6,18 @@ mod support;
 
 use std::time::Duration;
 
-use support::control::{digest, plugin, poller, problem, refusal, version};
+use serde_json::Value;
+use support::control::{digest, locks, plugin, poller, problem, refusal, version};
 use support::{NOW, TestFarm, build, step};
 use toolpost_core::model::LogType;
-use toolpost_core::{Results, Timestamp};
-use toolpost_store::{Cancel, LogStream, NewStep, StartBuild};
-use toolpost_web::Place;
+use toolpost_core::{BuildId, Results, Timestamp};
+use toolpost_store::{Cancel, LogStream, NewStep, StartBuild, WorkerEnd, WorkerSession};
+use toolpost_web::{Place, WebOptions, WorkerSettings};
 
 const MINUTE: i64 = 60_000;
+
+/// A worker with a long name that builds much.
+const DEBIAN: &str = "debian-bookworm-amd64-builder-01";
 
 #[tokio::main]
 async fn main() {
@@ -23,16 +27,18 @@ async fn main() {
         .next()
         .and_then(|lines| lines.parse().ok())
         .unwrap_or(1_000_000);
-    let farm = TestFarm::with(&[
+    let builders: [(&str, &[&str]); 6] = [
         ("unit", &["rust", "fast"]),
         ("unit-arm64", &["rust", "slow"]),
         ("docs", &["docs"]),
         ("fuzz-nightly", &["rust", "nightly"]),
         ("release-packages-debian-bookworm", &["release", "slow"]),
         ("windows", &["rust"]),
-    ])
-    .await;
+    ];
+    let workers = ["local", "spare", DEBIAN, "mac-mini", "windows-11"];
+    let farm = TestFarm::of(&builders, &workers, WebOptions::default()).await;
     masters_words(&farm);
+    workers(&farm).await;
     history(&farm).await;
     showcase(&farm, longest).await;
     let listener = tokio::net::TcpListener::bind(&address)
@@ -103,6 +109,101 @@ fn masters_words(farm: &TestFarm) {
     ];
 }
 
+/// Workers in every state, and locks.
+async fn workers(farm: &TestFarm) {
+    {
+        let mut said = farm.master.said();
+        let limited = |builds_max| WorkerSettings {
+            builds_max: Some(builds_max),
+            missing_timeout: Some(Duration::from_secs(3_600)),
+            ..WorkerSettings::default()
+        };
+        said.workers = [
+            ("local", 4),
+            ("spare", 2),
+            (DEBIAN, 8),
+            ("mac-mini", 2),
+            ("windows-11", 1),
+        ]
+        .map(|(name, most)| (name.to_owned(), limited(most)))
+        .into();
+        let mut report = locks("database");
+        let mut circle = locks("licence");
+        circle.locks[0].key.worker = None;
+        circle.locks[0].queue[0].is_stuck = true;
+        report.locks.extend(circle.locks);
+        report.hopeless = vec![(
+            BuildId(3),
+            "builder `docs` needs lock `licence`, whose holders wait for this build".into(),
+        )];
+        said.locks = report;
+    }
+    let store = &farm.store;
+    let ago = |minutes: i64| Timestamp(NOW.0 - minutes * MINUTE);
+    let attach = async |name: &str, number: i64, minutes: i64| {
+        let info = [
+            ("admin", "Ada Lovelace <ada@example.org>"),
+            ("host", "Cellar, rack 7, third from below"),
+            ("version", "4.3.0"),
+            ("system", "posix"),
+            ("numcpus", "32"),
+            ("basedir", "/var/lib/buildbot-worker"),
+            ("access_uri", "ssh://builder@cellar-7.example.org"),
+        ];
+        let session = WorkerSession {
+            number,
+            address: format!("192.0.2.{number}:40812"),
+            info: info
+                .map(|(name, text)| (name.to_owned(), Value::from(text)))
+                .into(),
+            keeps_orders: false,
+        };
+        let attached =
+            store.attach_worker(farm.worker(name), farm.master_id, session, ago(minutes));
+        attached.await.expect("attached");
+    };
+    let lose = async |name: &str, minutes: i64, reason: &str, dismissed: bool| {
+        let end = WorkerEnd {
+            reason: reason.into(),
+            lost: !dismissed,
+            dismissed,
+        };
+        let worker = farm.worker(name);
+        let lost = store.detach_worker(worker, farm.master_id, end, ago(minutes));
+        lost.await.expect("detached");
+    };
+    attach(DEBIAN, 7, 4_000).await;
+    lose(
+        DEBIAN,
+        300,
+        "the connection broke: Connection reset by peer (os error 104)",
+        false,
+    )
+    .await;
+    for minutes in [299, 298, 297] {
+        let why = "it had a wrong password, from 192.0.2.7";
+        let refused = store.note_refused(farm.worker(DEBIAN), why, ago(minutes));
+        refused.await.expect("noted");
+    }
+    attach(DEBIAN, 7, 280).await;
+    let paused =
+        store.set_worker_paused(farm.worker(DEBIAN), true, Some("new disk comes on Friday"));
+    paused.await.expect("paused");
+    attach("mac-mini", 8, 90).await;
+    lose(
+        "mac-mini",
+        75,
+        "it did not answer a keep-alive for 30 s",
+        false,
+    )
+    .await;
+    let missed = store.miss_worker(farm.worker("mac-mini"), ago(15)).await;
+    missed.expect("missed");
+    attach("windows-11", 9, 900).await;
+    let told = "it was killed by anonymous: it smokes";
+    lose("windows-11", 500, told, true).await;
+}
+
 /// Builds of all builders over the last days.
 async fn history(farm: &TestFarm) {
     let builders = [
@@ -148,14 +249,25 @@ async fn history(farm: &TestFarm) {
                 8 => (Results::Skipped, "nothing to do"),
                 _ => (Results::Success, "build successful"),
             };
-            let spec = build(builder)
+            let mut spec = build(builder)
                 .ends(results, state)
                 .of(change)
                 .ago((45 - round) * 47 * MINUTE)
                 .step(step("git").takes(900))
                 .step(step("tests").takes(takes).ends(results, state));
+            if round % 3 == 0 {
+                spec.worker = DEBIAN;
+            }
             farm.build(spec).await;
         }
+    }
+    for (builder, state) in [
+        ("windows", "compile"),
+        ("release-packages-debian-bookworm", "sign"),
+    ] {
+        let mut spec = build(builder).runs().ago(4 * MINUTE);
+        (spec.worker, spec.state) = (DEBIAN, state);
+        farm.build(spec).await;
     }
     for builder in ["docs", "windows", "windows"] {
         farm.request(&build(builder).ago(3 * MINUTE)).await;

@@ -1,16 +1,18 @@
 //! What the pages and the API ask of the master: the few actions and values that are not rows of the store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::Uri;
-use toolpost_config::config::MasterConfig;
+use toolpost_config::config::{MasterConfig, WorkerKind};
 use toolpost_core::{
     BuildId, DeliveryId, PluginKind, ReporterId, RequestId, SchedulerId, WorkerId,
 };
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
-    MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    LockReport, MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
 };
 use toolpost_sandbox::metrics::TypeMetrics;
 use toolpost_sandbox::{PluginStatus, PoolStatus, PoolWait};
@@ -52,6 +54,17 @@ pub enum Place {
     Scheduler(String),
     /// The reporter of this name.
     Reporter(String),
+}
+
+/// What is configured about a worker, as far as pages show it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// Whether it is a part of the master.
+    pub is_local: bool,
+    /// Builds that it runs at one time; `None` for no limit.
+    pub builds_max: Option<u32>,
+    /// How long it may be away before it is missing.
+    pub missing_timeout: Option<Duration>,
 }
 
 /// What the calls of plugins take and took.
@@ -130,6 +143,24 @@ pub trait Control: Send + Sync + 'static {
         worker: WorkerId,
         reason: Option<&str>,
     ) -> Result<(), ControlError>;
+    /// Lets a worker finish what it runs; then it is told to end.
+    async fn stop_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError>;
+    /// Tells a worker to end at once.
+    async fn kill_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError>;
+    /// What is configured about workers, by name.
+    fn worker_settings(&self) -> BTreeMap<String, WorkerSettings>;
+    /// Who holds which lock and who waits for which.
+    fn locks(&self) -> LockReport;
     /// Sends a delivery again, whatever became of it.
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError>;
     /// Sends everything again that a reporter has given up; gives how much that is.
@@ -289,6 +320,41 @@ impl Control for MasterHandle {
             Some(reason) => self.pause_worker(worker, reason).await,
             None => self.unpause_worker(worker).await,
         }
+    }
+
+    async fn stop_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.stop_worker(worker, reason, who).await
+    }
+
+    async fn kill_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.kill_worker(worker, reason, who).await
+    }
+
+    fn worker_settings(&self) -> BTreeMap<String, WorkerSettings> {
+        let config = self.config();
+        let workers = config.workers.iter().map(|(name, worker)| {
+            let settings = WorkerSettings {
+                is_local: matches!(worker.kind, WorkerKind::Local { .. }),
+                builds_max: worker.max_builds,
+                missing_timeout: worker.missing_timeout,
+            };
+            (name.clone(), settings)
+        });
+        workers.collect()
+    }
+
+    fn locks(&self) -> LockReport {
+        self.locks()
     }
 
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {

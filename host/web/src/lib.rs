@@ -35,7 +35,7 @@ use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use control::{Control, Farm, Place, PluginLoad, SharedControl, names_of};
+pub use control::{Control, Farm, Place, PluginLoad, SharedControl, WorkerSettings, names_of};
 pub use reactor::Reactor;
 pub use state::{Clock, SHARED_AGE_MAX_MS, WebOptions, WebState};
 

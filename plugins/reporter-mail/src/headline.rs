@@ -1,11 +1,14 @@
 //! What happened, in one line. Pure.
 
-use toolpost_sdk::Results;
-use toolpost_sdk::reporter::Event;
+use toolpost_sdk::reporter::{Event, WorkerReport};
+use toolpost_sdk::{Delivery, Results};
+
+/// A worker that was last seen so long ago is not just lost but missing.
+const MISSING_AFTER_MS: u64 = 60_000;
 
 /// What happened, such as `Build 12 of linux failed again`.
-pub(crate) fn headline(event: &Event) -> String {
-    match event {
+pub(crate) fn headline(delivery: &Delivery) -> String {
+    match &delivery.event {
         Event::RequestAdded(request) => {
             format!("Request {} for {}", request.id, request.builder)
         }
@@ -25,8 +28,23 @@ pub(crate) fn headline(event: &Event) -> String {
                 ended(buildset.results, None)
             )
         }
-        Event::WorkerLost(worker) => format!("Worker {} is lost", worker.name),
+        Event::WorkerLost(worker) => lost(worker, delivery.at_ms),
         Event::WorkerFound(worker) => format!("Worker {} is back", worker.name),
+    }
+}
+
+fn lost(worker: &WorkerReport, at_ms: u64) -> String {
+    let name = &worker.name;
+    let away_ms = worker
+        .last_seen_ms
+        .map_or(0, |seen| at_ms.saturating_sub(seen));
+    match away_ms / 60_000 {
+        _ if away_ms < MISSING_AFTER_MS => format!("Worker {name} is lost"),
+        minutes @ ..120 => format!("Worker {name} is missing: it has been away for {minutes} min"),
+        minutes => format!(
+            "Worker {name} is missing: it has been away for {} h",
+            minutes / 60
+        ),
     }
 }
 
@@ -51,7 +69,7 @@ fn ended(results: Results, previous: Option<Results>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use toolpost_sdk::reporter::{BuildReport, BuildsetReport, RequestReport, WorkerReport};
+    use toolpost_sdk::reporter::{BuildReport, BuildsetReport, RequestReport};
 
     #[test]
     fn a_headline_says_what_is_new() {
@@ -64,7 +82,7 @@ mod tests {
                 ..BuildReport::default()
             };
             assert_eq!(
-                headline(&Event::BuildFinished(build)),
+                headline(&Delivery::of(Event::BuildFinished(build))),
                 format!("Build 12 of linux {expected}")
             );
         };
@@ -86,7 +104,7 @@ mod tests {
             name: "w1".to_owned(),
             ..WorkerReport::default()
         };
-        let check = |event, expected| assert_eq!(headline(&event), expected);
+        let check = |event, expected| assert_eq!(headline(&Delivery::of(event)), expected);
         check(
             Event::RequestAdded(RequestReport::default()),
             "Request 0 for ",
@@ -100,6 +118,22 @@ mod tests {
             "Build set 0 succeeded",
         );
         check(Event::WorkerLost(worker()), "Worker w1 is lost");
+        let since = |ms: u64| {
+            let at = Delivery::of(Event::WorkerLost(worker())).at_ms;
+            Event::WorkerLost(WorkerReport {
+                last_seen_ms: Some(at - ms),
+                ..worker()
+            })
+        };
+        check(since(0), "Worker w1 is lost");
+        check(
+            since(60 * 60_000),
+            "Worker w1 is missing: it has been away for 60 min",
+        );
+        check(
+            since(150 * 60_000),
+            "Worker w1 is missing: it has been away for 2 h",
+        );
         check(Event::WorkerFound(worker()), "Worker w1 is back");
     }
 }

@@ -55,7 +55,7 @@ impl Reporter for MailReporter {
 /// What templates see.
 fn values(delivery: &Delivery, recipients: &Recipients) -> Value {
     let mut values = delivery.to_json();
-    values["headline"] = json!(headline(&delivery.event));
+    values["headline"] = json!(headline(delivery));
     values["builds"] = json!(delivery.event.builds());
     values["blamed"] = json!(recipients.blamed);
     values

@@ -126,6 +126,7 @@ fn event(word: ReporterEvent) -> JournalKind {
         ReporterEvent::BuildsetComplete => JournalKind::BuildsetComplete,
         ReporterEvent::WorkerLost => JournalKind::WorkerLost,
         ReporterEvent::WorkerFound => JournalKind::WorkerFound,
+        ReporterEvent::WorkerMissing => JournalKind::WorkerMissing,
     }
 }
 

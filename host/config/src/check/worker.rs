@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Checker, START, value};
 use crate::config::{
@@ -15,6 +16,9 @@ use crate::tree::At;
 
 /// Directory of local workers that say nothing else.
 const WORKERS_DIR: &str = "workers";
+
+/// How long a worker may be away that says nothing else.
+const MISSING_DEFAULT: Duration = Duration::from_secs(60 * 60);
 
 impl Checker<'_, '_> {
     pub(super) fn worker(&mut self, raw: At<RawWorker>) -> Option<WorkerConfig> {
@@ -37,6 +41,7 @@ impl Checker<'_, '_> {
             name,
             kind: WorkerKind::Local { base_dir },
             max_builds,
+            missing_timeout: None,
             properties,
             default_properties,
         })
@@ -45,6 +50,9 @@ impl Checker<'_, '_> {
     fn remote_worker(&mut self, raw: RawRemoteWorker, span: Span) -> Option<WorkerConfig> {
         let password = self.password(&raw, span);
         let max_builds = self.at_least_one(raw.max_builds);
+        let missing_timeout = raw
+            .missing_timeout
+            .map_or(MISSING_DEFAULT, |timeout| timeout.value.0);
         let properties = self.properties(raw.properties);
         let default_properties = self.properties(raw.default_properties);
         Some(WorkerConfig {
@@ -53,6 +61,7 @@ impl Checker<'_, '_> {
                 password: password?,
             },
             max_builds,
+            missing_timeout: (!missing_timeout.is_zero()).then_some(missing_timeout),
             properties,
             default_properties,
         })

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::PropertyValues;
 
@@ -15,6 +16,8 @@ pub struct WorkerConfig {
     pub kind: WorkerKind,
     /// Builds that it runs at one time; `None` for no limit.
     pub max_builds: Option<u32>,
+    /// How long it may be away before it is missing; `None` where nobody misses it.
+    pub missing_timeout: Option<Duration>,
     /// Properties of every build that runs on it.
     pub properties: PropertyValues,
     /// The same, where nothing else sets them.

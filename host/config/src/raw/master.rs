@@ -130,6 +130,9 @@ raw_table! {
         password_file ? String,
         /// Environment variable of the master that holds its password.
         password_env ? String,
+        /// It is missing when it has been away for this long, which reporters tell as `worker-missing`. "0s" for never. Default:
+        /// 1 h.
+        missing_timeout ? HumanDuration,
         /// Properties of every build that runs on it.
         properties ? JsonObject,
         /// The same, where nothing else sets them.

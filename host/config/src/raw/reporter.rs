@@ -52,6 +52,7 @@ raw_words! {
         "buildset-complete" => BuildsetComplete,
         "worker-lost" => WorkerLost,
         "worker-found" => WorkerFound,
+        "worker-missing" => WorkerMissing,
     }
 }
 

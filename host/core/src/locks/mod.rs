@@ -14,8 +14,10 @@ mod spec;
 mod table;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use answer::{Acquisition, Blocked, Holder, LockError, Reconfigured};
 pub use budget::{LockBudget, Refused};
 pub use spec::{LockAccess, LockKey, LockMode, LockScope, LockSpec};
 pub use table::LockTable;
+pub use view::LockView;

@@ -7,8 +7,8 @@ use super::claim::{Claim, Tally};
 use super::spec::{LockAccess, LockKey, LockMode, LockSpec};
 
 #[derive(Debug, Clone)]
-struct Waiter {
-    holder: Holder,
+pub(super) struct Waiter {
+    pub(super) holder: Holder,
     accesses: Vec<LockAccess>,
     worker: String,
     claims: Vec<Claim>,
@@ -16,11 +16,11 @@ struct Waiter {
 
 /// A real lock that is held or waited for.
 #[derive(Debug, Clone, Default)]
-struct RealLock {
+pub(super) struct RealLock {
     held: Tally,
-    holders: BTreeSet<Holder>,
+    pub(super) holders: BTreeSet<Holder>,
     /// Tickets in the order of arrival.
-    queue: VecDeque<u64>,
+    pub(super) queue: VecDeque<u64>,
 }
 
 impl RealLock {
@@ -32,10 +32,10 @@ impl RealLock {
 /// All locks of a master.
 #[derive(Debug, Clone, Default)]
 pub struct LockTable {
-    specs: BTreeMap<String, LockSpec>,
-    real: BTreeMap<LockKey, RealLock>,
-    held: BTreeMap<Holder, Vec<Claim>>,
-    waiters: BTreeMap<u64, Waiter>,
+    pub(super) specs: BTreeMap<String, LockSpec>,
+    pub(super) real: BTreeMap<LockKey, RealLock>,
+    pub(super) held: BTreeMap<Holder, Vec<Claim>>,
+    pub(super) waiters: BTreeMap<u64, Waiter>,
     ticket_of: BTreeMap<Holder, u64>,
     next_ticket: u64,
 }
@@ -267,7 +267,7 @@ impl LockTable {
         Ok(claims)
     }
 
-    fn max_of(&self, key: &LockKey) -> u32 {
+    pub(super) fn max_of(&self, key: &LockKey) -> u32 {
         self.specs
             .get(&key.lock)
             .map_or(0, |spec| spec.limit_on(key.worker.as_deref().unwrap_or("")))
@@ -291,7 +291,7 @@ impl LockTable {
         tally.fits(claim.mode, max)
     }
 
-    fn mode_of(&self, ticket: u64, key: &LockKey) -> LockMode {
+    pub(super) fn mode_of(&self, ticket: u64, key: &LockKey) -> LockMode {
         self.waiters[&ticket]
             .claims
             .iter()

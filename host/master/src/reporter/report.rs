@@ -89,12 +89,17 @@ impl<'a> Reports<'a> {
                 (Event::BuildsetComplete(report), builds)
             }
             Fact::WorkerLost(worker) => {
-                let report = self.worker(worker, entry.at).await?;
+                let report = self.worker(worker, Some(entry.at)).await?;
                 (Event::WorkerLost(report), BTreeSet::new())
             }
             Fact::WorkerFound(worker) => {
-                let report = self.worker(worker, entry.at).await?;
+                let report = self.worker(worker, Some(entry.at)).await?;
                 (Event::WorkerFound(report), BTreeSet::new())
+            }
+            // To a reporter it is lost, and for how long is in the report.
+            Fact::WorkerMissing(worker) => {
+                let report = self.worker(worker, None).await?;
+                (Event::WorkerLost(report), BTreeSet::new())
             }
         })
     }
@@ -260,8 +265,14 @@ impl<'a> Reports<'a> {
         })
     }
 
-    async fn worker(&self, id: WorkerId, seen_at: Timestamp) -> Result<WorkerReport, StoreError> {
+    /// A worker that was last seen then; by default when its last connection ended.
+    async fn worker(
+        &self,
+        id: WorkerId,
+        seen_at: Option<Timestamp>,
+    ) -> Result<WorkerReport, StoreError> {
         let worker: Worker = self.store.get(id).await?;
+        let seen_at = seen_at.or(worker.gone_at);
         let mut builders = BTreeSet::new();
         for (_, builder) in worker.configured_on {
             let builder: Builder = self.store.get(builder).await?;
@@ -280,10 +291,10 @@ impl<'a> Reports<'a> {
             .collect();
         Ok(WorkerReport {
             name: worker.name,
-            url: format!("{}workers", self.url),
+            url: format!("{}workers/{id}", self.url),
             builders: builders.into_iter().collect(),
             info: Value::Object(info).to_string(),
-            last_seen_ms: Some(ms(seen_at)),
+            last_seen_ms: seen_at.map(ms),
         })
     }
 }

@@ -71,7 +71,7 @@ impl<'a> Selector<'a> {
                 vec![self.of_build(build, builder, Some(results)).await?]
             }
             Fact::BuildsetComplete(buildset, _) => self.of_buildset(buildset).await?,
-            Fact::WorkerLost(worker) | Fact::WorkerFound(worker) => {
+            Fact::WorkerLost(worker) | Fact::WorkerFound(worker) | Fact::WorkerMissing(worker) => {
                 let worker: Worker = self.store.get(worker).await?;
                 let mut about = Vec::new();
                 for (_, builder) in worker.configured_on {

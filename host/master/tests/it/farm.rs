@@ -16,7 +16,7 @@ use toolpost_core::model::{Build, BuildRequest, Builder, Log, Scheduler, Step};
 use toolpost_core::{BuildId, Event, PluginKind, RequestId, Results, SchedulerId, Timestamp};
 use toolpost_master::{
     Clock, ForceRequest, Forced, ManualClock, Master, MasterDeps, MasterHandle, NativeCatalog,
-    RunningUses, SystemClock,
+    RunningUses, SystemClock, WorkerPort,
 };
 use toolpost_sandbox::registry::{LastGood, RecordError, RegistryEvent, VersionRecord};
 use toolpost_sandbox::{PluginRegistry, RegistryOptions, RegistryStore, Sandbox, SandboxOptions};
@@ -531,6 +531,9 @@ async fn start(
         Ok(config) => config,
         Err(problems) => panic!("the configuration of the test is not good:\n{problems}"),
     };
+    let worker_port = WorkerPort::open(&config.worker_port)
+        .await
+        .expect("the port of workers is free");
     let deps = MasterDeps {
         store: store.clone(),
         bus: bus.clone(),
@@ -538,7 +541,7 @@ async fn start(
         uses,
         catalog,
         settings: config.master.as_ref().clone(),
-        worker_port: None,
+        worker_port,
         config_path,
         clock,
     };

@@ -2,6 +2,7 @@
 
 mod builds;
 mod farm;
+mod fleet;
 mod git;
 mod kept;
 mod life;

@@ -62,7 +62,7 @@ impl Store {
             Box::pin(async move {
                 let sql = "UPDATE masters SET active = 0, last_active = $1 WHERE id = $2";
                 tx.execute("stop_master", sql, args![now, master]).await?;
-                workers::disconnect_all(tx, master).await?;
+                workers::disconnect_all(tx, master, now).await?;
                 tx.emit(Event::Master(master));
                 Ok(())
             })

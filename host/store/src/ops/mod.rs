@@ -21,6 +21,7 @@ pub(crate) mod state;
 pub(crate) mod steps;
 pub(crate) mod storage;
 pub(crate) mod test_results;
+pub(crate) mod worker_notes;
 pub(crate) mod workers;
 
 use serde_json::{Map, Value};

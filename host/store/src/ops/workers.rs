@@ -1,13 +1,40 @@
-//! Workers: connection, pause, what they said of themselves.
+//! Workers: connections, orders, what they said of themselves.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use toolpost_core::model::WorkerNoteKind;
 use toolpost_core::{Event, Fact, MasterId, Timestamp, WorkerId};
 
-use crate::sql::args;
+use super::worker_notes::{note, note_all};
+use crate::sql::{Row, args};
 use crate::tx::Tx;
-use crate::{Result, Store, StoreError};
+use crate::{ROWS_PER_LIST_MAX, Result, Store, StoreError};
+
+/// A connection with which a worker can be used.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WorkerSession {
+    /// By which the master knows it.
+    pub number: i64,
+    /// Where it comes from.
+    pub address: String,
+    /// What the worker said of itself.
+    pub info: BTreeMap<String, Value>,
+    /// Whether a worker that was told to end when it is idle still is to: it goes on where it was, or it was the master
+    /// that was away.
+    pub keeps_orders: bool,
+}
+
+/// How a connection of a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerEnd {
+    /// Why, for people.
+    pub reason: String,
+    /// Whether that was an accident.
+    pub lost: bool,
+    /// Whether the worker was told to end.
+    pub dismissed: bool,
+}
 
 impl Store {
     /// Records that the worker is, or is no longer, connected to this master, and what it said of itself.
@@ -26,16 +53,24 @@ impl Store {
         self.write("set_worker_connected", move |tx| {
             let info = info.clone();
             Box::pin(async move {
+                if !connected {
+                    let end = WorkerEnd {
+                        reason: "it is not used any more".into(),
+                        lost: false,
+                        dismissed: false,
+                    };
+                    return detach(tx, worker, master, &end, now).await;
+                }
                 let sql = "UPDATE workers SET info = COALESCE($1, info) WHERE id = $2 RETURNING id";
                 update(tx, worker, sql, args![info, worker]).await?;
-                connect(tx, worker, master, connected, now).await
+                connect(tx, worker, master, now).await
             })
         })
         .await
     }
 
-    /// Records that a worker which connects from elsewhere can be used by this master, with the number of its session and what
-    /// it said of itself.
+    /// Records that a worker which connects from elsewhere can be used by this master. Whether it is to end when it is idle:
+    /// an order that was given before is over with its connection, unless the connection `keeps_orders`.
     ///
     /// # Errors
     /// When the worker is unknown or the database fails.
@@ -43,48 +78,106 @@ impl Store {
         &self,
         worker: WorkerId,
         master: MasterId,
-        session: i64,
-        info: BTreeMap<String, Value>,
+        session: WorkerSession,
         now: Timestamp,
-    ) -> Result<()> {
-        let info = Value::from_iter(info).to_string();
+    ) -> Result<bool> {
+        let info = Value::from_iter(session.info).to_string();
+        let (number, address) = (session.number, session.address);
+        let keeps_orders = session.keeps_orders;
         self.write("attach_worker", move |tx| {
-            let info = info.clone();
+            let (info, address) = (info.clone(), address.clone());
             Box::pin(async move {
-                let sql = "UPDATE workers SET info = $1, session = $2 WHERE id = $3 RETURNING id";
-                update(tx, worker, sql, args![info, session, worker]).await?;
-                connect(tx, worker, master, true, now).await
+                let sql = "UPDATE workers SET info = $1, session = $2, address = $3, dismissed = 0, \
+                    graceful = CASE WHEN $4 = 1 AND dismissed = 0 THEN graceful ELSE 0 END \
+                    WHERE id = $5 RETURNING graceful";
+                let args = args![info, number, address, keeps_orders, worker];
+                let graceful = update(tx, worker, sql, args).await?.first()?;
+                connect(tx, worker, master, now).await?;
+                Ok(graceful)
             })
         })
         .await
     }
 
-    /// Records that the connection of a worker to this master broke. It is lost when it has no other; when it comes
-    /// back, it is found.
+    /// Records that a connection of a worker to this master is over. A worker without another one is gone, and lost, if it is
+    /// to be told so; when it comes back, it is found.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn worker_lost(
+    pub async fn detach_worker(
         &self,
         worker: WorkerId,
         master: MasterId,
+        end: WorkerEnd,
         now: Timestamp,
     ) -> Result<()> {
-        self.write("worker_lost", move |tx| {
+        self.write("detach_worker", move |tx| {
+            let end = end.clone();
+            Box::pin(async move { detach(tx, worker, master, &end, now).await })
+        })
+        .await
+    }
+
+    /// Records that a worker is missing, if it has no connection, was not told to end, and that was not recorded before in
+    /// this absence; whether it was recorded now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn miss_worker(&self, worker: WorkerId, now: Timestamp) -> Result<bool> {
+        self.write("miss_worker", move |tx| {
             Box::pin(async move {
-                let sql = "DELETE FROM worker_connections \
-                    WHERE worker_id = $1 AND master_id = $2 RETURNING worker_id";
-                let gone = tx
-                    .fetch_optional("worker_lost", sql, args![worker, master])
-                    .await?;
-                if gone.is_some() {
-                    tx.emit(Event::Worker(worker));
-                    lose(tx, worker, now).await?;
+                let sql = "UPDATE workers SET missing_at = $2 \
+                    WHERE id = $1 AND missing_at IS NULL AND dismissed = 0 AND NOT EXISTS \
+                    (SELECT 1 FROM worker_connections x WHERE x.worker_id = workers.id)";
+                if tx.execute("miss_worker", sql, args![worker, now]).await? == 0 {
+                    return Ok(false);
                 }
-                Ok(())
+                let kind = WorkerNoteKind::Missing;
+                note(tx, worker, kind, None, "it has not been back", now).await?;
+                tx.note(now, Fact::WorkerMissing(worker));
+                tx.emit(Event::Worker(worker));
+                Ok(true)
             })
         })
         .await
+    }
+
+    /// The workers of this master that are to end when they are idle.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn leaving_workers(&self, master: MasterId) -> Result<Vec<(WorkerId, String)>> {
+        let sql = "SELECT t.id, t.name FROM workers t \
+            JOIN worker_connections x ON x.worker_id = t.id \
+            WHERE t.graceful = 1 AND x.master_id = $1 ORDER BY t.id LIMIT $2";
+        let args = args![master, ROWS_PER_LIST_MAX];
+        self.names("leaving_workers", sql, args).await
+    }
+
+    /// The workers that are to end and have not been told so, because they are not connected.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unfinished_orders(&self) -> Result<Vec<(WorkerId, String)>> {
+        let sql = "SELECT t.id, t.name FROM workers t \
+            WHERE t.graceful = 1 AND t.dismissed = 0 ORDER BY t.id LIMIT $1";
+        let args = args![ROWS_PER_LIST_MAX];
+        self.names("unfinished_orders", sql, args).await
+    }
+
+    async fn names(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        args: Vec<crate::sql::Value>,
+    ) -> Result<Vec<(WorkerId, String)>> {
+        let mut connection = self.read(operation).await?;
+        let rows = connection.fetch_all(operation, sql, args).await?;
+        let names = rows.iter().map(|row| {
+            let mut cells = row.cells();
+            Ok((cells.get()?, cells.get()?))
+        });
+        names.collect()
     }
 
     /// Pauses a worker, or lets it go on.
@@ -102,7 +195,7 @@ impl Store {
             let args = args![paused, &reason, worker];
             let sql =
                 "UPDATE workers SET paused = $1, pause_reason = $2 WHERE id = $3 RETURNING id";
-            Box::pin(update(tx, worker, sql, args))
+            Box::pin(async move { update(tx, worker, sql, args).await.map(drop) })
         })
         .await
     }
@@ -114,7 +207,8 @@ impl Store {
     pub async fn set_worker_graceful(&self, worker: WorkerId, graceful: bool) -> Result<()> {
         self.write("set_worker_graceful", move |tx| {
             let sql = "UPDATE workers SET graceful = $1 WHERE id = $2 RETURNING id";
-            Box::pin(update(tx, worker, sql, args![graceful, worker]))
+            let args = args![graceful, worker];
+            Box::pin(async move { update(tx, worker, sql, args).await.map(drop) })
         })
         .await
     }
@@ -125,54 +219,92 @@ async fn update(
     worker: WorkerId,
     sql: &'static str,
     args: Vec<crate::sql::Value>,
-) -> Result<()> {
-    tx.fetch_optional("update_worker", sql, args)
-        .await?
-        .ok_or_else(|| StoreError::not_found("worker", worker))?;
+) -> Result<Row> {
+    let row = tx.fetch_optional("update_worker", sql, args).await?;
+    let row = row.ok_or_else(|| StoreError::not_found("worker", worker))?;
     tx.emit(Event::Worker(worker));
-    Ok(())
+    Ok(row)
 }
 
-async fn connect(
+/// Adds a connection, unless there is one to this master.
+async fn connect(tx: &mut Tx, worker: WorkerId, master: MasterId, now: Timestamp) -> Result<()> {
+    let sql = "INSERT INTO worker_connections (worker_id, master_id, connected_at) \
+        VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let args = args![worker, master, now];
+    if tx.execute("connect_worker", sql, args).await? > 0 {
+        let sql = "UPDATE workers SET connected_at = $2, missing_at = NULL WHERE id = $1";
+        tx.execute("connect_worker", sql, args![worker, now])
+            .await?;
+    }
+    found(tx, worker, now).await
+}
+
+/// Takes a connection away, if there is one.
+async fn detach(
     tx: &mut Tx,
     worker: WorkerId,
     master: MasterId,
-    connected: bool,
+    end: &WorkerEnd,
     now: Timestamp,
 ) -> Result<()> {
-    if connected {
-        let sql = "INSERT INTO worker_connections (worker_id, master_id, connected_at) \
-            VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        tx.execute("connect_worker", sql, args![worker, master, now])
-            .await?;
-        found(tx, worker, now).await?;
-    } else {
-        let sql = "DELETE FROM worker_connections WHERE worker_id = $1 AND master_id = $2";
-        tx.execute("disconnect_worker", sql, args![worker, master])
-            .await?;
+    let sql = "DELETE FROM worker_connections \
+        WHERE worker_id = $1 AND master_id = $2 RETURNING connected_at";
+    let gone = tx
+        .fetch_optional("detach_worker", sql, args![worker, master])
+        .await?;
+    let Some(gone) = gone else { return Ok(()) };
+    let since: Timestamp = gone.first()?;
+    let sql = "UPDATE workers SET gone_at = $2, gone_reason = $3, dismissed = $4 WHERE id = $1";
+    let args = args![worker, now, &end.reason, end.dismissed];
+    tx.execute("detach_worker", sql, args).await?;
+    let kind = match end.lost {
+        true => WorkerNoteKind::Lost,
+        false => WorkerNoteKind::Left,
+    };
+    note(tx, worker, kind, Some(since), &end.reason, now).await?;
+    tx.emit(Event::Worker(worker));
+    if end.lost {
+        lose(tx, worker, now).await?;
     }
     Ok(())
 }
 
 /// Disconnects the workers of a master that stops in order. They are not lost: they went because they were to.
-pub(super) async fn disconnect_all(tx: &mut Tx, master: MasterId) -> Result<Vec<WorkerId>> {
-    let sql = "DELETE FROM worker_connections WHERE master_id = $1 RETURNING worker_id";
-    let rows = tx
-        .fetch_all("disconnect_workers", sql, args![master])
+pub(super) async fn disconnect_all(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<()> {
+    let reason = "the master stopped";
+    note_all(tx, master, WorkerNoteKind::Left, reason, now).await?;
+    take_all(tx, master, reason, now).await?;
+    Ok(())
+}
+
+/// Disconnects the workers of a master that died.
+pub(super) async fn lose_all(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<()> {
+    let reason = "the master ended without taking leave";
+    note_all(tx, master, WorkerNoteKind::Lost, reason, now).await?;
+    for worker in take_all(tx, master, reason, now).await? {
+        lose(tx, worker, now).await?;
+    }
+    Ok(())
+}
+
+async fn take_all(
+    tx: &mut Tx,
+    master: MasterId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Vec<WorkerId>> {
+    const OPERATION: &str = "disconnect_workers";
+    let sql = "UPDATE workers SET gone_at = $2, gone_reason = $3 WHERE id IN \
+        (SELECT worker_id FROM worker_connections WHERE master_id = $1)";
+    tx.execute(OPERATION, sql, args![master, now, reason])
         .await?;
+    let sql = "DELETE FROM worker_connections WHERE master_id = $1 RETURNING worker_id";
+    let rows = tx.fetch_all(OPERATION, sql, args![master]).await?;
     let workers: Vec<WorkerId> = rows.iter().map(|row| row.first()).collect::<Result<_>>()?;
     for worker in &workers {
         tx.emit(Event::Worker(*worker));
     }
     Ok(workers)
-}
-
-/// Disconnects the workers of a master that died.
-pub(super) async fn lose_all(tx: &mut Tx, master: MasterId, now: Timestamp) -> Result<()> {
-    for worker in disconnect_all(tx, master).await? {
-        lose(tx, worker, now).await?;
-    }
-    Ok(())
 }
 
 /// Notes that a worker is lost, unless it has a connection left.

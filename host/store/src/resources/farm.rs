@@ -98,7 +98,8 @@ impl Stored for Worker {
     const TABLE: &'static Table = &Table {
         resource: "worker",
         from: "workers t",
-        columns: "t.id, t.name, t.info, t.paused, t.pause_reason, t.graceful",
+        columns: "t.id, t.name, t.info, t.paused, t.pause_reason, t.graceful, t.dismissed, \
+            t.connected_at, t.address, t.gone_at, t.gone_reason, t.missing_at",
         fields: &[
             int("workerid", "t.id"),
             text("name", "t.name"),
@@ -119,6 +120,12 @@ impl Stored for Worker {
             paused: cells.get()?,
             pause_reason: cells.get()?,
             graceful: cells.get()?,
+            dismissed: cells.get()?,
+            connected_at: cells.get()?,
+            address: cells.get()?,
+            gone_at: cells.get()?,
+            gone_reason: cells.get()?,
+            missing_at: cells.get()?,
             configured_on: Vec::new(),
             connected_to: Vec::new(),
         })

@@ -11,7 +11,7 @@ use toolpost_core::{Fact, JournalId, Results};
 use super::backend::TestDb;
 use super::both;
 use super::setup::{Farm, at};
-use crate::{Expected, NewChange, StorageLimits, Store, StoreError};
+use crate::{Expected, NewChange, StorageLimits, Store, StoreError, WorkerEnd};
 
 async fn facts(store: &Store) -> Vec<Fact> {
     let entries = store.journal_after(JournalId(0), 1_000).await.unwrap();
@@ -107,10 +107,11 @@ both! {
         for master in [farm.master, other] {
             store.set_worker_connected(worker, master, true, None, at(1)).await.unwrap();
         }
-        store.worker_lost(worker, other, at(2)).await.unwrap();
+        let lost = || WorkerEnd { reason: "silence".into(), lost: true, dismissed: false };
+        store.detach_worker(worker, other, lost(), at(2)).await.unwrap();
         assert_eq!(facts(store).await, []);
-        store.worker_lost(worker, farm.master, at(3)).await.unwrap();
-        store.worker_lost(worker, farm.master, at(4)).await.unwrap();
+        store.detach_worker(worker, farm.master, lost(), at(3)).await.unwrap();
+        store.detach_worker(worker, farm.master, lost(), at(4)).await.unwrap();
         assert_eq!(facts(store).await, [Fact::WorkerLost(worker)]);
         assert_eq!(store.get::<Worker>(worker).await.unwrap().connected_to, []);
         store.close().await;

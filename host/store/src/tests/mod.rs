@@ -15,6 +15,7 @@ mod queue;
 mod recordings;
 mod reporters;
 mod setup;
+mod workers;
 mod writing;
 
 /// Runs each body as a test on both databases.

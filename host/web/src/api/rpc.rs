@@ -254,15 +254,20 @@ async fn plugin_action(web: &Web, name: &str, call: &Call) -> Result<Value, ApiE
 }
 
 async fn worker_action(web: &Web, worker: &WorkerRef, call: &Call) -> Result<Value, ApiError> {
-    let reason = match call.method.as_str() {
-        "pause" => Some(call.reason()),
-        "unpause" => None,
-        _ => return Err(call.unknown_action()),
-    };
+    let method = call.method.as_str();
+    if !["pause", "unpause", "stop", "kill"].contains(&method) {
+        return Err(call.unknown_action());
+    }
     let worker = resolve::worker(&web.store, worker)
         .await?
         .ok_or_else(|| ApiError::not_found("worker"))?;
-    web.master.pause_worker(worker.id, reason).await?;
+    let (master, reason) = (&web.master, call.reason());
+    match method {
+        "pause" => master.pause_worker(worker.id, Some(reason)).await?,
+        "unpause" => master.pause_worker(worker.id, None).await?,
+        "stop" => master.stop_worker(worker.id, reason, ANONYMOUS).await?,
+        _ => master.kill_worker(worker.id, reason, ANONYMOUS).await?,
+    }
     Ok(Value::Null)
 }
 
@@ -334,6 +339,9 @@ impl From<ControlError> for ApiError {
             | ControlError::RequestEnded(_)
             | ControlError::DeliveryDone(_)
             | ControlError::NotStuck(..)
+            | ControlError::WorkerLocal(_)
+            | ControlError::WorkerAway(_)
+            | ControlError::WorkerElsewhere(_)
             | ControlError::Plugin(_) => Self::Conflict(error.to_string()),
             ControlError::Store(error) => error.into(),
             error => Self::Internal(error.to_string()),

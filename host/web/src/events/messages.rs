@@ -57,8 +57,8 @@ impl Message {
 /// Remembers what it needs to tell one event from another.
 #[derive(Default)]
 pub(super) struct Teller {
-    /// Whether a worker was connected when it was last heard of.
-    connected: HashMap<i64, bool>,
+    /// Whether a worker was connected, and whether it was missing, when it was last heard of.
+    workers: HashMap<i64, (bool, bool)>,
 }
 
 impl Teller {
@@ -107,10 +107,12 @@ impl Teller {
 
     fn worker_event(&mut self, worker: &Worker) -> &'static str {
         let connected = !worker.connected_to.is_empty();
-        let before = self.connected.insert(worker.id.0, connected);
+        let missing = !connected && worker.missing_at.is_some();
+        let before = self.workers.insert(worker.id.0, (connected, missing));
         match (before, connected) {
-            (Some(false) | None, true) => "connected",
-            (Some(true) | None, false) => "disconnected",
+            (before, false) if missing && !before.is_some_and(|(_, missing)| missing) => "missing",
+            (Some((false, _)) | None, true) => "connected",
+            (Some((true, _)) | None, false) => "disconnected",
             _ => "state_updated",
         }
     }

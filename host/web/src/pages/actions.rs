@@ -65,35 +65,78 @@ pub(super) async fn cancel(
     back(&web, &ask, cancelled, "/pending?done=cancel")
 }
 
+/// What the buttons beside a worker send.
+#[derive(Deserialize)]
+pub(super) struct WorkerForm {
+    /// Why, if somebody says.
+    #[serde(default)]
+    reason: String,
+    /// `worker` on the page of one worker, so that its buttons lead back there.
+    #[serde(default)]
+    back: String,
+}
+
+impl WorkerForm {
+    fn reason(&self) -> &str {
+        match self.reason.trim() {
+            "" => "asked for on a page",
+            reason => reason,
+        }
+    }
+
+    fn back(&self, worker: i64, done: &str) -> String {
+        match self.back.as_str() {
+            "worker" => format!("/workers/{worker}?done={done}"),
+            _ => format!("/workers?done={done}"),
+        }
+    }
+}
+
 pub(super) async fn pause(
     State(web): State<Web>,
     Path(worker): Path<i64>,
     ask: Ask,
+    Form(form): Form<WorkerForm>,
 ) -> Response<Body> {
-    let paused = web
-        .master
-        .pause_worker(WorkerId(worker), Some("paused from a page"))
-        .await;
-    back(
-        &web,
-        &ask,
-        paused.map_err(Into::into),
-        "/workers?done=pause",
-    )
+    let reason = Some(form.reason());
+    let paused = web.master.pause_worker(WorkerId(worker), reason).await;
+    let to = form.back(worker, "pause");
+    back(&web, &ask, paused.map_err(Into::into), &to)
 }
 
 pub(super) async fn unpause(
     State(web): State<Web>,
     Path(worker): Path<i64>,
     ask: Ask,
+    Form(form): Form<WorkerForm>,
 ) -> Response<Body> {
     let unpaused = web.master.pause_worker(WorkerId(worker), None).await;
-    back(
-        &web,
-        &ask,
-        unpaused.map_err(Into::into),
-        "/workers?done=unpause",
-    )
+    let to = form.back(worker, "unpause");
+    back(&web, &ask, unpaused.map_err(Into::into), &to)
+}
+
+pub(super) async fn stop_worker(
+    State(web): State<Web>,
+    Path(worker): Path<i64>,
+    ask: Ask,
+    Form(form): Form<WorkerForm>,
+) -> Response<Body> {
+    let id = WorkerId(worker);
+    let stopped = web.master.stop_worker(id, form.reason(), ANONYMOUS).await;
+    let to = format!("/workers/{worker}?done=finish");
+    back(&web, &ask, stopped.map_err(Into::into), &to)
+}
+
+pub(super) async fn kill_worker(
+    State(web): State<Web>,
+    Path(worker): Path<i64>,
+    ask: Ask,
+    Form(form): Form<WorkerForm>,
+) -> Response<Body> {
+    let id = WorkerId(worker);
+    let killed = web.master.kill_worker(id, form.reason(), ANONYMOUS).await;
+    let to = format!("/workers/{worker}?done=kill");
+    back(&web, &ask, killed.map_err(Into::into), &to)
 }
 
 pub(super) async fn resend(

@@ -14,6 +14,7 @@ mod filters;
 mod force;
 mod home;
 mod kept;
+mod locks;
 mod log;
 mod parts;
 mod pending;
@@ -53,9 +54,13 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/pending", get(pending::page))
         .route("/requests/{request}", get(kept::request))
         .route("/requests/{request}/cancel", post(actions::cancel))
-        .route("/workers", get(workers::page))
+        .route("/locks", get(locks::page))
+        .route("/workers", get(workers::list))
+        .route("/workers/{worker}", get(workers::one))
         .route("/workers/{worker}/pause", post(actions::pause))
         .route("/workers/{worker}/unpause", post(actions::unpause))
+        .route("/workers/{worker}/stop", post(actions::stop_worker))
+        .route("/workers/{worker}/kill", post(actions::kill_worker))
         .route("/changes", get(changes::page))
         .route("/schedulers/{scheduler}/skip", post(actions::skip))
         .route("/plugins", get(plugins::list))

@@ -146,7 +146,9 @@ fn link(fact: &Fact) -> Option<String> {
             Some(format!("/builds/{build}"))
         }
         Fact::RequestAdded(_, builder) => Some(format!("/builders/{builder}")),
-        Fact::WorkerLost(worker) | Fact::WorkerFound(worker) => Some(format!("/workers#w{worker}")),
+        Fact::WorkerLost(worker) | Fact::WorkerFound(worker) | Fact::WorkerMissing(worker) => {
+            Some(format!("/workers/{worker}"))
+        }
         Fact::ChangeAdded(_) | Fact::BuildsetComplete(..) => None,
     }
 }

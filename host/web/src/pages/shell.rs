@@ -118,6 +118,8 @@ fn notice(done: &str) -> Option<&'static str> {
         "rollback" => "The earlier version is the live one now.",
         "reload" => "The plugin directory was looked at.",
         "unpause" => "The worker takes builds again.",
+        "finish" => "The worker finishes its builds and is then told to end.",
+        "kill" => "The worker is told to end; what it ran is built again.",
         _ => return None,
     })
 }

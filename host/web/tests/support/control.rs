@@ -9,17 +9,19 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use toolpost_config::{Config, Problem, diff};
+use toolpost_core::locks::{LockKey, LockMode, LockScope};
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
     SchedulerId, Timestamp, WorkerId,
 };
 use toolpost_master::{
     ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, Forced,
-    FormField, Health, PollerStatus, ReporterStatus, SchedulerStatus, StuckEvent, Submitted,
+    FormField, Health, LockReport, LockStatus, LockUser, LockedOut, PollerStatus, ReporterStatus,
+    SchedulerStatus, StuckEvent, Submitted,
 };
 use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
-use toolpost_web::{Control, Farm, Place, PluginLoad};
+use toolpost_web::{Control, Farm, Place, PluginLoad, WorkerSettings};
 
 /// What the master says.
 pub struct Said {
@@ -30,6 +32,10 @@ pub struct Said {
     pub plugins: Vec<PluginStatus>,
     pub load: PluginLoad,
     pub uses: BTreeMap<String, Vec<Place>>,
+    pub workers: BTreeMap<String, WorkerSettings>,
+    /// Workers that cannot be told to end.
+    pub away: Vec<WorkerId>,
+    pub locks: LockReport,
     pub pollers: Vec<PollerStatus>,
     pub schedulers: Vec<SchedulerStatus>,
     pub reporters: Vec<ReporterStatus>,
@@ -77,6 +83,9 @@ impl Scripted {
             plugins: Vec::new(),
             load: PluginLoad::default(),
             uses: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            away: Vec::new(),
+            locks: LockReport::default(),
             pollers: Vec::new(),
             schedulers: Vec::new(),
             reporters: Vec::new(),
@@ -251,6 +260,37 @@ impl Control for Scripted {
     ) -> Result<(), ControlError> {
         self.note(format!("pause {worker} {reason:?}"));
         Ok(())
+    }
+
+    async fn stop_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.note(format!("stop worker {worker} {reason:?} {who}"));
+        Ok(())
+    }
+
+    async fn kill_worker(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        who: &str,
+    ) -> Result<(), ControlError> {
+        self.note(format!("kill worker {worker} {reason:?} {who}"));
+        match self.said().away.contains(&worker) {
+            true => Err(ControlError::WorkerAway("spare".into())),
+            false => Ok(()),
+        }
+    }
+
+    fn worker_settings(&self) -> BTreeMap<String, WorkerSettings> {
+        self.said().workers.clone()
+    }
+
+    fn locks(&self) -> LockReport {
+        self.said().locks.clone()
     }
 
     async fn skip_event(
@@ -513,5 +553,48 @@ pub fn scheduler(name: &str, text: &str, error: Option<&str>) -> SchedulerStatus
             since: Timestamp(0),
             attempts: 7,
         }),
+    }
+}
+
+/// A lock of this name on worker `local`: build 1 holds it, build 2 waits for it, and builder 1 cannot begin.
+pub fn locks(name: &str) -> LockReport {
+    let user = |build: i64, mode| LockUser {
+        build: Some(BuildId(build)),
+        builder: Some(BuilderId(1)),
+        step: Some(name.into()),
+        mode,
+        is_stuck: false,
+    };
+    let out = LockedOut {
+        builder: BuilderId(1),
+        request: RequestId(9),
+    };
+    LockReport {
+        locks: vec![
+            LockStatus {
+                key: LockKey {
+                    lock: name.into(),
+                    worker: Some("local".into()),
+                },
+                scope: Some(LockScope::Worker),
+                max: 3,
+                holders: vec![user(1, LockMode::Counting { count: 2 })],
+                queue: vec![user(2, LockMode::Exclusive)],
+                locked_out: vec![out],
+            },
+            LockStatus {
+                key: LockKey {
+                    lock: format!("{name} that is free"),
+                    worker: None,
+                },
+                scope: Some(LockScope::Master),
+                max: 1,
+                holders: Vec::new(),
+                queue: Vec::new(),
+                locked_out: Vec::new(),
+            },
+        ],
+        never: Vec::new(),
+        hopeless: Vec::new(),
     }
 }

@@ -71,6 +71,11 @@ impl TestFarm {
 
     /// The same, with a web server of these options; its clock is the farm's.
     pub async fn with_options(builders: &[(&str, &[&str])], web: WebOptions) -> Self {
+        Self::of(builders, &["local", "spare"], web).await
+    }
+
+    /// A farm with these builders and workers, of which `local` is connected.
+    pub async fn of(builders: &[(&str, &[&str])], workers: &[&str], web: WebOptions) -> Self {
         let dir = TempDir::new().expect(PREPARED);
         let bus = Bus::default();
         let publisher = bus.clone();
@@ -88,15 +93,16 @@ impl TestFarm {
                     tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
                 })
                 .collect(),
-            workers: ["local", "spare"]
+            workers: workers
+                .iter()
                 .map(|name| ConfiguredWorker {
-                    name: name.into(),
+                    name: (*name).into(),
                     builders: builders
                         .iter()
                         .map(|(name, _)| (*name).to_owned())
                         .collect(),
                 })
-                .into(),
+                .collect(),
             schedulers: vec!["on-push".into(), "force".into()],
             change_sources: vec!["hello".into()],
         };

@@ -78,10 +78,34 @@ async fn workers_are_paused() {
     404
     {"error":{"code":-32600,"message":"there is no worker"},"id":1,"jsonrpc":"2.0"}
     "#);
-    assert_snapshot!(farm.call("/api/v2/workers/1", "kill", json!({})).await.shown(), @r#"
+    assert_snapshot!(farm.call("/api/v2/workers/1", "reboot", json!({})).await.shown(), @r#"
     501
-    {"error":{"code":-32601,"message":"action: kill is not supported"},"id":1,"jsonrpc":"2.0"}
+    {"error":{"code":-32601,"message":"action: reboot is not supported"},"id":1,"jsonrpc":"2.0"}
     "#);
+}
+
+#[tokio::test]
+async fn workers_are_told_to_end() {
+    let farm = farm().await;
+    let disk = json!({"reason": "disk"});
+    assert_snapshot!(farm.call("/api/v2/workers/local", "stop", disk).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":null}
+    "#);
+    farm.call("/api/v2/workers/1", "kill", json!({})).await;
+    farm.master.said().away = vec![farm.worker("spare")];
+    assert_snapshot!(farm.call("/api/v2/workers/2", "kill", json!({})).await.shown(), @r#"
+    409
+    {"error":{"code":-32600,"message":"worker `spare` is not connected, so that it cannot be told to end"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_eq!(
+        farm.master.asked(),
+        [
+            "stop worker 1 \"disk\" anonymous",
+            "kill worker 1 \"no reason\" anonymous",
+            "kill worker 2 \"no reason\" anonymous"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -226,6 +250,8 @@ async fn buttons_do_it_and_lead_back() {
         ("/requests/3/cancel", "/pending?done=cancel"),
         ("/workers/1/pause", "/workers?done=pause"),
         ("/workers/1/unpause", "/workers?done=unpause"),
+        ("/workers/1/stop", "/workers/1?done=finish"),
+        ("/workers/1/kill", "/workers/1?done=kill"),
     ] {
         let answer = farm.post(path, "").await;
         assert_eq!(
@@ -245,9 +271,19 @@ async fn buttons_do_it_and_lead_back() {
             "stop 2 \"stopped from the page of the build\" anonymous",
             "rebuild 1 anonymous",
             "cancel 3 \"cancelled from a page\" anonymous",
-            "pause 1 Some(\"paused from a page\")",
-            "pause 1 None"
+            "pause 1 Some(\"asked for on a page\")",
+            "pause 1 None",
+            "stop worker 1 \"asked for on a page\" anonymous",
+            "kill worker 1 \"asked for on a page\" anonymous"
         ]
+    );
+    let from_its_page = farm
+        .post("/workers/1/pause", "back=worker&reason=+hot+")
+        .await;
+    assert_eq!(from_its_page.header("location"), "/workers/1?done=pause");
+    assert_eq!(
+        farm.master.asked().last().map(String::as_str),
+        Some("pause 1 Some(\"hot\")")
     );
     let late = farm.post("/builds/1/stop", "").await;
     assert_eq!(late.status.as_u16(), 409);

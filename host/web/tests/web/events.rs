@@ -213,6 +213,15 @@ async fn workers_come_and_go() {
         .await
         .expect("set");
     assert_eq!(stream.keys(1).await, ["workers/1/state_updated"]);
+    for heard in ["workers/1/disconnected", "workers/1/missing"] {
+        if heard.ends_with("missing") {
+            assert!(store.miss_worker(worker, NOW).await.expect("missed"));
+        } else {
+            let gone = store.set_worker_connected(worker, farm.master_id, false, None, NOW);
+            gone.await.expect("set");
+        }
+        assert_eq!(stream.keys(1).await, [heard]);
+    }
 }
 
 #[tokio::test]

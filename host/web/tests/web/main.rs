@@ -17,3 +17,4 @@ mod soundness;
 mod specification;
 mod websocket;
 mod with_master;
+mod workers;

@@ -261,14 +261,16 @@ async fn workers_and_changes_and_requests() {
     says(
         &farm.page("/workers").await,
         &[
-            "local",
-            "not connected",
+            "href=\"/workers/1\">local",
+            "never connected",
+            "paused: ",
+            "disk",
             "docs #1",
-            "system",
             "/workers/1/pause",
             "/workers/2/unpause",
         ],
     );
+    assert!(!farm.page("/workers?q=spare").await.body.contains("docs #1"));
     farm.master.said().pollers = vec![poller("hello", NOW, None)];
     farm.store
         .heartbeat(farm.master_id, NOW)

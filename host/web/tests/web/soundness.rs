@@ -1,10 +1,10 @@
 //! Every page: balanced, guarded, without foreign markup, its links leading somewhere.
 
 use toolpost_core::Results;
-use toolpost_store::LogStream;
+use toolpost_store::{LogStream, WorkerEnd};
 
 use crate::pages::farm;
-use crate::support::control::{plugin, poller, refusal, scheduler, version};
+use crate::support::control::{locks, plugin, poller, refusal, scheduler, version};
 use crate::support::{Asker, NOW, TestFarm, build, step};
 
 /// Strings that would do harm where they are not escaped.
@@ -96,6 +96,12 @@ async fn every_page_is_sound_and_guarded() {
         "/logs/2",
         "/pending",
         "/workers",
+        "/workers?q=nothing",
+        "/workers?page=9",
+        "/workers/1",
+        "/workers/spare",
+        "/workers/1?page=2",
+        "/locks",
         "/changes",
         "/changes?before=1",
         "/plugins",
@@ -124,6 +130,8 @@ async fn every_page_is_sound_and_guarded() {
         "/builds/99",
         "/builds/x",
         "/builders/99",
+        "/workers/99",
+        "/workers/nobody",
         "/logs/99",
         "/force/none",
     ] {
@@ -203,7 +211,20 @@ async fn nothing_that_people_wrote_becomes_markup() {
         said.plugins = vec![bad];
         said.pollers = vec![poller(HOSTILE, NOW, Some(HOSTILE))];
         said.schedulers = vec![scheduler(HOSTILE, HOSTILE, Some(HOSTILE))];
+        said.locks = locks(HOSTILE);
     }
+    let local = farm.worker("local");
+    let paused = farm.store.set_worker_paused(local, true, Some(HOSTILE));
+    paused.await.expect("paused");
+    let refused = farm.store.note_refused(local, HOSTILE, NOW);
+    refused.await.expect("noted");
+    let gone = WorkerEnd {
+        reason: HOSTILE.into(),
+        lost: true,
+        dismissed: false,
+    };
+    let detached = farm.store.detach_worker(local, farm.master_id, gone, NOW);
+    detached.await.expect("detached");
     farm.store
         .heartbeat(farm.master_id, NOW)
         .await
@@ -219,6 +240,8 @@ async fn nothing_that_people_wrote_becomes_markup() {
         "/logs/2",
         "/pending",
         "/workers",
+        "/workers/1",
+        "/locks",
         "/changes",
         "/plugins",
         force,

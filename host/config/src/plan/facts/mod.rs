@@ -158,6 +158,7 @@ impl Facts for WorkerConfig {
             name: _,
             kind,
             max_builds,
+            missing_timeout,
             properties,
             default_properties,
         } = self;
@@ -171,6 +172,7 @@ impl Facts for WorkerConfig {
             fact("kind", kind),
             place,
             fact("max_builds", *max_builds),
+            fact("missing_timeout", missing_timeout.map(duration)),
             fact("properties", json!(properties)),
             fact("default_properties", json!(default_properties)),
         ]

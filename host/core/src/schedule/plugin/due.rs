@@ -142,7 +142,8 @@ impl PluginSchedulerState {
             Fact::RequestAdded(..)
             | Fact::BuildStarted(..)
             | Fact::WorkerLost(_)
-            | Fact::WorkerFound(_) => None,
+            | Fact::WorkerFound(_)
+            | Fact::WorkerMissing(_) => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use toolpost_core::{DeliveryId, Event, Results};
 use toolpost_sandbox::Wanted;
 use toolpost_sandbox::host::{HostError, ReporterHost};
 use toolpost_sandbox::reporter;
-use toolpost_store::{LogStream, NewStep, Query};
+use toolpost_store::{LogStream, NewStep, Query, WorkerEnd};
 
 use super::host::{DeliveryHost, joined};
 use super::housekeeping::clean;
@@ -27,6 +27,7 @@ use desk::{Desk, Outcome, PATIENCE, START, Tried, builds_only, everything};
 use DeliveryStatus::{Dead, Delivered, Pending};
 use JournalKind::{
     BuildFinished, BuildStarted, BuildsetComplete, RequestAdded, WorkerFound, WorkerLost,
+    WorkerMissing,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,15 +56,19 @@ async fn everything_that_happens_is_told() {
         .store
         .set_worker_connected(worker, desk.master, true, None, now);
     connected.await.unwrap();
-    desk.store
-        .worker_lost(worker, desk.master, now)
-        .await
-        .unwrap();
+    let end = WorkerEnd {
+        reason: "silence".into(),
+        lost: true,
+        dismissed: false,
+    };
+    let detached = desk.store.detach_worker(worker, desk.master, end, now);
+    detached.await.unwrap();
+    assert!(desk.store.miss_worker(worker, now).await.unwrap());
     let connected = desk
         .store
         .set_worker_connected(worker, desk.master, true, None, now);
     connected.await.unwrap();
-    let deliveries = desk.statuses(&[Delivered; 6]).await;
+    let deliveries = desk.statuses(&[Delivered; 7]).await;
     let told: BTreeSet<_> = desk.messenger.told().into_iter().collect();
     let expected = [
         (RequestAdded, 1),
@@ -71,6 +76,7 @@ async fn everything_that_happens_is_told() {
         (BuildFinished, 1),
         (BuildsetComplete, 1),
         (WorkerLost, worker.0),
+        (WorkerMissing, worker.0),
         (WorkerFound, worker.0),
     ];
     assert_eq!(told, expected.into());

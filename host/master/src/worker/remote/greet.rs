@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use toolpost_config::config::WorkerKind;
 use toolpost_core::WorkerId;
+use toolpost_store::{WorkerEnd, WorkerSession};
 use tracing::{info, warn};
 
 use super::RESUME_WAIT_MAX;
@@ -141,7 +142,7 @@ impl Engine {
     }
 
     /// Whether name and password are those of a configured worker; tells the operator if not, and nobody else.
-    async fn knows(&self, credentials: &Credentials, from: &str) -> bool {
+    async fn knows(self: &Arc<Self>, credentials: &Credentials, from: &str) -> bool {
         // What a stranger says goes to the log as a text, cut and without line ends.
         let worker: String = credentials.worker.chars().take(64).collect();
         let config = self.config();
@@ -165,10 +166,16 @@ impl Engine {
             Ok(true) => true,
             Ok(false) => {
                 warn!(worker.name = %worker, "worker `{worker}` at {from} has a wrong password");
+                self.note_refused(&credentials.worker, "it had a wrong password", from);
                 false
             }
             Err(error) => {
                 warn!(worker.name = %worker, "worker `{worker}` cannot connect: its password cannot be read: {error}");
+                self.note_refused(
+                    &credentials.worker,
+                    "the master cannot read its password",
+                    from,
+                );
                 false
             }
         }
@@ -182,6 +189,7 @@ impl Engine {
         if let Arbitration::Taken = remote.arbitrate(&worker).await {
             warn!(worker.name = %worker, "a second worker `{worker}` connects from {from}; the first is alive and stays");
             let reason = "a worker of this name is connected already";
+            self.note_refused(&worker, reason, from);
             let _ = timeout(
                 UPGRADE_WAIT_MAX,
                 socket.close(Some(farewell(CloseCode::Policy, reason))),
@@ -214,15 +222,17 @@ impl Engine {
         from: &str,
     ) {
         let epoch = handle.epoch;
+        let dismissal = Arc::clone(&handle.dismissal);
         let mut attached = None;
         let mut connection = None;
         let end = match session.attach().await {
             Err(end) => end,
             Ok(info) => {
                 let held = session.held(&info);
+                let goes_on = held.is_some();
                 let link = RemoteWorkerLink::new(handle, *info, held);
                 connection = Some(Arc::clone(&link.connection));
-                match self.attach(worker, epoch, link, from).await {
+                match self.attach(worker, epoch, link, from, goes_on).await {
                     Err(end) => end,
                     Ok(id) => {
                         attached = Some(id);
@@ -239,18 +249,31 @@ impl Engine {
                 let wait_s = RESUME_WAIT_MAX.as_secs();
                 warn!(worker.name = %worker, "worker `{worker}` is cut off: {reason}; its builds wait up to {wait_s} s for it to go on");
             }
-            (End::Failed(reason) | End::Broken(reason), _) => {
+            (End::Failed(reason) | End::Broken(reason), known) => {
+                if known.is_none() {
+                    self.note_refused(worker, reason, from);
+                }
                 warn!(worker.name = %worker, "worker `{worker}` is lost: {reason}");
             }
             (end, Some(_)) => {
                 info!(worker.name = %worker, "worker `{worker}` went: {}", end.reason());
             }
             (end, None) => {
+                self.note_refused(worker, end.reason(), from);
                 warn!(worker.name = %worker, "worker `{worker}` went before it was attached: {}", end.reason());
             }
         }
         if let Some(id) = attached {
-            self.detach(worker, id).await;
+            let dismissed = dismissal.get().is_some();
+            let end = WorkerEnd {
+                reason: match parked.is_some() {
+                    true => format!("{}; builds wait for it to come back", end.reason()),
+                    false => end.reason().to_owned(),
+                },
+                lost: !dismissed,
+                dismissed,
+            };
+            self.detach(worker, id, end).await;
         }
         if let Some(parked) = parked {
             self.park(worker, parked);
@@ -298,18 +321,23 @@ impl Engine {
         epoch: u64,
         link: RemoteWorkerLink,
         from: &str,
+        goes_on: bool,
     ) -> Result<WorkerId, End> {
         let gone = || End::Told("the worker is not configured any more".into());
         let running = self.running();
         let config = running.config.workers.get(worker).ok_or_else(gone)?;
         let id = *running.ids.workers.get(worker).ok_or_else(gone)?;
         let link = Arc::new(link);
-        let info = crate::worker::WorkerLink::info(&*link);
-        let session = i64::try_from(epoch).unwrap_or(i64::MAX);
+        let session = WorkerSession {
+            number: i64::try_from(epoch).unwrap_or(i64::MAX),
+            address: from.to_owned(),
+            info: crate::worker::WorkerLink::info(&*link),
+            keeps_orders: self.workers.remote.take_order(id) || goes_on,
+        };
         let now = self.clock.now();
         let stored = self
             .store
-            .attach_worker(id, self.master_id, session, info, now)
+            .attach_worker(id, self.master_id, session, now)
             .await;
         stored.map_err(|error| End::Failed(format!("the master could not store it: {error}")))?;
         let connected = ConnectedWorker {
@@ -321,18 +349,22 @@ impl Engine {
         self.workers.remote.settled(worker);
         info!(worker.name = %worker, "worker `{worker}` is connected from {from}");
         self.distribute.notify_one();
+        self.fleet.notify_one();
         Ok(id)
     }
 
     /// Stores that a worker is gone.
-    async fn detach(&self, worker: &str, id: WorkerId) {
+    async fn detach(&self, worker: &str, id: WorkerId, end: WorkerEnd) {
         for tried in 1..=STORE_TRIES {
             // A master that stops tells of all its workers at once.
             if *self.phase.borrow() == Phase::Stopping {
                 return;
             }
             let now = self.clock.now();
-            match self.store.worker_lost(id, self.master_id, now).await {
+            let stored = self
+                .store
+                .detach_worker(id, self.master_id, end.clone(), now);
+            match stored.await {
                 Ok(()) => return,
                 Err(error) if tried == STORE_TRIES => {
                     warn!(worker.name = %worker, "worker `{worker}` is gone, which was not stored: {error}");

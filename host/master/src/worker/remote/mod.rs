@@ -16,6 +16,7 @@ mod password;
 mod paths;
 mod places;
 mod port;
+mod refusals;
 mod session;
 
 pub(crate) use greet::is_worker;

@@ -3,17 +3,19 @@
 //! A second connection has to prove that the first is dead: the old one is asked, and the new one waits for as long as an
 //! answer may take. Whoever answers stays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use toolpost_core::WorkerId;
 use toolpost_wire::{CommandId, Limits, MasterSession};
 
 use super::OUTPUT_STALL_MAX;
 use super::parked::{Left, Parked};
 use super::password::Passwords;
+use super::refusals::Refusals;
 use super::session::{Ask, Handle};
 
 /// Slots of a session of a former process whose commands are interrupted: nobody knows how many it used.
@@ -24,7 +26,10 @@ const FORMER_SLOTS: usize = 64;
 pub(crate) struct Places {
     pub(super) limits: Arc<Limits>,
     pub(super) passwords: Passwords,
+    pub(super) refusals: Refusals,
     places: Mutex<HashMap<String, Place>>,
+    /// Workers that were to end when their master ended: they are told so when they come back.
+    orders: Mutex<HashSet<WorkerId>>,
 }
 
 #[derive(Default)]
@@ -58,6 +63,25 @@ impl Places {
             let ids = (0..FORMER_SLOTS).map(|slot| MasterSession::command_id(epoch, slot));
             places.entry(worker).or_default().former = ids.collect();
         }
+    }
+
+    /// A former process of this master did not come to tell these workers to end.
+    pub(crate) fn remember_orders(&self, workers: impl IntoIterator<Item = (WorkerId, String)>) {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.extend(workers.into_iter().map(|(id, _)| id));
+    }
+
+    /// Whether a worker that comes back was to end when this master ended; only its first time counts.
+    pub(super) fn take_order(&self, worker: WorkerId) -> bool {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.remove(&worker)
+    }
+
+    /// Has a worker told to end. Gives its session; `None` when there is none.
+    pub(crate) fn dismiss(&self, worker: &str, reason: &str) -> Option<u64> {
+        let session = self.places().get(worker)?.session.clone()?;
+        session.dismiss(reason);
+        Some(session.epoch)
     }
 
     /// Waits until the name is free or it is clear that it is not.

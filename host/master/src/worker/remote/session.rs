@@ -34,6 +34,8 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Wishes that wait for a session to take them; who has more waits.
 const ASKS_MAX: usize = 32;
+/// How long a worker that is told to end may stay.
+const DISMISS_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long the farewell may take.
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -77,6 +79,10 @@ pub(super) struct Handle {
     pub(super) wake: Arc<Notify>,
     /// Why it is over, once it is.
     pub(super) ended: Arc<OnceLock<String>>,
+    /// Why the worker is told to end, once it is.
+    pub(super) dismissal: Arc<OnceLock<String>>,
+    /// Has the worker told to end.
+    pub(super) dismiss: CancellationToken,
     /// Ends it.
     pub(super) stop: CancellationToken,
     /// Cancelled when it is over and everybody knows.
@@ -93,6 +99,8 @@ pub(super) struct Session {
     /// What builds hold of the session before, and which process of the worker that was.
     held: Option<(String, Arc<Connection>)>,
     probes: Vec<oneshot::Sender<()>>,
+    /// When a worker that was told to end has to be gone.
+    gone_by: Option<Instant>,
     /// Worth a word in its last message.
     attached: Option<Box<WorkerInfo>>,
 }
@@ -141,6 +149,14 @@ impl From<SocketError> for End {
     }
 }
 
+impl Handle {
+    /// Has the worker told to end, for the first reason that is given.
+    pub(super) fn dismiss(&self, reason: &str) {
+        let _ = self.dismissal.set(reason.to_owned());
+        self.dismiss.cancel();
+    }
+}
+
 impl Session {
     pub(super) fn new(
         socket: Socket,
@@ -165,6 +181,8 @@ impl Session {
             asks: sender,
             wake: wake.unwrap_or_default(),
             ended: Arc::default(),
+            dismissal: Arc::default(),
+            dismiss: CancellationToken::new(),
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
         };
@@ -182,6 +200,7 @@ impl Session {
             ports,
             held,
             probes: Vec::new(),
+            gone_by: None,
             attached: None,
         };
         (session, handle)
@@ -203,7 +222,11 @@ impl Session {
     pub(super) async fn run(&mut self) -> End {
         loop {
             if let Err(end) = self.step().await {
-                return end;
+                // However a worker goes that was told to: it does not come back to go on.
+                return match self.handle.dismissal.get() {
+                    Some(reason) => End::Told(reason.clone()),
+                    None => end,
+                };
             }
         }
     }
@@ -274,10 +297,19 @@ impl Session {
         let deadline = self.wire.deadline();
         let read_after = self.wire.read_after(Instant::now());
         let stop = self.handle.stop.clone();
+        let dismiss = self.handle.dismiss.clone();
         let wake = Arc::clone(&self.handle.wake);
         tokio::select! {
             () = stop.cancelled() => {
                 return Err(End::Told("the master ended the session".into()));
+            }
+            () = dismiss.cancelled(), if self.gone_by.is_none() => {
+                let now = Instant::now();
+                self.gone_by = Some(now + DISMISS_WAIT_MAX);
+                self.wire.shut_down(now);
+            }
+            () = until(self.gone_by) => {
+                return Err(End::Told("it was told to end and did not".into()));
             }
             message = self.socket.next(), if read_after.is_none() => self.heard(message).await?,
             ask = self.asks.recv() => if let Some(ask) = ask { self.asked(ask) },
@@ -448,6 +480,10 @@ impl Session {
                 () = wake.notified() => self.wishes(),
                 () = self.handle.stop.cancelled() => {
                     return Err(End::Told("the master ended the session".into()));
+                }
+                () = self.handle.dismiss.cancelled() => {
+                    port.overflowed = true;
+                    return Ok(None);
                 }
                 () = sleep_until(stalled) => {
                     port.overflowed = true;

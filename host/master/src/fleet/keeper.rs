@@ -1,0 +1,176 @@
+//! Tells workers to end that are to end and are idle, and others of workers that are missing. Reads the store whenever it is
+//! woken; what it remembers only spares reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use toolpost_bus::{Wake, Woken};
+use toolpost_core::model::Worker;
+use toolpost_core::{Event, Timestamp, WorkerId};
+use toolpost_store::{Filter, Op, Query, ROWS_PER_LIST_MAX, StoreError};
+use tracing::warn;
+
+use super::absence::Absence;
+use crate::engine::Engine;
+
+/// The price of a lost event is this delay.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// Wait after a failure of the store.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// The actor.
+pub(crate) struct FleetKeeper {
+    engine: Arc<Engine>,
+    /// Whether a worker waits for its builds to end; only then does their end matter.
+    leaving: Arc<AtomicBool>,
+    /// Since when workers are looked for, by name.
+    watched: BTreeMap<String, Timestamp>,
+    /// Those whose absence was told, or will not be.
+    settled: BTreeSet<WorkerId>,
+}
+
+impl FleetKeeper {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            engine,
+            leaving: Arc::default(),
+            watched: BTreeMap::new(),
+            settled: BTreeSet::new(),
+        }
+    }
+
+    /// Runs until it is dropped.
+    pub(crate) async fn run(mut self) {
+        let leaving = Arc::clone(&self.leaving);
+        let wanted = move |event: &Event| match event {
+            Event::Worker(_) | Event::Configuration => true,
+            Event::BuildFinished(..) => leaving.load(Ordering::Relaxed),
+            _ => false,
+        };
+        let mut wake = Wake::new(self.engine.bus.subscribe(), LOOK_INTERVAL, wanted);
+        loop {
+            let next_look = match self.look().await {
+                Ok(next_look) => next_look,
+                Err(error) => {
+                    warn!(
+                        "workers that leave or are missing cannot be looked for, trying again: {error}"
+                    );
+                    tokio::time::sleep(RETRY_WAIT).await;
+                    continue;
+                }
+            };
+            let clock = Arc::clone(&self.engine.clock);
+            tokio::select! {
+                woken = wake.next(None) => match woken {
+                    Woken::Closed => return,
+                    // A lost event may have been that of a worker that was here and went again.
+                    Woken::Timer => self.settled.clear(),
+                    Woken::Signal => {}
+                },
+                () = self.engine.fleet.notified() => {}
+                () = clock.sleep_until_some(next_look) => {}
+            }
+        }
+    }
+
+    /// When the next worker will be missing.
+    async fn look(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.dismiss_idle().await?;
+        self.look_for_missing().await
+    }
+
+    async fn dismiss_idle(&self) -> Result<(), StoreError> {
+        let engine = &self.engine;
+        let leaving = engine.store.leaving_workers(engine.master_id).await?;
+        self.leaving.store(!leaving.is_empty(), Ordering::Relaxed);
+        for (id, name) in leaving {
+            if engine.builds.on_worker(id).is_empty() {
+                engine.dismiss(&name, "it was to end when it is idle");
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_for_missing(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let engine = Arc::clone(&self.engine);
+        let (running, connected, now) = (
+            engine.running(),
+            engine.workers.connected(),
+            engine.clock.now(),
+        );
+        let mut away = BTreeMap::new();
+        for (name, config) in &running.config.workers {
+            let Some(id) = running.ids.workers.get(name) else {
+                continue;
+            };
+            let Some(timeout) = config
+                .missing_timeout
+                .filter(|_| !connected.contains_key(name))
+            else {
+                self.settled.remove(id);
+                continue;
+            };
+            let watched_since = *self.watched.entry(name.clone()).or_insert(now);
+            if !self.settled.contains(id) {
+                away.insert(*id, (timeout, watched_since));
+            }
+        }
+        self.watched
+            .retain(|name, _| running.config.workers.contains_key(name));
+        let mut next_look: Option<Timestamp> = None;
+        for worker in self.rows(&away).await? {
+            let Some(&(timeout, watched_since)) = away.get(&worker.id) else {
+                continue;
+            };
+            let absence = Absence {
+                gone_at: worker.gone_at,
+                watched_since,
+                timeout,
+            };
+            let at = absence.missing_at();
+            if worker.missing_at.is_some() || worker.dismissed || !worker.connected_to.is_empty() {
+                // Comes up again when it was here.
+                self.settled
+                    .extend(worker.connected_to.is_empty().then_some(worker.id));
+            } else if at > now {
+                next_look = Some(next_look.map_or(at, |next| next.min(at)));
+            } else {
+                self.tell_missing(&worker, now).await?;
+            }
+        }
+        Ok(next_look)
+    }
+
+    async fn rows(
+        &self,
+        away: &BTreeMap<WorkerId, (Duration, Timestamp)>,
+    ) -> Result<Vec<Worker>, StoreError> {
+        let mut rows = Vec::with_capacity(away.len());
+        let ids: Vec<String> = away.keys().map(ToString::to_string).collect();
+        for ids in ids.chunks(ROWS_PER_LIST_MAX as usize) {
+            let mut query = Query::new().limit(ROWS_PER_LIST_MAX);
+            query.filters.push(Filter {
+                field: "workerid".to_owned(),
+                op: Op::Eq,
+                values: ids.to_vec(),
+            });
+            rows.extend(self.engine.store.list::<Worker>(&query).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn tell_missing(&mut self, worker: &Worker, now: Timestamp) -> Result<(), StoreError> {
+        if self.engine.store.miss_worker(worker.id, now).await? {
+            let name = &worker.name;
+            let since = match worker.gone_at {
+                Some(at) => format!("has been away for {} s", now.since(at).as_secs()),
+                None => "has never been here".into(),
+            };
+            warn!(worker.name = %name, "worker `{name}` is missing: it {since}");
+        }
+        self.settled.insert(worker.id);
+        Ok(())
+    }
+}

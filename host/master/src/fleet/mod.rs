@@ -1,0 +1,8 @@
+//! The workers as a whole: orders to them, and those that are missing.
+
+mod absence;
+mod keeper;
+mod locks;
+mod orders;
+
+pub(crate) use keeper::FleetKeeper;

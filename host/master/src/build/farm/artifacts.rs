@@ -199,6 +199,12 @@ impl<'a> Artifacts<'a> {
         let artifact = artifact
             .ok_or_else(|| HostError::Permanent(format!("there is no artifact `{name}`")))?;
         let path = self.step.path(path);
+        let there = self.files.stat(path.clone()).await.map_err(file_error)?;
+        if there.is_some_and(|info| info.kind == FileKind::Directory) {
+            // It would be removed below, with all that is in it.
+            let text = format!("`{path}` is a directory on the worker");
+            return Err(HostError::Permanent(text));
+        }
         if let Some((dir, _)) = path.rsplit_once('/') {
             let made = self.files.create_dir(dir.to_owned()).await;
             made.map_err(file_error)?;

@@ -269,17 +269,29 @@ fn shell(spec: &CommandSpec, workdir: String) -> Result<Shell, LinkError> {
         };
         (name.clone(), value)
     });
-    let kills = spec.interrupt_signal == InterruptSignal::Kill || spec.interrupt_grace.is_zero();
+    let (sigterm_time, interrupt_signal) = ending(spec);
     Ok(Shell {
         env: env.collect(),
         timeout: spec.idle_timeout.map(|time| time.as_secs_f64()),
         max_time: spec.total_timeout.map(|time| time.as_secs_f64()),
-        sigterm_time: (!kills).then_some(spec.interrupt_grace.as_secs_f64()),
+        sigterm_time: sigterm_time.map(|time| time.as_secs_f64()),
         log_environ: false,
         initial_stdin: spec.stdin.clone(),
-        interrupt_signal: Some(spec.interrupt_signal.name().to_owned()),
+        interrupt_signal: Some(interrupt_signal.name().to_owned()),
         ..Shell::new(command, workdir)
     })
+}
+
+/// How long a command has after SIGTERM, and the signal after that, or at once without such a time. A stock worker takes the
+/// second for its last word: a milder one than SIGKILL would leave running who does not listen.
+fn ending(spec: &CommandSpec) -> (Option<Duration>, InterruptSignal) {
+    let grace = spec.interrupt_grace;
+    match spec.interrupt_signal {
+        InterruptSignal::Kill => (None, InterruptSignal::Kill),
+        _ if grace.is_zero() => (None, InterruptSignal::Kill),
+        InterruptSignal::Term => (Some(grace), InterruptSignal::Kill),
+        other => (Some(grace), other),
+    }
 }
 
 /// The lines that tell a reader of the log what runs, as for a worker of this process.

@@ -20,7 +20,7 @@ use toolpost_worker::{CopySummary, DirEntry, FileError, FileInfo, FileKind, Piec
 use super::FILE_WAIT_MAX;
 use super::cursors::Cursor;
 use super::link::Connection;
-use super::outcome::{Outcome, ended, failed, info_of, is_missing};
+use super::outcome::{Outcome, ended, failed, info_of, is_missing, is_refusal};
 use super::paths::patterns;
 use super::port::{Heard, Outlet};
 use crate::worker::link::LinkFiles;
@@ -440,8 +440,12 @@ impl LinkFiles for RemoteFiles {
             };
             async move {
                 let full = self.full(&child)?;
-                // What has no stat is a link that leads nowhere.
-                let stat = self.stat_of(&child, &full).await?;
+                // What has no stat is a link that leads nowhere, and what refuses it one that leads out, for a worker that
+                // does not follow it there.
+                let stat = match self.stat_of(&child, &full).await {
+                    Err(error) if is_refusal(&error) => None,
+                    stat => stat?,
+                };
                 let kind = stat.map_or(FileKind::Symlink, |stat| info_of(&stat).kind);
                 Ok(DirEntry { name, kind })
             }

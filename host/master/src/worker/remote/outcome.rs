@@ -81,6 +81,11 @@ pub(super) fn is_missing(rc: i64) -> bool {
     rc == 2 || rc == 20
 }
 
+/// Whether the worker may not do it.
+pub(super) fn is_refusal(error: &FileError) -> bool {
+    matches!(error, FileError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+}
+
 /// What a code means. Commands without a program give the system's number, others what their program gives.
 pub(super) fn failed(action: &'static str, path: &str, rc: Option<i64>, said: &str) -> FileError {
     let path = path.to_owned();
@@ -94,6 +99,12 @@ pub(super) fn failed(action: &'static str, path: &str, rc: Option<i64>, said: &s
         Some(21) => FileError::WrongKind {
             path,
             expected: "a file",
+        },
+        // Whoever asked may want to tell it from other failures; the words say more.
+        Some(13) if !said.is_empty() => FileError::Io {
+            action,
+            path,
+            source: io::Error::new(io::ErrorKind::PermissionDenied, said.to_owned()),
         },
         _ if said.contains("No such file") => FileError::NotFound { path },
         Some(rc) if said.is_empty() => FileError::Io {

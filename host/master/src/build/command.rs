@@ -32,6 +32,8 @@ pub(crate) struct OutputPlan<'a> {
     pub(crate) headers: bool,
     /// So many bytes of each stream are kept: the first of standard output, the last of standard error.
     pub(crate) keep_bytes_max: usize,
+    /// The command is ended when both together have more lines than this.
+    pub(crate) lines_max: Option<u64>,
 }
 
 /// A command that has ended.
@@ -40,6 +42,8 @@ pub(crate) struct Ended {
     pub(crate) exit: Exit,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
+    /// It was ended because of its plan's `lines_max`.
+    pub(crate) too_many_lines: bool,
 }
 
 /// Runs a command to its end. Cancelling interrupts it; the end is still waited for.
@@ -59,10 +63,14 @@ pub(crate) async fn run(
     }
     let mut kept = Kept::new(plan.keep_bytes_max);
     let mut output = plan.log.cloned().map(StepLog::output);
-    pump(command.as_mut(), &plan, output.as_mut(), &mut kept, cancel).await?;
+    let too_many_lines = pump(command.as_mut(), &plan, output.as_mut(), &mut kept, cancel).await?;
     let exit = end(command.as_mut(), cancel).await;
     if let Some(output) = &mut output {
         output.flush().await;
+    }
+    if let (true, Some(most), Some(log)) = (too_many_lines, plan.lines_max, plan.log) {
+        log.header(&format!("stopped: it wrote more than {most} lines"))
+            .await;
     }
     if let (Ok(exit), Some(log), true) = (&exit, plan.log, plan.headers) {
         log.header(&exit.to_string()).await;
@@ -84,18 +92,22 @@ pub(crate) async fn run(
         exit,
         stdout: kept.stdout,
         stderr: kept.stderr,
+        too_many_lines,
     })
 }
 
+/// Takes the output to its end; whether it had too many lines.
 async fn pump(
     command: &mut dyn LinkCommand,
     plan: &OutputPlan<'_>,
     mut log: Option<&mut CommandOutput>,
     kept: &mut Kept,
     cancel: &CancellationToken,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let control = command.control();
     let mut interrupted = false;
+    let mut lines_left = plan.lines_max;
+    let mut too_many_lines = false;
     loop {
         let output = tokio::select! {
             output = command.next() => output,
@@ -106,9 +118,17 @@ async fn pump(
             }
         };
         let Some(Output { stream, bytes }) = output else {
-            return Ok(());
+            return Ok(too_many_lines);
         };
         kept.take(stream, &bytes);
+        if let Some(left) = lines_left {
+            let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+            lines_left = left.checked_sub(lines);
+            if lines_left.is_none() {
+                too_many_lines = true;
+                control.interrupt();
+            }
+        }
         let (wanted, letter) = match stream {
             OutputStream::Stdout => (plan.log_stdout, LogStream::Output),
             OutputStream::Stderr => (plan.log_stderr, LogStream::Error),

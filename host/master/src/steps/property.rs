@@ -163,6 +163,7 @@ pub(super) async fn set_from_command(
         log_stderr: true,
         headers: true,
         keep_bytes_max: OUTPUT_BYTES_MAX,
+        lines_max: None,
     };
     let ended = match step.run(spec, plan).await {
         Err(fault @ (Fault::Failed(_) | Fault::NoProgram(_))) => {

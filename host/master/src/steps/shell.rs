@@ -1,9 +1,13 @@
 //! The `shell` step: one command on the worker.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use toolpost_core::Results;
 use toolpost_core::model::LogType;
+use toolpost_core::step::CutShort;
 
 use super::params::{Command, Environment, Span};
 use crate::build::StepContext;
@@ -25,6 +29,8 @@ pub(crate) struct ShellParams {
     pub(crate) timeout: Option<Span>,
     /// The command is ended when it runs for this long.
     pub(crate) max_time: Option<Span>,
+    /// The command is ended when it has written more lines than this.
+    pub(crate) max_lines: Option<NonZeroU64>,
     /// How long an interrupted command may take to end by itself. Without it: 5 seconds.
     pub(crate) interrupt_grace: Option<Span>,
     /// Name of the log that the output goes to.
@@ -64,6 +70,7 @@ pub(super) async fn run(step: &StepContext, params: &ShellParams) -> Result<Step
         log_stderr: params.want_stderr,
         headers: true,
         keep_bytes_max: 0,
+        lines_max: params.max_lines.map(NonZeroU64::get),
     };
     let ended = match step.run(spec, plan).await {
         Err(fault @ (Fault::Failed(_) | Fault::NoProgram(_))) => {
@@ -73,6 +80,13 @@ pub(super) async fn run(step: &StepContext, params: &ShellParams) -> Result<Step
         ended => ended?,
     };
     let summary = params.command.quoted_summary();
+    if ended.too_many_lines {
+        return Ok(StepEnd {
+            results: Results::Failure,
+            summary: Some(summary),
+            cut_short: Some(CutShort::TooMuchOutput),
+        });
+    }
     let options = &step.config.options;
     Ok(command::step_end(&ended.exit, summary, |code| {
         options.decode_exit_code(code)

@@ -332,6 +332,7 @@ impl Checkout<'_> {
             log_stderr: true,
             headers: false,
             keep_bytes_max: KEPT_BYTES_MAX,
+            lines_max: None,
         };
         let ended = match self.step.run(spec, plan).await {
             Err(Fault::NoProgram(text)) => {

@@ -59,9 +59,12 @@ impl Process {
         assert!(ended.is_none(), "{ended:?}\n{}", self.log());
     }
 
+    fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     fn signal(&self, signal: Signal) {
-        let id = self.child.as_ref().unwrap().id();
-        kill_process(Pid::from_raw(id.cast_signed()).unwrap(), signal).unwrap();
+        kill_process(Pid::from_raw(self.id().cast_signed()).unwrap(), signal).unwrap();
     }
 
     fn log(&self) -> String {
@@ -104,9 +107,14 @@ pub(crate) struct Far {
 impl Far {
     /// A running one named `far` with the right password, for a master at this port.
     pub(crate) fn start(kind: Kind, port: u16) -> Self {
+        Self::of(kind, port).started()
+    }
+
+    /// The same, not running yet.
+    pub(crate) fn of(kind: Kind, port: u16) -> Self {
         match kind {
-            Kind::Stock => Self::stock("far", PASSWORD, port).started(),
-            Kind::Own => Self::own(PASSWORD, &format!("ws://127.0.0.1:{port}")).started(),
+            Kind::Stock => Self::stock("far", PASSWORD, port),
+            Kind::Own => Self::own(PASSWORD, &format!("ws://127.0.0.1:{port}")),
         }
     }
 
@@ -166,6 +174,22 @@ impl Far {
         self
     }
 
+    /// One that may read and write no more than the permissions of files say, also where the tests run as root.
+    pub(crate) fn without_privileges(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            let without = "-dac_override,-dac_read_search";
+            let words = [
+                "setpriv".to_owned(),
+                format!("--bounding-set={without}"),
+                format!("--inh-caps={without}"),
+            ];
+            let program = std::mem::take(&mut self.words);
+            let words = words.into_iter().map(OsString::from);
+            self.words = words.chain(program).collect();
+        }
+        self
+    }
+
     /// The same, running.
     pub(crate) fn started(mut self) -> Self {
         self.run();
@@ -198,6 +222,11 @@ impl Far {
     /// Lets it stand still, go on or end.
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// A path in its base directory.

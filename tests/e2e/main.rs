@@ -23,6 +23,7 @@ mod guide;
 mod hostile;
 mod kills;
 mod mail;
+mod matrix;
 mod plugins;
 mod replay;
 mod reporters;

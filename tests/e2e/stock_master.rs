@@ -136,6 +136,7 @@ async fn a_stock_master_builds_on_our_own_worker() {
         steps.ShellCommand(name="signal", command="kill -9 $$", haltOnFailure=False),
         steps.ShellCommand(name="quiet", command="sleep 300", timeout=1, haltOnFailure=False),
         steps.ShellCommand(name="slow", command="while :; do echo x; sleep 0.1; done", maxTime=1, haltOnFailure=False),
+        steps.ShellCommand(name="lines", command="while :; do echo x; done", max_lines=100, haltOnFailure=False),
         steps.ShellCommand(name="missing", command=["no-such-program"], haltOnFailure=False),
         steps.FileUpload(name="nothing", workersrc="no/such/file", masterdest="nothing", haltOnFailure=False),
         steps.StringDownload("text", name="down", workerdest="down", haltOnFailure=False),
@@ -177,7 +178,7 @@ async fn a_stock_master_builds_on_our_own_worker() {
     let build = api.finished(request).await;
     let steps = api.steps(&build).await;
     let expected = json!({
-        "fail": 2, "signal": 2, "quiet": 2, "slow": 2, "missing": 2, "nothing": 2, "down": 2, "outside": 2,
+        "fail": 2, "signal": 2, "quiet": 2, "slow": 2, "lines": 2, "missing": 2, "nothing": 2, "down": 2, "outside": 2,
     });
     assert_eq!(
         results(&steps),

@@ -72,6 +72,25 @@ enum Action {
         number: u64,
         name: String,
     },
+    /// Does things with files of the worker; what comes of each is a line of the log `files`.
+    Files { work: Vec<FileWork> },
+}
+
+/// What can be done with files.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum FileWork {
+    Stat(String),
+    Mkdir(String),
+    Remove(String),
+    RemoveAll(String),
+    Glob(String),
+    /// Reads a file of at most a few bytes.
+    Read(String),
+    /// A path and a text.
+    Write(String, String),
+    /// A path and a text.
+    Append(String, String),
 }
 
 fn stdio() -> String {
@@ -80,6 +99,8 @@ fn stdio() -> String {
 
 /// What one read of a file gives.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// What is read of a file to be shown in a line.
+const SHOWN_BYTES_MAX: u64 = 64;
 
 struct Script;
 
@@ -190,8 +211,49 @@ fn act(action: Action, ctx: &Context, started: &mut Vec<Running>) -> Result<(), 
             let build = BuildOf::Other(builder, number);
             ctx.artifacts().download(&build, &name, "downloaded")?;
         }
+        Action::Files { work } => {
+            let mut log = ctx.text_log("files")?;
+            for work in work {
+                log.write_fmt(format_args!("{}\n", file_work(work, ctx)?))?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Does one thing with files and says what came of it.
+fn file_work(work: FileWork, ctx: &Context) -> Result<String, Error> {
+    let files = ctx.files();
+    Ok(match work {
+        FileWork::Stat(path) => {
+            let stat = files.stat(&path)?;
+            format!("{path} is a {:?} of {} bytes", stat.kind, stat.size)
+        }
+        FileWork::Mkdir(path) => {
+            files.mkdir(&path)?;
+            format!("{path} is made")
+        }
+        FileWork::Remove(path) => {
+            files.remove(&path)?;
+            format!("{path} is removed")
+        }
+        FileWork::RemoveAll(path) => {
+            files.remove_all(&path)?;
+            format!("{path} is removed with all in it")
+        }
+        FileWork::Glob(pattern) => format!("{pattern} is {:?}", files.glob(&pattern)?),
+        FileWork::Read(path) => {
+            format!("{path} holds {:?}", files.read_text(&path, SHOWN_BYTES_MAX)?)
+        }
+        FileWork::Write(path, text) => {
+            files.write(&path, text)?;
+            format!("{path} is written")
+        }
+        FileWork::Append(path, text) => {
+            files.append(&path, text)?;
+            format!("{path} is longer")
+        }
+    })
 }
 
 /// Says a text wherever a plugin can say something.

@@ -55,15 +55,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Kills a master again and again while changes are scheduled, built and reported, and checks that nothing was lost
-    Chaos {
-        /// How often it is killed
-        #[arg(long, default_value_t = 30)]
-        kills: u32,
-        /// How many changes come in
-        #[arg(long, default_value_t = 2_000)]
-        changes: u32,
-    },
+    /// Kills masters, cuts connections and moves large files for long, and checks that nothing was lost
+    Chaos(chaos::Arguments),
     /// Fails when a released version of the plugin contract was changed
     Contract {
         /// Release a version, such as toolpost-plugin-1.0: it may not change from now on
@@ -82,7 +75,7 @@ fn main() -> ExitCode {
         Chore::Test { arguments } => test::run(&arguments),
         Chore::Demo { once } => demo::run(once),
         Chore::Bench { arguments } => bench::run(&arguments),
-        Chore::Chaos { kills, changes } => chaos::run(kills, changes),
+        Chore::Chaos(arguments) => chaos::run(&arguments),
         Chore::Contract { freeze: None } => contract::check(),
         Chore::Contract {
             freeze: Some(version),

@@ -26,15 +26,27 @@ pub const CONDITION_DEADLINE: Duration = Duration::from_secs(240);
 ///
 /// # Panics
 /// After [`CONDITION_DEADLINE`], naming what was waited for.
-pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut probe: F) -> T {
-    let deadline = tokio::time::Instant::now() + CONDITION_DEADLINE;
+pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, probe: F) -> T {
+    eventually_within(CONDITION_DEADLINE, what, probe).await
+}
+
+/// The same, for what takes long by itself.
+///
+/// # Panics
+/// After `limit`, naming what was waited for.
+pub async fn eventually_within<T, F: AsyncFnMut() -> Option<T>>(
+    limit: Duration,
+    what: &str,
+    mut probe: F,
+) -> T {
+    let deadline = tokio::time::Instant::now() + limit;
     loop {
         if let Some(value) = probe().await {
             return value;
         }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "gave up after {CONDITION_DEADLINE:?} waiting for: {what}"
+            "gave up after {limit:?} waiting for: {what}"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -8,6 +8,7 @@ mod chaos;
 mod children;
 mod contract;
 mod demo;
+mod fuzz;
 mod paths;
 mod plugins;
 mod services;
@@ -57,6 +58,12 @@ enum Chore {
     },
     /// Kills masters, cuts connections and moves large files for long, and checks that nothing was lost
     Chaos(chaos::Arguments),
+    /// Says to both ends of the worker protocol what nobody thought of, and prints how much was tried
+    Fuzz {
+        /// For how long
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+    },
     /// Fails when a released version of the plugin contract was changed
     Contract {
         /// Release a version, such as toolpost-plugin-1.0: it may not change from now on
@@ -76,6 +83,7 @@ fn main() -> ExitCode {
         Chore::Demo { once } => demo::run(once),
         Chore::Bench { arguments } => bench::run(&arguments),
         Chore::Chaos(arguments) => chaos::run(&arguments),
+        Chore::Fuzz { seconds } => fuzz::run(seconds),
         Chore::Contract { freeze: None } => contract::check(),
         Chore::Contract {
             freeze: Some(version),

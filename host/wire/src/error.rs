@@ -59,6 +59,18 @@ pub enum ProtocolError {
     /// More requests than this side can answer.
     #[error("more than {0} requests wait for an answer (unanswered_max)")]
     TooManyRequests(usize),
+    /// What a command of this kind never says.
+    #[error("`{op}` is about a command that is no such transfer")]
+    NotOfCommand {
+        /// Which request.
+        op: String,
+    },
+    /// The next piece of a file before there was an answer to the one before.
+    #[error("`{op}` comes before the answer to what the transfer said before")]
+    TransferAhead {
+        /// Which request.
+        op: String,
+    },
     /// A request was not answered in time.
     #[error("`{op}` was not answered within {} s", wait.as_secs_f64())]
     NoAnswer {
@@ -78,6 +90,22 @@ pub enum ProtocolError {
     /// Nothing came for longer than the peer is ever quiet.
     #[error("nothing was heard for {} s", .0.as_secs_f64())]
     Silent(Duration),
+}
+
+/// The longest word of a peer in an error, in characters.
+const WORD_CHARS_MAX: usize = 200;
+
+/// What a peer says, as a part of one line of a log or a page.
+pub(crate) fn line(text: &str) -> String {
+    let mut chars = text.trim().chars();
+    let shown = chars.by_ref().take(WORD_CHARS_MAX);
+    let mut line: String = shown
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if chars.next().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 impl ProtocolError {

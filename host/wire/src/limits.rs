@@ -19,6 +19,8 @@ pub struct Limits {
     pub info_bytes_max: usize,
     /// Requests of the peer that wait for this side's answer.
     pub unanswered_max: usize,
+    /// Requests of one transfer that wait for this side's answer.
+    pub transfer_ahead_max: u32,
     /// Commands of one session at one time, those included that were given up and may still run.
     pub commands_max: u32,
     /// Frames in a row that are taken at once.
@@ -41,12 +43,15 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             frame_bytes_max: 16 * 1024 * 1024,
-            frame_values_max: 2_000_000,
+            // A value may take a hundred bytes in memory, and one on the line.
+            frame_values_max: 500_000,
             frame_depth_max: 12,
             name_bytes_max: 128,
             reason_bytes_max: 8 * 1024,
             info_bytes_max: 256 * 1024,
             unanswered_max: 4_096,
+            // Stock workers wait for each answer.
+            transfer_ahead_max: 2,
             commands_max: 256,
             burst_frames_max: 4_000,
             frames_per_s_max: 2_000,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::error::ProtocolError;
+use crate::error::{ProtocolError, line};
 use crate::pack::{Kind, Reader, Writer};
 
 /// What a worker is to do.
@@ -403,7 +403,7 @@ impl Shell {
         shell.use_pty = args.flag("usePTY", false)?;
         shell.log_environ = args.flag("logEnviron", true)?;
         shell.initial_stdin =
-            args.optional("initial_stdin", |value| value.bytes("initial_stdin"))?;
+            args.optional("initial_stdin", |value| value.kept("initial_stdin"))?;
         shell.interrupt_signal =
             args.optional("interruptSignal", |value| value.name("interruptSignal"))?;
         Ok(shell)
@@ -498,7 +498,7 @@ fn read_logfiles(reader: &mut Reader<'_>) -> Result<BTreeMap<String, LogFile>, P
 /// Arguments by name.
 struct Args<'f> {
     command: String,
-    found: Vec<(Bytes, Reader<'f>)>,
+    found: Vec<(&'f [u8], Reader<'f>)>,
 }
 
 impl<'f> Args<'f> {
@@ -529,13 +529,13 @@ impl<'f> Args<'f> {
 
     fn get(&self, name: &str) -> Option<Reader<'f>> {
         let mut found = self.found.iter().rev();
-        let (_, value) = found.find(|(given, _)| given == name.as_bytes())?;
+        let (_, value) = found.find(|(given, _)| *given == name.as_bytes())?;
         Some(value.clone())
     }
 
     fn required(&self, field: &'static str) -> Result<Reader<'f>, ProtocolError> {
         self.get(field).ok_or_else(|| ProtocolError::Missing {
-            op: self.command.clone(),
+            op: line(&self.command),
             field,
         })
     }

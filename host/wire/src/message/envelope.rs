@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::error::ProtocolError;
+use crate::error::{ProtocolError, line};
 use crate::limits::Limits;
 use crate::pack::{Kind, Reader, Writer};
 
@@ -164,7 +164,7 @@ impl<R: Request> Frame<R> {
 #[derive(Debug)]
 pub struct Fields<'f> {
     pub(crate) op: String,
-    found: Vec<(Bytes, Reader<'f>)>,
+    found: Vec<(&'f [u8], Reader<'f>)>,
 }
 
 impl<'f> Fields<'f> {
@@ -197,13 +197,13 @@ impl<'f> Fields<'f> {
     /// The value of a key, the last one if there are several.
     pub(crate) fn get(&self, name: &str) -> Option<Reader<'f>> {
         let mut found = self.found.iter().rev();
-        let (_, value) = found.find(|(given, _)| given == name.as_bytes())?;
+        let (_, value) = found.find(|(given, _)| *given == name.as_bytes())?;
         Some(value.clone())
     }
 
     pub(crate) fn required(&self, field: &'static str) -> Result<Reader<'f>, ProtocolError> {
         self.get(field).ok_or_else(|| ProtocolError::Missing {
-            op: self.op.clone(),
+            op: line(&self.op),
             field,
         })
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::ProtocolError;
+use crate::limits::Limits;
 use crate::message::envelope::Payload;
 use crate::pack::{Kind, Reader, Writer};
 
@@ -103,8 +104,8 @@ impl WorkerInfo {
             let name = reader.name("a key of the worker's information")?;
             match (name.as_str(), reader.peek()?) {
                 ("basedir", Kind::Text | Kind::Bytes) => info.base_dir = reader.text("basedir")?,
-                ("system", Kind::Text | Kind::Bytes) => info.system = reader.text("system")?,
-                ("version", Kind::Text | Kind::Bytes) => info.version = reader.text("version")?,
+                ("system", Kind::Text | Kind::Bytes) => info.system = reader.name("system")?,
+                ("version", Kind::Text | Kind::Bytes) => info.version = reader.name("version")?,
                 ("numcpus", Kind::Integer) => {
                     info.cpus = u32::try_from(reader.count("numcpus")?).unwrap_or(u32::MAX);
                 }
@@ -120,7 +121,31 @@ impl WorkerInfo {
                 _ => reader.skip()?,
             }
         }
+        info.check(reader.limits())?;
         Ok(info)
+    }
+
+    /// Without its directory a worker is of no use, and what is kept for as long as it is connected is short.
+    fn check(&self, limits: &Limits) -> Result<(), ProtocolError> {
+        if self.base_dir.is_empty() {
+            return Err(ProtocolError::Missing {
+                op: "get_worker_info".into(),
+                field: "basedir",
+            });
+        }
+        let too_much = |what, limit: usize, limit_name| ProtocolError::TooMuch {
+            what,
+            limit: limit as u64,
+            limit_name,
+        };
+        let (dir, name) = (limits.reason_bytes_max, limits.name_bytes_max);
+        if self.base_dir.len() > dir {
+            return Err(too_much("bytes in `basedir`", dir, "reason_bytes_max"));
+        }
+        if self.instance.as_ref().is_some_and(|of| of.len() > name) {
+            return Err(too_much("bytes in a name", name, "name_bytes_max"));
+        }
+        Ok(())
     }
 
     pub(crate) fn payload(&self) -> Payload {

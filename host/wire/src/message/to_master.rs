@@ -175,7 +175,7 @@ impl Request for ToMaster {
             }
             "update_upload_file_write" => Self::UploadFileWrite {
                 id: id()?,
-                data: fields.required("args")?.bytes("args")?,
+                data: fields.required("args")?.kept("args")?,
             },
             "update_upload_file_close" => Self::UploadFileClose { id: id()? },
             "update_upload_file_utime" => Self::UploadFileTimes {
@@ -190,7 +190,7 @@ impl Request for ToMaster {
             "update_read_file_close" => Self::ReadFileClose { id: id()? },
             "update_upload_directory_write" => Self::UploadDirectoryWrite {
                 id: id()?,
-                data: fields.required("args")?.bytes("args")?,
+                data: fields.required("args")?.kept("args")?,
             },
             "update_upload_directory_unpack" => Self::UploadDirectoryUnpack { id: id()? },
             "keepalive" => Self::Keepalive,

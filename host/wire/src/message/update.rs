@@ -174,7 +174,7 @@ impl Text {
                 found: "a list of another length",
             });
         }
-        let bytes = reader.bytes("output")?;
+        let bytes = reader.kept("output")?;
         reader.skip()?;
         let count = reader.list("times of output")?;
         let mut at = 0.0;

@@ -8,6 +8,9 @@ use crate::limits::Limits;
 
 type Result<T> = std::result::Result<T, ProtocolError>;
 
+/// Fewer bytes are copied out of their frame: that costs less than what they would keep in memory.
+const SHARED_BYTES_MIN: usize = 4 * 1024;
+
 /// A place in a frame. Cheap to clone: to look at a value later, keep the reader that stands before it.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'f> {
@@ -178,7 +181,7 @@ impl<'f> Reader<'f> {
     }
 
     /// Text or bytes: which of the two a peer sends differs between languages.
-    pub(crate) fn bytes(&mut self, field: &'static str) -> Result<Bytes> {
+    pub(crate) fn bytes(&mut self, field: &'static str) -> Result<&'f [u8]> {
         let length = match self.marker()? {
             Marker::FixStr(length) => usize::from(length),
             Marker::Str8 | Marker::Bin8 => self.length8()?,
@@ -186,15 +189,23 @@ impl<'f> Reader<'f> {
             Marker::Str32 | Marker::Bin32 => self.length32()?,
             other => return Self::wrong(field, "a text", other),
         };
-        let start = self.at;
-        self.take(length)?;
-        Ok(self.frame.slice(start..self.at))
+        self.take(length)
+    }
+
+    /// Bytes that outlive the frame. They share its memory only if they are most of it: whoever waits for one line must not
+    /// keep megabytes that came beside it.
+    pub(crate) fn kept(&mut self, field: &'static str) -> Result<Bytes> {
+        let bytes = self.bytes(field)?;
+        if bytes.len() < SHARED_BYTES_MIN || bytes.len() < self.frame.len() / 2 {
+            return Ok(Bytes::copy_from_slice(bytes));
+        }
+        Ok(self.frame.slice_ref(bytes))
     }
 
     /// A text; what is not UTF-8 in it is replaced.
     pub(crate) fn text(&mut self, field: &'static str) -> Result<String> {
         let bytes = self.bytes(field)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// A short text, by which something is known.
@@ -208,14 +219,21 @@ impl<'f> Reader<'f> {
                 limit_name: "name_bytes_max",
             });
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let name = std::str::from_utf8(bytes).map_err(|_| ProtocolError::WrongType {
+            field,
+            expected: "a name in UTF-8",
+            found: "other bytes",
+        })?;
+        Ok(name.to_owned())
     }
 
     /// A text for people, cut to what they will read.
     pub(crate) fn reason(&mut self, field: &'static str) -> Result<String> {
+        let limit = self.limits.reason_bytes_max;
         let bytes = self.bytes(field)?;
-        let kept = bytes.len().min(self.limits.reason_bytes_max);
-        Ok(String::from_utf8_lossy(&bytes[..kept]).into_owned())
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]);
+        // What is no UTF-8 becomes longer when it is replaced.
+        Ok(text[..text.floor_char_boundary(limit.min(text.len()))].to_owned())
     }
 
     pub(crate) fn bool(&mut self, field: &'static str) -> Result<bool> {
@@ -307,8 +325,11 @@ impl<'f> Reader<'f> {
 
     /// Goes behind the next value, whatever it is.
     pub(crate) fn skip(&mut self) -> Result<()> {
-        // Values that are still to come on each level; no recursion, so that depth costs a number.
-        let mut open: Vec<usize> = vec![1];
+        let Some(children) = self.skip_one()? else {
+            return Ok(());
+        };
+        // Values that are still to come on each level below the first; no recursion, so that depth costs a number.
+        let mut open: Vec<usize> = vec![children];
         while let Some(left) = open.last_mut() {
             if *left == 0 {
                 open.pop();
@@ -318,7 +339,7 @@ impl<'f> Reader<'f> {
             let Some(children) = self.skip_one()? else {
                 continue;
             };
-            if open.len() >= usize::from(self.limits.frame_depth_max) {
+            if open.len() + 1 >= usize::from(self.limits.frame_depth_max) {
                 return Err(ProtocolError::TooMuch {
                     what: "levels",
                     limit: u64::from(self.limits.frame_depth_max),

@@ -1,6 +1,6 @@
 //! What both ends have to keep in order: numbers, answers that are due, how fast the peer speaks.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ pub(super) struct Line<K> {
     next_seq: u64,
     /// The number that the peer has to exceed.
     peer_seq: Option<u64>,
-    asked: BTreeMap<u64, Asked<K>>,
+    /// By their numbers, which only grow.
+    asked: VecDeque<Asked<K>>,
     unanswered: usize,
     heard_at: Instant,
     rate: Rate,
@@ -30,6 +31,7 @@ pub(super) struct Line<K> {
 
 #[derive(Debug)]
 struct Asked<K> {
+    seq: u64,
     kind: K,
     op: &'static str,
     wait: Duration,
@@ -42,6 +44,12 @@ pub(super) enum Heard<R, K> {
     Answer(K, Answer),
 }
 
+/// So long after a time; what is further away than a clock can say is as good as never.
+pub(super) fn after(time: Instant, wait: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    time.checked_add(wait).unwrap_or_else(|| time + NEVER)
+}
+
 impl<K> Line<K> {
     pub(super) fn new(now: Instant, limits: Arc<Limits>) -> Self {
         let rate = Rate::new(now, &limits);
@@ -49,7 +57,7 @@ impl<K> Line<K> {
             limits,
             next_seq: 0,
             peer_seq: None,
-            asked: BTreeMap::new(),
+            asked: VecDeque::new(),
             unanswered: 0,
             heard_at: now,
             rate,
@@ -82,7 +90,8 @@ impl<K> Line<K> {
                 Ok(Heard::Request(request, Ticket(seq)))
             }
             Frame::Response { seq, answer } => {
-                let asked = self.asked.remove(&seq);
+                let at = self.asked.binary_search_by_key(&seq, |asked| asked.seq);
+                let asked = at.ok().and_then(|at| self.asked.remove(at));
                 let asked = asked.ok_or(ProtocolError::UnexpectedAnswer(seq))?;
                 Ok(Heard::Answer(asked.kind, answer))
             }
@@ -111,13 +120,13 @@ impl<K> Line<K> {
     ) -> Bytes {
         let seq = self.next_seq;
         self.next_seq += 1;
-        let asked = Asked {
+        self.asked.push_back(Asked {
+            seq,
             kind,
             op,
             wait,
-            until: now + wait,
-        };
-        self.asked.insert(seq, asked);
+            until: after(now, wait),
+        });
         Frame::Request { seq, request }.encode()
     }
 
@@ -137,7 +146,7 @@ impl<K> Line<K> {
     }
 
     pub(super) fn waits_for(&self, mut wanted: impl FnMut(&K) -> bool) -> bool {
-        self.asked.values().any(|asked| wanted(&asked.kind))
+        self.asked.iter().any(|asked| wanted(&asked.kind))
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -146,17 +155,17 @@ impl<K> Line<K> {
 
     /// When the peer is asked whether it is still there, unless something comes before.
     pub(super) fn quiet_until(&self) -> Instant {
-        self.heard_at + self.limits.quiet_max
+        after(self.heard_at, self.limits.quiet_max)
     }
 
     /// When the first answer is overdue.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.asked.values().map(|asked| asked.until).min()
+        self.asked.iter().map(|asked| asked.until).min()
     }
 
     /// Ends the session of a peer that did not answer in time.
     pub(super) fn check(&self, now: Instant) -> Result<(), ProtocolError> {
-        let late = self.asked.values().find(|asked| asked.until <= now);
+        let late = self.asked.iter().find(|asked| asked.until <= now);
         match late {
             Some(asked) => Err(ProtocolError::NoAnswer {
                 op: asked.op,
@@ -194,7 +203,7 @@ impl Rate {
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         let most = f64::from(limits.burst_frames_max);
         self.frames = (self.frames + passed * per_s).min(most) - 1.0;
-        self.filled_at = now;
+        self.filled_at = now.max(self.filled_at);
         self.read_after = (self.frames < 0.0).then(|| {
             // No more than a second for each frame, whoever calls without regard to this.
             let wait = (-self.frames / per_s).min(1.0);

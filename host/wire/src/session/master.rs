@@ -14,32 +14,31 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::line::{Heard, Line, Ticket};
+use super::line::{Line, Ticket, after};
 use super::resume::{Former, Resuming};
+use super::transfer::Transfer;
 use crate::error::ProtocolError;
 use crate::limits::Limits;
 use crate::message::{
-    Answer, Command, CommandId, Payload, ToMaster, ToWorker, Update, WorkerInfo, WorkerSettings,
+    Answer, Command, CommandId, ToMaster, ToWorker, Update, WorkerInfo, WorkerSettings,
 };
-use crate::pack::Reader;
-
-/// Commands of other sessions that are interrupted when they are heard of.
-const STRANGERS_MAX: usize = 64;
 
 /// The master's end of one connection.
 #[derive(Debug)]
 pub struct MasterSession {
     pub(super) line: Line<Asked>,
-    epoch: u64,
+    pub(super) epoch: u64,
     /// When the worker has to be attached; `None` once it is.
-    attach_until: Option<Instant>,
-    info: Option<Box<WorkerInfo>>,
+    pub(super) attach_until: Option<Instant>,
+    pub(super) info: Option<Box<WorkerInfo>>,
     pub(super) next_number: u64,
     pub(super) commands: BTreeMap<CommandNumber, Running>,
     /// Which command has which slot.
-    slots: Vec<Option<CommandNumber>>,
+    pub(super) slots: Vec<Option<CommandNumber>>,
     pub(super) resuming: Resuming,
-    strangers: Vec<CommandId>,
+    pub(super) strangers: Vec<CommandId>,
+    /// What transfers have said that is not answered yet: whose it is.
+    pub(super) pieces: BTreeMap<u64, CommandNumber>,
     pub(super) effects: VecDeque<Effect>,
 }
 
@@ -75,6 +74,10 @@ pub enum MasterEvent {
     ProbeAnswered,
     /// The worker is about to end, as it was asked to.
     ShuttingDown,
+    /// The worker speaks of a command that this session does not have. Told once for each, and bounded.
+    Stranger(CommandId),
+    /// A command that was given up has ended after all.
+    EndedLate(CommandId),
     /// Something about a command.
     Command {
         /// Which command.
@@ -144,8 +147,10 @@ pub(super) struct Running {
     /// Its messages that were taken.
     pub(super) taken: u64,
     pub(super) begun: bool,
-    /// Whether it can go on over another connection.
-    pub(super) outlives: bool,
+    /// What it moves; only what moves nothing can go on over another connection.
+    pub(super) transfer: Option<Transfer>,
+    /// What it has said of its transfer that is not answered yet.
+    pub(super) ahead: u32,
 }
 
 /// Where a command stands between its start and its end.
@@ -172,7 +177,7 @@ impl MasterSession {
         settings: WorkerSettings,
         former: Former,
     ) -> Self {
-        let attach_until = Some(now + limits.attach_wait_max);
+        let attach_until = Some(after(now, limits.attach_wait_max));
         let mut session = Self {
             line: Line::new(now, limits),
             epoch,
@@ -183,6 +188,7 @@ impl MasterSession {
             slots: Vec::new(),
             resuming: Resuming::new(former),
             strangers: Vec::new(),
+            pieces: BTreeMap::new(),
             effects: VecDeque::new(),
         };
         let message = "attached".into();
@@ -209,18 +215,6 @@ impl MasterSession {
     pub fn running(&self) -> Vec<CommandId> {
         let running = self.commands.values();
         running.map(|running| running.id.clone()).collect()
-    }
-
-    /// Takes in a message of the worker.
-    ///
-    /// # Errors
-    /// The worker broke the protocol: the session is over.
-    pub fn handle(&mut self, now: Instant, frame: &Bytes) -> Result<(), ProtocolError> {
-        match self.line.hear::<ToMaster>(now, frame)? {
-            Heard::Request(request, ticket) => self.asked(now, request, ticket),
-            Heard::Answer(asked, answer) => self.answered(now, asked, answer)?,
-        }
-        Ok(())
     }
 
     /// Does what is due; to be called at [`Self::deadline`].
@@ -290,14 +284,12 @@ impl MasterSession {
         let running = Running {
             id: id.clone(),
             slot: Some(slot),
-            course: Course::Going(patience.within.map(|within| now + within)),
+            course: Course::Going(patience.within.map(|within| after(now, within))),
             grace: patience.grace,
             taken: 0,
             begun: false,
-            outlives: !matches!(
-                command,
-                Command::UploadFile(_) | Command::UploadDirectory(_) | Command::DownloadFile(_)
-            ),
+            transfer: Transfer::of(&command),
+            ahead: 0,
         };
         self.commands.insert(number, running);
         let start = ToWorker::StartCommand {
@@ -332,6 +324,10 @@ impl MasterSession {
     /// wrong, which ends a transfer.
     pub fn answer(&mut self, ticket: &Ticket, answer: Answer) {
         self.count_taken(ticket);
+        let whose = self.pieces.remove(&ticket.0);
+        if let Some(running) = whose.and_then(|number| self.commands.get_mut(&number)) {
+            running.ahead = running.ahead.saturating_sub(1);
+        }
         let frame = self.line.answer::<ToMaster>(ticket, answer);
         self.effects.push_back(Effect::Send(frame));
     }
@@ -409,8 +405,8 @@ impl MasterSession {
         };
         let id = running.id.clone();
         running.course = match running.course {
-            Course::Going(_) => Course::Asked(now + running.grace + end_wait),
-            Course::Asked(_) => Course::AskedAgain(now + end_wait),
+            Course::Going(_) => Course::Asked(after(now, running.grace.saturating_add(end_wait))),
+            Course::Asked(_) => Course::AskedAgain(after(now, end_wait)),
             Course::AskedAgain(_) | Course::Abandoned => Course::Abandoned,
         };
         if matches!(running.course, Course::Abandoned) {
@@ -419,157 +415,6 @@ impl MasterSession {
         }
         let interrupt = interrupt(id, "stopped by the master");
         self.ask(now, interrupt, ToWorker::INTERRUPT_COMMAND, Asked::Life);
-    }
-
-    /// The command that an id of this session stands for, unless it was given up.
-    fn find(&self, id: &CommandId) -> Option<CommandNumber> {
-        if let Some(number) = self.resuming.adopted(id) {
-            return Some(number);
-        }
-        let (epoch, slot) = id.0.split_once('-')?;
-        let slot: usize = slot.parse().ok()?;
-        if epoch.parse() != Ok(self.epoch) {
-            return None;
-        }
-        *self.slots.get(slot)?
-    }
-
-    fn asked(&mut self, now: Instant, request: ToMaster, ticket: Ticket) {
-        let Some(id) = request.command() else {
-            let answer = match request {
-                ToMaster::Unknown(op) => Err(format!("this master does not know `{op}`")),
-                _ => Ok(Payload::nothing()),
-            };
-            self.answer(&ticket, answer);
-            return;
-        };
-        let number = self.find(id);
-        if number.is_none() {
-            self.meet_stranger(now, id.clone());
-        }
-        let complete = matches!(request, ToMaster::Complete { .. });
-        let alive = number.filter(|number| {
-            let course = self.commands.get(number).map(|running| running.course);
-            complete || !matches!(course, None | Some(Course::Abandoned))
-        });
-        match alive {
-            Some(number) => self.happened(number, request, ticket),
-            None => self.answer(&ticket, late(&request)),
-        }
-    }
-
-    fn happened(&mut self, number: CommandNumber, request: ToMaster, ticket: Ticket) {
-        let event = match request {
-            ToMaster::Update { updates, .. } => {
-                self.resuming.expect(&ticket, number);
-                CommandEvent::Updates(updates, ticket)
-            }
-            ToMaster::UploadFileWrite { data, .. } => CommandEvent::FileData(data, ticket),
-            ToMaster::UploadFileClose { .. } => CommandEvent::FileEnd(ticket),
-            ToMaster::UploadFileTimes {
-                accessed, modified, ..
-            } => CommandEvent::FileTimes(accessed, modified, ticket),
-            ToMaster::ReadFile { length, .. } => CommandEvent::ReadWanted(length, ticket),
-            ToMaster::ReadFileClose { .. } => CommandEvent::ReadEnd(ticket),
-            ToMaster::UploadDirectoryWrite { data, .. } => CommandEvent::ArchiveData(data, ticket),
-            ToMaster::UploadDirectoryUnpack { .. } => CommandEvent::ArchiveEnd(ticket),
-            ToMaster::Complete { error, .. } => {
-                if let Some(running) = self.remove(number) {
-                    self.resuming.ended(number, running);
-                    // Before the answer: what was answered was told.
-                    self.tell(number, CommandEvent::Complete(error));
-                }
-                self.answer(&ticket, Ok(Payload::nothing()));
-                return;
-            }
-            ToMaster::Keepalive | ToMaster::Unknown(_) => {
-                self.answer(&ticket, Ok(Payload::nothing()));
-                return;
-            }
-        };
-        self.tell(number, event);
-    }
-
-    /// Ends a command of a former session that is heard of in this one.
-    fn meet_stranger(&mut self, now: Instant, id: CommandId) {
-        let own = id.0.split_once('-').map(|(epoch, _)| epoch.parse()) == Some(Ok(self.epoch));
-        if own || self.strangers.len() == STRANGERS_MAX || self.strangers.contains(&id) {
-            return;
-        }
-        self.strangers.push(id.clone());
-        let interrupt = interrupt(id, "nobody waits for it");
-        self.ask(now, interrupt, ToWorker::INTERRUPT_COMMAND, Asked::Life);
-    }
-
-    fn answered(
-        &mut self,
-        now: Instant,
-        asked: Asked,
-        answer: Answer,
-    ) -> Result<(), ProtocolError> {
-        match (asked, answer) {
-            (Asked::Attaching(op), Err(reason)) => {
-                return Err(ProtocolError::Refused { op, reason });
-            }
-            (Asked::Info, Err(reason)) => {
-                let op = ToWorker::GET_WORKER_INFO;
-                return Err(ProtocolError::Refused { op, reason });
-            }
-            (Asked::Info, Ok(Payload(value))) => {
-                let mut reader = Reader::new(&value, self.line.limits())?;
-                let info = WorkerInfo::read(&mut reader)?;
-                self.settle_former(now, info.instance.as_deref());
-                self.info = Some(Box::new(info));
-            }
-            (Asked::Resume, Err(reason)) => {
-                let op = ToWorker::RESUME;
-                return Err(ProtocolError::Refused { op, reason });
-            }
-            (Asked::Resume, Ok(Payload(value))) => {
-                let mut reader = Reader::new(&value, self.line.limits())?;
-                let ids = reader.each("result", |reader| Ok(CommandId(reader.name("result")?)))?;
-                self.resumed(now, &ids);
-            }
-            (Asked::Start(number), Ok(_)) => {
-                let course = self.commands.get(&number).map(|running| running.course);
-                if let Some(running) = self.commands.get_mut(&number) {
-                    running.begun = true;
-                }
-                if !matches!(course, None | Some(Course::Abandoned)) {
-                    self.tell(number, CommandEvent::Started);
-                }
-            }
-            (Asked::Start(number), Err(reason)) => {
-                if self.remove(number).is_some() {
-                    self.tell(number, CommandEvent::Refused(reason));
-                }
-            }
-            (Asked::Probe, _) => {
-                self.effects
-                    .push_back(Effect::Event(MasterEvent::ProbeAnswered));
-            }
-            (Asked::Shutdown, _) => {
-                self.effects
-                    .push_back(Effect::Event(MasterEvent::ShuttingDown));
-            }
-            (Asked::Attaching(_), Ok(_)) | (Asked::Life, _) => {}
-        }
-        self.maybe_attached();
-        Ok(())
-    }
-
-    /// The worker can be used once it has answered everything that the session opened with.
-    fn maybe_attached(&mut self) {
-        let opening =
-            |asked: &Asked| matches!(asked, Asked::Attaching(_) | Asked::Info | Asked::Resume);
-        if self.attach_until.is_none() || self.line.waits_for(opening) {
-            return;
-        }
-        if let Some(info) = self.info.take() {
-            self.attach_until = None;
-            let event = MasterEvent::Attached(info);
-            self.effects.push_back(Effect::Event(event));
-        }
     }
 }
 
@@ -586,15 +431,4 @@ impl Course {
 pub(super) fn interrupt(id: CommandId, why: &str) -> ToWorker {
     let why = why.to_owned();
     ToWorker::InterruptCommand { id, why }
-}
-
-/// The answer to what is said about a command that nobody waits for: a transfer is to end.
-fn late(request: &ToMaster) -> Answer {
-    match request {
-        ToMaster::UploadFileWrite { .. }
-        | ToMaster::UploadDirectoryWrite { .. }
-        | ToMaster::UploadDirectoryUnpack { .. }
-        | ToMaster::ReadFile { .. } => Err("nobody waits for this command any more".into()),
-        _ => Ok(Payload::nothing()),
-    }
 }

@@ -1,8 +1,10 @@
 //! One connection as a state machine, for each of its two ends.
 
+mod heard;
 mod line;
 mod master;
 mod resume;
+mod transfer;
 mod worker;
 
 pub use line::Ticket;

@@ -95,7 +95,7 @@ impl MasterSession {
         // What was not told has not happened: its answer was not sent either.
         let all = self.commands.into_iter().chain(self.resuming.ended);
         let kept = all.filter(|(_, running)| {
-            running.outlives && !matches!(running.course, Course::Abandoned)
+            running.transfer.is_none() && !matches!(running.course, Course::Abandoned)
         });
         let commands = kept.map(|(number, running)| Suspended { number, running });
         Some((instance, commands.collect()))

@@ -337,7 +337,7 @@ impl WorkerSession {
     fn bytes_of(&self, payload: &Payload) -> Result<Option<Bytes>, ProtocolError> {
         let mut reader = Reader::new(&payload.0, self.line.limits())?;
         match reader.peek()? {
-            Kind::Bytes | Kind::Text => reader.bytes("result").map(Some),
+            Kind::Bytes | Kind::Text => reader.kept("result").map(Some),
             _ => Ok(None),
         }
     }

@@ -9,7 +9,7 @@ use toolpost_wire::{
     WorkerEvent,
 };
 
-use crate::pair::{PATIENT, Pair, shell, text};
+use crate::pair::{PATIENT, Pair, download, shell, text, upload, upload_dir};
 
 fn commands() -> Vec<Command> {
     let full = Shell {
@@ -161,7 +161,7 @@ fn files_go_both_ways_piece_by_piece() {
         };
         answer.map(Option::unwrap_or_default)
     };
-    let (number, id) = pair.start(shell("up"), PATIENT);
+    let (number, id) = pair.start(upload(64, true), PATIENT);
     let data = Bytes::from_static(b"\x00\xffdata");
     pair.worker
         .upload_file(pair.now, &id, data.clone())
@@ -176,17 +176,29 @@ fn files_go_both_ways_piece_by_piece() {
     assert_eq!(answered(&mut pair), Err("the disk is full".into()));
     pair.worker.close_file(pair.now, &id).unwrap();
     pair.worker.file_times(pair.now, &id, 1.0, 2.5).unwrap();
-    pair.worker.upload_archive(pair.now, &id, data).unwrap();
-    pair.worker.close_archive(pair.now, &id).unwrap();
-    pair.worker.read(pair.now, &id, 3).unwrap();
-    pair.worker.close_read(pair.now, &id).unwrap();
     pair.flow().unwrap();
     let told = pair.told(number);
     let [
         CommandEvent::FileEnd(_),
         CommandEvent::FileTimes(1.0, 2.5, _),
-        CommandEvent::ArchiveData(..),
-        CommandEvent::ArchiveEnd(_),
+    ] = &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    let (number, id) = pair.start(upload_dir(64), PATIENT);
+    pair.worker.upload_archive(pair.now, &id, data).unwrap();
+    pair.worker.close_archive(pair.now, &id).unwrap();
+    pair.flow().unwrap();
+    let told = pair.told(number);
+    let [CommandEvent::ArchiveData(..), CommandEvent::ArchiveEnd(_)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    let (number, id) = pair.start(download(), PATIENT);
+    pair.worker.read(pair.now, &id, 3).unwrap();
+    pair.worker.close_read(pair.now, &id).unwrap();
+    pair.flow().unwrap();
+    let told = pair.told(number);
+    let [
         CommandEvent::ReadWanted(3, wanted),
         CommandEvent::ReadEnd(_),
     ] = &told[..]

@@ -1,9 +1,12 @@
 //! What a peer must not send: each costs its own session, with a reason.
 
 use bytes::Bytes;
-use toolpost_wire::{Frame, Limits, Payload, ProtocolError, ToMaster, Update, WorkerEvent};
+use toolpost_wire::{
+    Command, CommandId, Frame, Limits, Payload, ProtocolError, ToMaster, ToWorker, Update,
+    WorkerEvent, WorkerInfo,
+};
 
-use crate::pair::{PATIENT, Pair, shell, text};
+use crate::pair::{PATIENT, Pair, download, info, shell, text, upload, upload_dir};
 
 fn small() -> Limits {
     Limits {
@@ -113,6 +116,156 @@ fn what_is_only_unknown_is_answered() {
     assert_eq!(pair.at_master, []);
 }
 
+/// Something that is said about a command.
+type Word = fn(CommandId) -> ToMaster;
+
+fn write(id: CommandId, bytes: usize) -> ToMaster {
+    let data = vec![0; bytes].into();
+    ToMaster::UploadFileWrite { id, data }
+}
+
+#[test]
+fn a_transfer_says_what_it_was_asked_for_and_waits_for_answers() {
+    let times: Word = |id| ToMaster::UploadFileTimes {
+        id,
+        accessed: 0.0,
+        modified: 0.0,
+    };
+    let read: Word = |id| ToMaster::ReadFile { id, length: 8 };
+    let close: Word = |id| ToMaster::UploadFileClose { id };
+    let archive: Word = |id| ToMaster::UploadDirectoryWrite {
+        id,
+        data: vec![0; 9].into(),
+    };
+    let one: Word = |id| write(id, 1);
+    let ahead =
+        "`update_upload_file_write` comes before the answer to what the transfer said before";
+    let long =
+        "a message has more bytes in a piece of a file than the 8 that are allowed (blocksize)";
+    let none = |op: &str| format!("`{op}` is about a command that is no such transfer");
+    let cases: [(Command, &[Word], String); 9] = [
+        (
+            upload(8, false),
+            &[|id| write(id, 8), close],
+            "taken".into(),
+        ),
+        (upload(8, true), &[times], "taken".into()),
+        (upload(8, false), &[times], none("update_upload_file_utime")),
+        (upload(8, false), &[read], none("update_read_file")),
+        (upload(8, false), &[|id| write(id, 9)], long.into()),
+        (upload(8, false), &[one, one, one], ahead.into()),
+        (upload_dir(8), &[archive], long.into()),
+        (download(), &[close], none("update_upload_file_close")),
+        (
+            shell("x"),
+            &[|id| write(id, 1)],
+            none("update_upload_file_write"),
+        ),
+    ];
+    for (command, words, expected) in cases {
+        let mut pair = Pair::attached();
+        let (_, id) = pair.start(command.clone(), PATIENT);
+        let said = words.iter().zip(500..).try_for_each(|(word, seq)| {
+            let request = word(id.clone());
+            let frame = Frame::Request { seq, request }.encode();
+            pair.master.handle(pair.now, &frame)
+        });
+        let became = said.map_or_else(|error| error.to_string(), |()| "taken".into());
+        assert_eq!(became, expected, "{command:?}");
+    }
+}
+
+/// What becomes of a session whose worker tells this about itself.
+fn told(info: &WorkerInfo) -> String {
+    let mut pair = Pair::new(Limits::default(), Vec::new());
+    pair.flow().unwrap();
+    let wanted = pair.take_worker(|event| matches!(event, WorkerEvent::InfoWanted(_)));
+    let WorkerEvent::InfoWanted(ticket) = wanted else {
+        unreachable!()
+    };
+    pair.worker.answer_info(&ticket, info);
+    let said = pair.flow();
+    said.map_or_else(|error| error.to_string(), |()| "taken".into())
+}
+
+#[test]
+fn what_a_worker_tells_about_itself_is_short_and_has_its_directory() {
+    let with = |base_dir: String, instance: &str, admin: usize| WorkerInfo {
+        base_dir,
+        instance: Some(instance.into()),
+        texts: [("admin".to_owned(), "x".repeat(admin))].into(),
+        ..info()
+    };
+    let dir = || "/srv".to_owned();
+    let cases = [
+        (with(dir(), "a", 200_000), "taken"),
+        (
+            with(String::new(), "a", 1),
+            "a message of the kind `get_worker_info` has no `basedir`",
+        ),
+        (
+            with("/d".repeat(5_000), "a", 1),
+            "a message has more bytes in `basedir` than the 8192 that are allowed (reason_bytes_max)",
+        ),
+        (
+            with(dir(), &"a".repeat(200), 1),
+            "a message has more bytes in a name than the 128 that are allowed (name_bytes_max)",
+        ),
+        (
+            with(dir(), "a", 300_000),
+            "a message has more bytes about the worker than the 262144 that are allowed (info_bytes_max)",
+        ),
+    ];
+    for (info, expected) in cases {
+        assert_eq!(told(&info), expected);
+    }
+}
+
+#[test]
+fn a_reason_is_one_line_whatever_the_worker_says() {
+    let mut pair = Pair::new(Limits::default(), Vec::new());
+    let answer = Err(format!("no\r\nroot: \x1b[31mhello{}", "!".repeat(5_000)));
+    let frame = Frame::<ToWorker>::Response { seq: 1, answer }.encode();
+    let error = pair
+        .master
+        .handle(pair.now, &frame)
+        .unwrap_err()
+        .to_string();
+    let begin = "`get_worker_info` was refused: no  root:  [31mhello!!!";
+    assert!(error.starts_with(begin) && error.len() < 300, "{error}");
+    assert!(!error.contains(char::is_control), "{error}");
+}
+
+#[test]
+fn a_worker_does_not_go_on_with_more_commands_than_there_may_be() {
+    let mut pair = Pair::with(
+        Limits::default(),
+        toolpost_wire::Former {
+            keep: Some(std::time::Duration::from_secs(60)),
+            ..Default::default()
+        },
+    );
+    pair.flow().unwrap();
+    let wanted = pair.take_worker(|event| matches!(event, WorkerEvent::InfoWanted(_)));
+    let WorkerEvent::InfoWanted(ticket) = wanted else {
+        unreachable!()
+    };
+    let instance = Some("a".to_owned());
+    let info = WorkerInfo { instance, ..info() };
+    pair.worker.answer_info(&ticket, &info);
+    pair.flow().unwrap();
+    let wanted = pair.take_worker(|event| matches!(event, WorkerEvent::Resume(..)));
+    let WorkerEvent::Resume(_, ticket) = wanted else {
+        unreachable!()
+    };
+    let ids = (0..300).map(|n| CommandId(format!("1-{n}")));
+    pair.worker.answer_resume(&ticket, ids);
+    assert_eq!(
+        pair.flow().unwrap_err().to_string(),
+        "a message has more commands that go on than the 256 that are allowed (commands_max)"
+    );
+}
+
 #[test]
 fn a_sequence_number_counts_once() {
     let mut pair = Pair::attached();
@@ -182,7 +335,7 @@ fn an_id_that_runs_is_not_started_again_and_settings_come_first() {
     let (_, id) = pair.start(shell("x"), PATIENT);
     let start = |seq, id| Frame::Request {
         seq,
-        request: toolpost_wire::ToWorker::StartCommand {
+        request: ToWorker::StartCommand {
             id,
             builder: None,
             command: shell("y"),
@@ -215,7 +368,7 @@ fn an_id_that_runs_is_not_started_again_and_settings_come_first() {
 #[test]
 fn an_answer_may_be_nothing_where_bytes_are_expected() {
     let mut pair = Pair::attached();
-    let (number, id) = pair.start(shell("down"), PATIENT);
+    let (number, id) = pair.start(download(), PATIENT);
     pair.worker.read(pair.now, &id, 10).unwrap();
     pair.flow().unwrap();
     let told = pair.told(number);

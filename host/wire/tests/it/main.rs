@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod commands;
-mod fuzz;
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod hostile;
 mod pair;
 mod recorded;

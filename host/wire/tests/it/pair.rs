@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use toolpost_wire::{
-    Argv, Command, CommandEvent, CommandId, CommandNumber, Effect, Former, Limits, MasterEvent,
-    MasterSession, Patience, ProtocolError, Shell, Text, WorkerEffect, WorkerEvent, WorkerInfo,
-    WorkerSession, WorkerSettings,
+    Argv, Command, CommandEvent, CommandId, CommandNumber, DownloadFile, Effect, Former, Limits,
+    MasterEvent, MasterSession, Patience, ProtocolError, Shell, Text, UploadDirectory, UploadFile,
+    WorkerEffect, WorkerEvent, WorkerInfo, WorkerSession, WorkerSettings,
 };
 
 /// The epoch of the master's end.
@@ -49,6 +49,36 @@ pub(crate) fn shell(line: &str) -> Command {
         Argv::Line(line.into()),
         "/srv/worker/b",
     )))
+}
+
+/// A file to the master.
+pub(crate) fn upload(block_size: u64, keep_stamp: bool) -> Command {
+    Command::UploadFile(UploadFile {
+        path: "/srv/worker/b/f".into(),
+        max_size: None,
+        block_size,
+        keep_stamp,
+    })
+}
+
+/// A directory to the master.
+pub(crate) fn upload_dir(block_size: u64) -> Command {
+    Command::UploadDirectory(UploadDirectory {
+        path: "/srv/worker/b/d".into(),
+        max_size: None,
+        block_size,
+        compress: None,
+    })
+}
+
+/// A file to the worker.
+pub(crate) fn download() -> Command {
+    Command::DownloadFile(DownloadFile {
+        path: "/srv/worker/b/f".into(),
+        max_size: None,
+        block_size: 64,
+        mode: None,
+    })
 }
 
 pub(crate) fn text(text: &str) -> Text {

@@ -1,28 +1,18 @@
 //! Messages of a stock master and a stock worker, as they were on the line.
 
-use bytes::Bytes;
 use toolpost_wire::{Command, Frame, Limits, ToMaster, ToWorker};
 
-/// The messages, and whether they went to the worker.
-pub(crate) fn messages() -> Vec<(bool, Bytes)> {
-    let lines = include_str!("recorded.txt").lines();
-    let messages = lines.filter(|line| !line.starts_with('#')).map(|line| {
-        let (direction, hex) = line.split_once(' ').unwrap();
-        let pairs = hex.as_bytes().chunks(2);
-        let bytes = pairs.map(|pair| {
-            let pair = std::str::from_utf8(pair).unwrap();
-            u8::from_str_radix(pair, 16).unwrap()
-        });
-        (direction == ">", bytes.collect::<Vec<u8>>().into())
-    });
-    messages.collect()
-}
+use crate::corpus::{Message, recorded, regressions};
 
 #[test]
 fn everything_that_stock_peers_say_is_understood() {
     let limits = Limits::default();
     let mut count = 0;
-    for (to_worker, message) in messages() {
+    for Message {
+        to_worker,
+        bytes: message,
+    } in recorded()
+    {
         count += 1;
         if to_worker {
             let frame = Frame::<ToWorker>::decode(&message, &limits).unwrap();
@@ -55,4 +45,18 @@ fn everything_that_stock_peers_say_is_understood() {
         }
     }
     assert!(count > 80, "{count} messages");
+}
+
+#[test]
+fn what_once_did_harm_is_refused_or_understood_the_same_again() {
+    let limits = Limits::default();
+    for Message { to_worker, bytes } in regressions() {
+        if to_worker {
+            if let Ok(frame) = Frame::<ToWorker>::decode(&bytes, &limits) {
+                assert_eq!(Frame::decode(&frame.encode(), &limits), Ok(frame));
+            }
+        } else if let Ok(frame) = Frame::<ToMaster>::decode(&bytes, &limits) {
+            assert_eq!(Frame::decode(&frame.encode(), &limits), Ok(frame));
+        }
+    }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use toolpost_wire::{
-    Command, CommandEvent, CommandId, CommandNumber, Former, Known, Limits, MasterEvent, Payload,
-    Suspended, Update, UploadFile, WorkerEvent, WorkerInfo,
+    CommandEvent, CommandId, CommandNumber, Former, Known, Limits, MasterEvent, Payload, Suspended,
+    Update, WorkerEvent, WorkerInfo,
 };
 
-use crate::pair::{PATIENT, Pair, info, shell, text};
+use crate::pair::{PATIENT, Pair, info, shell, text, upload};
 
 /// What a worker tells that offers sessions which outlive their connection.
 fn offering(instance: &str) -> WorkerInfo {
@@ -150,13 +150,7 @@ fn what_the_worker_does_not_have_is_gone() {
 #[test]
 fn transfers_do_not_outlive_a_connection() {
     let (mut pair, _) = next(None, "a", &[]);
-    let upload = Command::UploadFile(UploadFile {
-        path: "/srv/worker/f".into(),
-        max_size: None,
-        block_size: 1,
-        keep_stamp: false,
-    });
-    pair.start(upload, PATIENT);
+    pair.start(upload(1, false), PATIENT);
     let (_, commands) = pair.master.suspend().unwrap();
     assert!(commands.is_empty());
 }

@@ -53,6 +53,8 @@ fn a_command_that_does_not_stop_is_asked_again_and_then_given_up() {
     pair.worker.update(pair.now, &id, late).unwrap();
     pair.worker.complete(pair.now, &id, None);
     pair.flow().unwrap();
+    let late = pair.take_master(|event| matches!(event, MasterEvent::EndedLate(_)));
+    assert_eq!(late, MasterEvent::EndedLate(id.clone()));
     assert_eq!(pair.at_master, []);
     let (_, third) = pair.start(shell("true"), PATIENT);
     assert_eq!(third, id);
@@ -90,7 +92,7 @@ fn a_command_that_nobody_waits_for_tells_nothing_and_its_transfer_ends() {
     ));
     pair.worker.complete(pair.now, &id, None);
     pair.pass(secs(3600)).unwrap();
-    assert_eq!(pair.at_master, []);
+    assert_eq!(pair.at_master, [MasterEvent::EndedLate(id)]);
     assert_eq!(pair.master.running(), []);
 }
 
@@ -173,13 +175,15 @@ fn words_of_a_former_session_are_for_nobody_and_end_what_says_them() {
         },
     };
     pair.master.handle(pair.now, &stranger.encode()).unwrap();
-    let mut sent = Vec::new();
+    let (mut sent, mut told) = (Vec::new(), Vec::new());
     while let Some(effect) = pair.master.poll() {
         match effect {
             toolpost_wire::Effect::Send(frame) => sent.push(frame),
-            toolpost_wire::Effect::Event(event) => panic!("{event:?}"),
+            toolpost_wire::Effect::Event(event) => told.push(event),
         }
     }
+    let stranger = MasterSession::command_id(EPOCH - 1, 0);
+    assert_eq!(told, [MasterEvent::Stranger(stranger)]);
     let sent = sent.iter().map(|frame| {
         toolpost_wire::Frame::<toolpost_wire::ToWorker>::decode(frame, &Limits::default()).unwrap()
     });

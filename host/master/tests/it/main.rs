@@ -3,6 +3,7 @@
 mod builds;
 mod farm;
 mod fleet;
+mod foreign;
 mod git;
 mod kept;
 mod life;

@@ -182,6 +182,7 @@ impl RemoteCommand {
             (Some(code), _) => Status::Code(i32::try_from(code).unwrap_or(-1)),
             (None, None) => Status::Code(-1),
         };
+        let here = self.started.elapsed();
         let elapsed = self.heard.elapsed.and_then(|seconds| {
             let elapsed = Duration::try_from_secs_f64(seconds);
             elapsed.ok()
@@ -189,7 +190,8 @@ impl RemoteCommand {
         Exit {
             status,
             cause,
-            elapsed: elapsed.unwrap_or_else(|| self.started.elapsed()),
+            // A worker's clock may be wrong; it did not take longer than it was waited for.
+            elapsed: elapsed.map_or(here, |elapsed| elapsed.min(here)),
             pipes_left_open: false,
         }
     }

@@ -110,11 +110,15 @@ impl Engine {
             return refusal(StatusCode::SERVICE_UNAVAILABLE, "the master is starting");
         }
         let Some(credentials) = credentials(headers) else {
+            warn!(
+                "somebody at {from} wants to connect as a worker without saying its name and password"
+            );
             return unauthorized("a worker has to say its name and password (HTTP Basic)");
         };
         if !self.knows(&credentials, from).await {
             return unauthorized("the master has no worker of this name with this password");
         }
+        self.workers.remote.pace.turn().await;
         let upgrade = hyper::upgrade::on(&mut request);
         let engine = Arc::clone(self);
         let from = from.to_owned();
@@ -182,7 +186,7 @@ impl Engine {
     }
 
     /// Runs the connection of a worker that is who it says, to its end.
-    async fn receive(self: Arc<Self>, worker: String, pipe: Box<dyn Pipe>, from: &str) {
+    pub(super) async fn receive(self: Arc<Self>, worker: String, pipe: Box<dyn Pipe>, from: &str) {
         let remote = &self.workers.remote;
         let config = Some(socket_config(&remote.limits));
         let mut socket: Socket = WebSocketStream::from_raw_socket(pipe, Role::Server, config).await;
@@ -201,7 +205,7 @@ impl Engine {
         let limits = Arc::clone(&remote.limits);
         let mut made = None;
         let taken = remote.take(&worker, |left| {
-            let (session, handle) = Session::new(socket, limits, epoch, left);
+            let (session, handle) = Session::new(&worker, socket, limits, epoch, left);
             made = Some((session, handle.clone()));
             handle
         });
@@ -217,7 +221,7 @@ impl Engine {
     async fn hold(
         self: &Arc<Self>,
         worker: &str,
-        mut session: Session,
+        mut session: Box<Session>,
         handle: super::session::Handle,
         from: &str,
     ) {
@@ -232,7 +236,8 @@ impl Engine {
                 let goes_on = held.is_some();
                 let link = RemoteWorkerLink::new(handle, *info, held);
                 connection = Some(Arc::clone(&link.connection));
-                match self.attach(worker, epoch, link, from, goes_on).await {
+                // Boxed, and so is its opposite: what talks to the store is large, and there is one of this for each worker.
+                match Box::pin(self.attach(worker, epoch, link, from, goes_on)).await {
                     Err(end) => end,
                     Ok(id) => {
                         attached = Some(id);
@@ -273,7 +278,7 @@ impl Engine {
                 lost: !dismissed,
                 dismissed,
             };
-            self.detach(worker, id, end).await;
+            Box::pin(self.detach(worker, id, end)).await;
         }
         if let Some(parked) = parked {
             self.park(worker, parked);

@@ -144,8 +144,13 @@ async fn greet(stream: TcpStream, from: SocketAddr, tls: Option<TlsAcceptor>, en
         .max_buf_size(GREETING_BYTES_MAX)
         .serve_connection(TokioIo::new(pipe), service)
         .with_upgrades();
-    if let Err(error) = served.await {
-        debug!("somebody at {from} did not speak HTTP: {error}");
+    match served.await {
+        Ok(()) => {}
+        // What a stock worker speaks unless it is told otherwise.
+        Err(error) if error.is_parse() => warn!(
+            "somebody at {from} does not speak HTTP ({error}); a stock worker needs `--protocol msgpack_experimental_v7`"
+        ),
+        Err(error) => debug!("somebody at {from} went before it had said who it is: {error}"),
     }
 }
 

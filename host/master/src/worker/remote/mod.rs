@@ -11,6 +11,7 @@ mod greet;
 mod link;
 mod listen;
 mod outcome;
+mod pace;
 mod parked;
 mod password;
 mod paths;
@@ -18,6 +19,8 @@ mod places;
 mod port;
 mod refusals;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use greet::is_worker;
 pub use listen::{ListenError, WorkerPort};

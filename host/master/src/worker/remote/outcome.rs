@@ -130,7 +130,10 @@ pub(super) fn info_of(stat: &FileStat) -> FileInfo {
         kind: kind_of(mode),
         size: u64::try_from(stat.size).unwrap_or(0),
         mode: mode & 0o7777,
-        modified: UNIX_EPOCH + Duration::from_secs(seconds),
+        // A clock may say anything.
+        modified: UNIX_EPOCH
+            .checked_add(Duration::from_secs(seconds))
+            .unwrap_or(UNIX_EPOCH),
     }
 }
 

@@ -72,6 +72,10 @@ impl Paths {
         let rest = path
             .strip_prefix(dir)?
             .strip_prefix(['/', self.separator])?;
+        // What a worker says is not taken at its word.
+        if self.names(rest).any(|name| name == "..") {
+            return None;
+        }
         if self.is_posix() {
             return Some(rest.to_owned());
         }
@@ -172,6 +176,8 @@ mod tests {
         assert_eq!(windows.anywhere("unit", "D:\\x"), "D:\\x");
         let below = windows.below("C:\\worker\\unit", "C:\\worker\\unit\\a\\b");
         assert_eq!(below.as_deref(), Some("a/b"));
+        assert_eq!(posix.below("/w/unit", "/w/unit/../../etc/passwd"), None);
+        assert_eq!(posix.below("/w/unit", "/w/unity/a"), None);
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Outlet {
 
     /// Answers what came with a ticket; `false` when the session that it came from is over.
     pub(super) async fn reply(&self, ticket: Ticket, answer: toolpost_wire::Answer) -> bool {
-        let reply = Ask::Reply(Reply { ticket, answer });
+        let reply = Ask::Reply(Box::new(Reply { ticket, answer }));
         self.asks.send(reply).await.is_ok()
     }
 
@@ -162,8 +162,9 @@ impl Outlet {
         runtime.spawn(async move {
             for ticket in tickets {
                 let answer = Err("nobody reads on".into());
+                let reply = Ask::Reply(Box::new(Reply { ticket, answer }));
                 // Fails when the session is over, and its questions with it.
-                let _ = asks.send(Ask::Reply(Reply { ticket, answer })).await;
+                let _ = asks.send(reply).await;
             }
         });
     }

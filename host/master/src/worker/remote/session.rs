@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::ProtocolError as SocketProtocol;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError as SocketProtocol};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
@@ -22,6 +22,7 @@ use toolpost_wire::{
     Command, CommandEvent, CommandId, CommandNumber, Effect, Former, Limits, MasterEvent,
     MasterSession, Patience, Payload, ProtocolError, WorkerInfo, WorkerSettings,
 };
+use tracing::{info, warn};
 
 use super::link::{Connection, Seat};
 use super::parked::{Left, Parked};
@@ -29,7 +30,7 @@ use super::port::{Heard, Port, Reply, output_bytes};
 use super::{OUTPUT_STALL_MAX, RESUME_WAIT_MAX, SEND_WAIT_MAX};
 
 /// Bytes that are read from a socket at one time. Each connected worker has a buffer of this size.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Bytes that are collected before they are written.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Wishes that wait for a session to take them; who has more waits.
@@ -65,8 +66,9 @@ pub(super) struct Start {
 
 /// What builds want of a session.
 pub(super) enum Ask {
+    // Boxed, as the queue of each session has room for so many from the start.
     Start(Box<Start>),
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// Whether the worker is still there.
     Probe(oneshot::Sender<()>),
 }
@@ -91,6 +93,8 @@ pub(super) struct Handle {
 
 /// A session and what it needs.
 pub(super) struct Session {
+    /// The worker's name.
+    worker: String,
     socket: Socket,
     wire: MasterSession,
     asks: mpsc::Receiver<Ask>,
@@ -138,6 +142,13 @@ impl From<ProtocolError> for End {
 
 impl From<SocketError> for End {
     fn from(error: SocketError) -> Self {
+        if let SocketError::Capacity(CapacityError::MessageTooLong { size, max_size }) = error {
+            let error = ProtocolError::FrameTooLong {
+                bytes: size,
+                limit: max_size,
+            };
+            return Self::Failed(error.to_string());
+        }
         let text = format!("the connection broke: {error}");
         match error {
             SocketError::Io(_)
@@ -159,11 +170,12 @@ impl Handle {
 
 impl Session {
     pub(super) fn new(
+        worker: &str,
         socket: Socket,
         limits: Arc<Limits>,
         epoch: u64,
         left: Left,
-    ) -> (Self, Handle) {
+    ) -> (Box<Self>, Handle) {
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let Left { unwanted, parked } = left;
         let mut ports = HashMap::new();
@@ -193,6 +205,7 @@ impl Session {
             keep: Some(RESUME_WAIT_MAX),
         };
         let session = Self {
+            worker: worker.to_owned(),
             socket,
             wire: MasterSession::new(Instant::now(), limits, epoch, settings, former),
             asks,
@@ -203,7 +216,8 @@ impl Session {
             gone_by: None,
             attached: None,
         };
-        (session, handle)
+        // There is one for each worker, and futures have a copy of what is moved into them.
+        (Box::new(session), handle)
     }
 
     /// Runs until the worker can be used, or the end.
@@ -248,7 +262,7 @@ impl Session {
 
     /// Takes leave. What can go on over another connection is given back; everybody else who waits hears that it is over.
     pub(super) async fn close(
-        mut self,
+        mut self: Box<Self>,
         end: &End,
         connection: Option<&Arc<Connection>>,
     ) -> Option<Parked> {
@@ -363,7 +377,7 @@ impl Session {
                     }
                 }
             }
-            Ask::Reply(Reply { ticket, answer }) => self.wire.answer(&ticket, answer),
+            Ask::Reply(reply) => self.wire.answer(&reply.ticket, reply.answer),
             Ask::Probe(answer) => {
                 self.probes.push(answer);
                 let message = "another connection has this worker's name";
@@ -406,6 +420,14 @@ impl Session {
                 }
                 Effect::Event(MasterEvent::Command { number, event }) => {
                     self.happened(number, event).await?;
+                }
+                Effect::Event(MasterEvent::Stranger(id)) => {
+                    let worker = &self.worker;
+                    warn!(worker.name = %worker, "worker `{worker}` speaks of command {:?}, which nobody waits for", id.0);
+                }
+                Effect::Event(MasterEvent::EndedLate(id)) => {
+                    let worker = &self.worker;
+                    info!(worker.name = %worker, "worker `{worker}` has ended command {id}, which was given up, after all");
                 }
                 Effect::Event(_) => {}
             }

@@ -110,7 +110,8 @@ impl Store {
     {
         match &self.inner.database {
             Database::Sqlite(sqlite) => sqlite.write(operation, job).await,
-            Database::Postgres(postgres) => postgres.write(operation, job).await,
+            // Boxed, so that a task which writes now and then is not as large as this for all its life.
+            Database::Postgres(postgres) => Box::pin(postgres.write(operation, job)).await,
         }
     }
 

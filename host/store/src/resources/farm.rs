@@ -132,36 +132,26 @@ impl Stored for Worker {
     }
 
     async fn complete(connection: &mut Connection, rows: &mut [Self]) -> Result<()> {
+        // One statement for both: each is a way to the database's thread and back.
+        let sql = format!(
+            "SELECT worker_id, master_id, builder_id FROM worker_builders WHERE worker_id IN {list} \
+             UNION ALL SELECT worker_id, master_id, CAST(NULL AS BIGINT) FROM worker_connections \
+             WHERE worker_id IN {list} ORDER BY 1, 2, 3",
+            list = connection.ids(1)
+        );
         let ids = json_ids(rows.iter().map(|worker| worker.id));
-        let list = connection.ids(1);
-        let sql = format!(
-            "SELECT worker_id, master_id, builder_id FROM worker_builders \
-             WHERE worker_id IN {list} ORDER BY worker_id, master_id, builder_id"
-        );
         let mut configured: BTreeMap<WorkerId, Vec<(MasterId, BuilderId)>> = BTreeMap::new();
-        for row in connection
-            .fetch_all("worker_builders", sql, vec![ids.clone()])
-            .await?
-        {
-            let mut cells = row.cells();
-            let worker = cells.get()?;
-            let pair = (cells.get()?, cells.get()?);
-            configured.entry(worker).or_default().push(pair);
-        }
-        let sql = format!(
-            "SELECT worker_id, master_id FROM worker_connections \
-             WHERE worker_id IN {list} ORDER BY worker_id, master_id"
-        );
         let mut connected: BTreeMap<WorkerId, Vec<MasterId>> = BTreeMap::new();
-        for row in connection
-            .fetch_all("worker_connections", sql, vec![ids])
-            .await?
-        {
+        for row in connection.fetch_all("worker_links", sql, vec![ids]).await? {
             let mut cells = row.cells();
-            connected
-                .entry(cells.get()?)
-                .or_default()
-                .push(cells.get()?);
+            let (worker, master) = (cells.get()?, cells.get()?);
+            match cells.get::<Option<BuilderId>>()? {
+                Some(builder) => configured
+                    .entry(worker)
+                    .or_default()
+                    .push((master, builder)),
+                None => connected.entry(worker).or_default().push(master),
+            }
         }
         for worker in rows {
             worker.configured_on = configured.remove(&worker.id).unwrap_or_default();

@@ -13,6 +13,7 @@ use toolpost_core::WorkerId;
 use toolpost_wire::{CommandId, Limits, MasterSession};
 
 use super::OUTPUT_STALL_MAX;
+use super::pace::Pace;
 use super::parked::{Left, Parked};
 use super::password::Passwords;
 use super::refusals::Refusals;
@@ -27,6 +28,7 @@ pub(crate) struct Places {
     pub(super) limits: Arc<Limits>,
     pub(super) passwords: Passwords,
     pub(super) refusals: Refusals,
+    pub(super) pace: Pace,
     places: Mutex<HashMap<String, Place>>,
     /// Workers that were to end when their master ended: they are told so when they come back.
     orders: Mutex<HashSet<WorkerId>>,

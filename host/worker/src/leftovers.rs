@@ -72,7 +72,6 @@ use linux::sweep;
 #[cfg(target_os = "linux")]
 mod linux {
     use std::ffi::OsStr;
-    use std::fs;
     use std::os::unix::ffi::OsStrExt;
 
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -103,28 +102,23 @@ mod linux {
 
     fn is_marked(id: i32, base_dir: &OsStr) -> bool {
         // Processes of others cannot be read, nor are they ours.
-        let Ok(environment) = fs::read(format!("/proc/{id}/environ")) else {
+        let Some(mark) = processes::variable(id, MARK_VARIABLE) else {
             return false;
         };
-        let Some(session) = marked_session(&environment, base_dir) else {
+        let Some(session) = marked_session(&mark, base_dir) else {
             return false;
         };
         processes::stat(id).is_some_and(|stat| stat.session == session)
     }
 
-    /// The session in the mark for this base directory.
-    fn marked_session(environment: &[u8], base_dir: &OsStr) -> Option<i32> {
-        environment.split(|byte| *byte == 0).find_map(|variable| {
-            let value = variable
-                .strip_prefix(MARK_VARIABLE.as_bytes())?
-                .strip_prefix(b"=")?;
-            let colon = value.iter().position(|byte| *byte == b':')?;
-            let (session, dir) = value.split_at(colon);
-            if &dir[1..] != base_dir.as_bytes() {
-                return None;
-            }
-            std::str::from_utf8(session).ok()?.parse().ok()
-        })
+    /// The session in a mark, if that is for this base directory.
+    fn marked_session(mark: &[u8], base_dir: &OsStr) -> Option<i32> {
+        let colon = mark.iter().position(|byte| *byte == b':')?;
+        let (session, dir) = mark.split_at(colon);
+        if &dir[1..] != base_dir.as_bytes() {
+            return None;
+        }
+        std::str::from_utf8(session).ok()?.parse().ok()
     }
 
     #[cfg(test)]
@@ -133,13 +127,11 @@ mod linux {
 
         #[test]
         fn only_a_mark_for_the_same_directory_counts() {
-            let marked =
-                |environment: &str| marked_session(environment.as_bytes(), OsStr::new("/base:dir"));
-            assert_eq!(marked("A=b\0TOOLPOST_WORKER=42:/base:dir\0"), Some(42));
-            assert_eq!(marked("TOOLPOST_WORKER=42:/base:dir2\0"), None);
-            assert_eq!(marked("XTOOLPOST_WORKER=42:/base:dir\0"), None);
-            assert_eq!(marked("TOOLPOST_WORKER=x:/base:dir\0"), None);
-            assert_eq!(marked("TOOLPOST_WORKER=\0"), None);
+            let marked = |mark: &str| marked_session(mark.as_bytes(), OsStr::new("/base:dir"));
+            assert_eq!(marked("42:/base:dir"), Some(42));
+            assert_eq!(marked("42:/base:dir2"), None);
+            assert_eq!(marked("x:/base:dir"), None);
+            assert_eq!(marked(""), None);
         }
     }
 }

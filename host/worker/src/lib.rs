@@ -11,6 +11,7 @@
 //! * a command that has ended is reported as ended, whoever still holds its pipes;
 //! * no file operation leaves the build's directory, whatever symbolic links lie in it.
 
+mod cgroup;
 mod command;
 mod files;
 mod info;
@@ -18,15 +19,18 @@ mod leftovers;
 mod options;
 #[cfg(target_os = "linux")]
 mod processes;
+mod user;
 mod worker;
 
+pub use cgroup::GroupLimits;
 pub use command::{
     Captured, CommandControl, CommandSpec, EnvValue, Exit, INTERRUPT_GRACE_DEFAULT,
     InterruptSignal, Invocation, Launch, Output, OutputStream, RunningCommand, StartError, Status,
-    StopCause, quoted_words,
+    StopCause, Usage, quoted_words,
 };
 pub use files::{
     CopySummary, DirEntry, FileError, FileInfo, FileKind, Files, NewFile, Piece, WriteMode,
 };
 pub use options::{Limits, LocalWorkerOptions, OpenError};
+pub use user::{User, UserError};
 pub use worker::LocalWorker;

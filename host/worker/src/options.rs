@@ -6,6 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cgroup::GroupLimits;
+use crate::user::User;
+
 /// How the names of the variables begin that configure this process.
 const OWN_VARIABLES: &[u8] = b"TOOLPOST_";
 
@@ -17,6 +20,11 @@ pub struct LocalWorkerOptions {
     /// What a command's environment starts from. By default this process's own without what is
     /// meant for it alone: the variables that begin with `TOOLPOST_`.
     pub environment: Vec<(OsString, OsString)>,
+    /// As whom commands run and files are worked on, if not as whom this process runs. The base directory is made that
+    /// user's.
+    pub user: Option<User>,
+    /// What each command may have of the machine.
+    pub command_limits: GroupLimits,
     /// What protects the machine.
     pub limits: Limits,
 }
@@ -30,6 +38,8 @@ impl LocalWorkerOptions {
             environment: std::env::vars_os()
                 .filter(|(name, _)| !name.as_bytes().starts_with(OWN_VARIABLES))
                 .collect(),
+            user: None,
+            command_limits: GroupLimits::default(),
             limits: Limits::default(),
         }
     }
@@ -99,6 +109,12 @@ pub enum OpenError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// Commands cannot be limited as they are to be.
+    #[error("commands cannot be limited: {reason}")]
+    Limits {
+        /// What is missing, and what to do.
+        reason: String,
     },
     /// Another worker uses it.
     #[error(

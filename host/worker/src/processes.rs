@@ -7,8 +7,11 @@ use std::fs;
 pub(crate) struct ProcessStat {
     /// It has ended, and only whoever inherited it has not taken notice.
     pub(crate) dead: bool,
+    pub(crate) parent: i32,
     pub(crate) group: i32,
     pub(crate) session: i32,
+    /// In ticks since the machine was started.
+    pub(crate) started: u64,
 }
 
 /// The ids of all processes.
@@ -22,6 +25,16 @@ pub(crate) fn stat(id: i32) -> Option<ProcessStat> {
     parse(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
 }
 
+/// The value of a variable in the environment with which a process was started; `None` also for processes of others.
+pub(crate) fn variable(id: i32, name: &str) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{id}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    variables.find_map(|variable| {
+        let value = variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(value.to_vec())
+    })
+}
+
 /// Whether a process of this group still does something.
 pub(crate) fn group_works(group: i32) -> bool {
     ids()
@@ -33,12 +46,16 @@ fn parse(line: &str) -> Option<ProcessStat> {
     // The second field is a name in parentheses, which may contain anything.
     let mut fields = line[line.rfind(')')? + 1..].split_whitespace();
     let dead = matches!(fields.next()?, "Z" | "X");
-    let group = fields.nth(1)?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
     let session = fields.next()?.parse().ok()?;
+    let started = fields.nth(15)?.parse().ok()?;
     Some(ProcessStat {
         dead,
+        parent,
         group,
         session,
+        started,
     })
 }
 
@@ -50,11 +67,19 @@ mod tests {
     fn lines_are_read_past_names_with_parentheses() {
         let stat = |dead| ProcessStat {
             dead,
+            parent: 1,
             group: 7,
             session: 42,
+            started: 99,
         };
-        assert_eq!(parse("9 (a) b) S 1 7 42 0 -1"), Some(stat(false)));
-        assert_eq!(parse("9 (Z) Z 1 7 42 0 -1"), Some(stat(true)));
+        assert_eq!(
+            parse("9 (a) b) S 1 7 42 0 -1 2 3 4 5 6 7 8 9 10 11 12 13 14 99 1"),
+            Some(stat(false))
+        );
+        assert_eq!(
+            parse("9 (Z) Z 1 7 42 0 -1 2 3 4 5 6 7 8 9 10 11 12 13 14 99 1"),
+            Some(stat(true))
+        );
         assert_eq!(parse(""), None);
         assert_eq!(parse("9 (a) S 1"), None);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::cgroup::Groups;
 use crate::command::{CommandSpec, Launcher, RunningCommand, StartError, Starter};
 use crate::files::{Files, Root};
 use crate::info;
 use crate::leftovers::Mark;
 use crate::options::{LocalWorkerOptions, OpenError};
+use crate::user::User;
 
 /// Keeps a second worker out of the base directory.
 const LOCK_FILE: &str = ".toolpost-worker.lock";
@@ -45,8 +48,18 @@ impl LocalWorker {
         };
         std::fs::create_dir_all(&options.base_dir).map_err(failed)?;
         let base_dir = options.base_dir.canonicalize().map_err(failed)?;
-        let base = Root::open(&base_dir).map_err(failed)?;
-        let lock = File::create(base_dir.join(LOCK_FILE)).map_err(failed)?;
+        let mut environment: BTreeMap<_, _> = options.environment.into_iter().collect();
+        if let Some(user) = &options.user {
+            user.take_over(&base_dir).map_err(failed)?;
+            environment.extend(user.environment());
+        }
+        let opened = || -> io::Result<(Root, File)> {
+            // From here on somebody else may have put links in the place of files.
+            let _rights = options.user.as_ref().map(User::rights).transpose()?;
+            let base = Root::open(&base_dir)?;
+            Ok((base, File::create(base_dir.join(LOCK_FILE))?))
+        };
+        let (base, lock) = opened().map_err(failed)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::InUse {
                 path: base_dir.clone(),
@@ -62,12 +75,18 @@ impl LocalWorker {
             );
         }
 
+        let groups = match options.command_limits {
+            limits if limits.is_empty() => None,
+            limits => Some(Groups::open(limits).map_err(|reason| OpenError::Limits { reason })?),
+        };
         let limits = Arc::new(options.limits);
         let (shutdown, shutting_down) = watch::channel(None);
         let launcher = Launcher {
             base,
-            environment: options.environment.into_iter().collect(),
+            environment,
             mark,
+            user: options.user,
+            groups,
             _lock: lock,
         };
         let starter = Starter {
@@ -104,6 +123,16 @@ impl LocalWorker {
             Arc::clone(&starter.limits),
             Arc::clone(&self.inner.file_slots),
         )
+    }
+
+    /// Does something that blocks with the rights of whoever the builds run as.
+    ///
+    /// # Errors
+    /// The system does not give them.
+    pub fn with_rights<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        let user = self.inner.starter.launcher.user.as_ref();
+        let _rights = user.map(User::rights).transpose()?;
+        Ok(work())
     }
 
     /// What this worker tells about itself and its machine: `system`, `architecture`, `host`,

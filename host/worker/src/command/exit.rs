@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::command::spec::InterruptSignal;
+use crate::command::usage::Usage;
 
 /// The end of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub struct Exit {
     pub cause: Option<StopCause>,
     /// From start to end of the process.
     pub elapsed: Duration,
+    /// What it used of the machine, if that is known.
+    pub usage: Option<Usage>,
+    /// Somebody of it was killed for wanting more memory than this, in bytes: all that it may have.
+    pub memory_exceeded: Option<u64>,
     /// Somebody else still held its output pipes, so that they were closed on them; what they write
     /// later is lost.
     pub pipes_left_open: bool,
@@ -110,6 +115,13 @@ impl fmt::Display for Exit {
             self.status,
             self.elapsed.as_secs_f64()
         )?;
+        if let Some(bytes) = self.memory_exceeded {
+            write!(
+                f,
+                "; it may have {} MiB of memory, and wanted more",
+                bytes >> 20
+            )?;
+        }
         if self.pipes_left_open {
             f.write_str("; its output pipes were still open in another process and were closed")?;
         }

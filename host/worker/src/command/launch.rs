@@ -5,17 +5,24 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
+use crate::cgroup::{Group, Groups};
+use crate::command::child;
 use crate::command::environment;
+use crate::command::family::{FAMILY_VARIABLE, Family};
+use crate::command::leader::Leader;
 use crate::command::program;
 use crate::command::spec::{CommandSpec, Invocation};
 use crate::files::{FileError, Root};
 use crate::leftovers::{MARK_VARIABLE, Mark};
+use crate::user::{Rights, User};
 
 /// What was started, as a log header tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +114,9 @@ pub enum StartError {
         /// How long the command waited.
         wait: Duration,
     },
+    /// It cannot be limited as it is to be.
+    #[error("its control group cannot be made: {0}")]
+    Group(#[source] io::Error),
     /// The worker takes no commands any more.
     #[error("the worker shuts down")]
     ShuttingDown,
@@ -118,19 +128,39 @@ pub(crate) struct Launcher {
     pub(crate) base: Root,
     pub(crate) environment: BTreeMap<OsString, OsString>,
     pub(crate) mark: Mark,
+    pub(crate) user: Option<User>,
+    pub(crate) groups: Option<Groups>,
     /// Keeps other workers out of the base directory until it is closed.
     pub(crate) _lock: File,
+}
+
+/// A process that was made, and its pipes.
+pub(crate) struct Process {
+    pub(crate) leader: Leader,
+    pub(crate) pipes: Pipes,
+}
+
+/// The pipes of a process.
+pub(crate) struct Pipes {
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Option<ChildStderr>,
 }
 
 /// A process that only has to be made.
 pub(crate) struct Prepared {
     command: Command,
+    pub(crate) family: Family,
+    pub(crate) group: Option<Arc<Group>>,
     launch: Launch,
 }
 
 impl Launcher {
     /// Makes the directories and finds the program. Blocks on the file system.
     pub(crate) fn prepare(&self, spec: &CommandSpec) -> Result<Prepared, StartError> {
+        let group = self.groups.as_ref().map(Groups::make).transpose();
+        let group = group.map_err(StartError::Group)?;
+        let _rights = self.rights()?;
         let argv = argv(&spec.invocation)?;
         let dir = self.working_dir(spec)?;
         let mut environment = environment::compose(&self.environment, &spec.env)?;
@@ -138,11 +168,13 @@ impl Launcher {
             environment.insert("PWD".into(), dir.clone().into());
         }
         environment.insert(MARK_VARIABLE.into(), self.mark.value());
+        let family = Family::new();
+        environment.insert(FAMILY_VARIABLE.into(), family.word());
         let search = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
         let program = program::find(argv[0], search, &dir)?;
 
         // A program given by its full path lets the standard library use posix_spawn, which costs
-        // the same however large this process is; fork does not.
+        // the same however large this process is; fork, for another user, does not.
         let mut command = Command::new(&program);
         command
             .arg0(argv[0])
@@ -157,6 +189,9 @@ impl Launcher {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        let entrance = group.as_ref().map(|group| group.entrance()).transpose();
+        let entrance = entrance.map_err(StartError::Group)?;
+        child::begin_in(&mut command, entrance, self.user.as_ref());
         let launch = Launch {
             invocation: spec.invocation.clone(),
             program,
@@ -166,7 +201,18 @@ impl Launcher {
             idle_timeout: spec.idle_timeout,
             total_timeout: spec.total_timeout,
         };
-        Ok(Prepared { command, launch })
+        Ok(Prepared {
+            command,
+            family,
+            group,
+            launch,
+        })
+    }
+
+    /// The rights of whoever the builds run as, for this thread.
+    pub(crate) fn rights(&self) -> Result<Option<Rights>, FileError> {
+        let rights = self.user.as_ref().map(User::rights).transpose();
+        rights.map_err(|source| FileError::io("use", self.base.path().display(), source))
     }
 
     fn working_dir(&self, spec: &CommandSpec) -> Result<PathBuf, FileError> {
@@ -180,8 +226,9 @@ impl Launcher {
 }
 
 impl Prepared {
-    pub(crate) fn spawn(&mut self) -> Result<Child, StartError> {
-        self.command.spawn().map_err(|source| {
+    pub(crate) fn spawn(&mut self) -> Result<Process, StartError> {
+        let spawned = self.command.spawn().and_then(Process::new);
+        spawned.map_err(|source| {
             let hint = spawn_hint(&source);
             StartError::Spawn {
                 command: self.launch.command_name().to_owned(),
@@ -192,10 +239,32 @@ impl Prepared {
         })
     }
 
-    pub(crate) fn into_launch(self, process_id: Option<u32>) -> Launch {
+    pub(crate) fn into_launch(self, process_id: u32) -> Launch {
         Launch {
-            process_id,
+            process_id: Some(process_id),
             ..self.launch
+        }
+    }
+}
+
+impl Process {
+    fn new(mut child: Child) -> io::Result<Self> {
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let leader = Leader::new(child)?;
+        let pipes = || {
+            io::Result::Ok(Pipes {
+                stdin: stdin.map(ChildStdin::from_std).transpose()?,
+                stdout: stdout.map(ChildStdout::from_std).transpose()?,
+                stderr: stderr.map(ChildStderr::from_std).transpose()?,
+            })
+        };
+        match pipes() {
+            Ok(pipes) => Ok(Self { leader, pipes }),
+            Err(error) => {
+                leader.give_up();
+                Err(error)
+            }
         }
     }
 }
@@ -294,7 +363,7 @@ fn readable(environment: &BTreeMap<OsString, OsString>) -> BTreeMap<String, Stri
     let text = |value: &OsString| value.to_string_lossy().into_owned();
     environment
         .iter()
-        .filter(|(name, _)| name.as_os_str() != MARK_VARIABLE)
+        .filter(|(name, _)| *name != MARK_VARIABLE && *name != FAMILY_VARIABLE)
         .map(|(name, value)| (text(name), text(value)))
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::command::launch::StartError;
 
@@ -60,7 +60,11 @@ enum Found {
 
 fn look(path: &Path) -> Found {
     match path.metadata() {
-        Ok(metadata) if metadata.is_file() && access(path, Access::EXEC_OK).is_ok() => {
+        // By the rights that this thread has now, which may not be those of the process.
+        Ok(metadata)
+            if metadata.is_file()
+                && accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok() =>
+        {
             Found::Program
         }
         Ok(_) => Found::Other,

@@ -11,7 +11,7 @@ use crate::command::launch::Launch;
 use crate::command::output::{Output, OutputReceiver, OutputStream};
 
 /// A command that runs. Take its output with [`RunningCommand::next`] until `None`, then its end
-/// with [`RunningCommand::exit`]. Dropping it kills the command and its process group.
+/// with [`RunningCommand::exit`]. Dropping it kills the command and all that descends from it.
 #[derive(Debug)]
 pub struct RunningCommand {
     launch: Launch,
@@ -92,6 +92,8 @@ impl RunningCommand {
             status: Status::Lost,
             cause: None,
             elapsed: self.started.elapsed(),
+            usage: None,
+            memory_exceeded: None,
             pipes_left_open: false,
         });
         self.ending = None;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::process::Child;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::command::course::{Course, Plan};
-use crate::command::launch::{Launcher, Prepared, StartError};
+use crate::command::group::Members;
+use crate::command::launch::{Launcher, Prepared, Process, StartError};
 use crate::command::output;
 use crate::command::running::{CommandControl, RunningCommand};
 use crate::command::spec::CommandSpec;
@@ -101,25 +101,34 @@ impl Starter {
     /// leave a process that nobody looks after.
     fn attempt(&self, mut ready: Box<Ready>, last: bool) -> Attempt {
         match ready.prepared.spawn() {
-            Ok(child) => Attempt::Started(self.supervise(*ready, child)),
+            Ok(process) => Attempt::Started(self.supervise(*ready, process)),
             Err(error) if error.is_busy_program() && !last => Attempt::Busy(ready),
             Err(error) => Attempt::Failed(error),
         }
     }
 
-    fn supervise(&self, ready: Ready, child: Child) -> RunningCommand {
+    fn supervise(&self, ready: Ready, process: Process) -> RunningCommand {
         let started = Instant::now();
-        let launch = ready.prepared.into_launch(child.id());
+        let (family, group) = (ready.prepared.family.clone(), ready.prepared.group.clone());
+        let members = Members::new(process.leader.id(), family, group);
+        let launch = ready.prepared.into_launch(process.leader.id());
         let (sender, receiver) = output::queue(self.limits.output_queue_bytes_max, started);
         let (control, requested) = CommandControl::new(ready.plan.grace);
         let (ended, ending) = oneshot::channel();
         let course = Course::new(ready.plan, started);
-        let supervisor = Supervisor::new(child, course, sender, requested, self.shutdown.clone());
+        let supervisor = Supervisor::new(
+            process.leader,
+            members,
+            course,
+            sender,
+            requested,
+            self.shutdown.clone(),
+        );
         let (stdin, slot) = (ready.stdin, ready.slot);
         // The base directory stays taken as long as a command works in it.
         let launcher = Arc::clone(&self.launcher);
         self.tasks.spawn(async move {
-            let exit = supervisor.run(stdin).await;
+            let exit = supervisor.run(process.pipes, stdin).await;
             drop((slot, launcher));
             // Nobody may want to know any more.
             let _ = ended.send(exit);

@@ -9,25 +9,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::command::course::{Course, View};
 use crate::command::exit::{Exit, Status, StopCause};
-use crate::command::group::ProcessGroup;
+use crate::command::group::Members;
+use crate::command::launch::Pipes;
+use crate::command::leader::Leader;
 use crate::command::output::{OutputSender, OutputStream, Pump};
 use crate::command::running::StopRequest;
 use crate::command::spec::InterruptSignal;
+use crate::command::usage::Usage;
 
 /// How long the worker's commands have left to stop, once it shuts down.
 pub(crate) type Shutdown = watch::Receiver<Option<Duration>>;
 
 pub(crate) struct Supervisor {
-    child: Child,
-    group: ProcessGroup,
+    leader: Leader,
+    members: Members,
     course: Course,
     status: Option<Status>,
+    usage: Option<Usage>,
     sender: OutputSender,
     requests: watch::Receiver<StopRequest>,
     shutdown: Shutdown,
@@ -41,18 +45,19 @@ struct Plumbing {
 
 impl Supervisor {
     pub(crate) fn new(
-        child: Child,
+        leader: Leader,
+        members: Members,
         course: Course,
         sender: OutputSender,
         requests: watch::Receiver<StopRequest>,
         shutdown: Shutdown,
     ) -> Self {
-        let group = ProcessGroup::new(child.id());
         Self {
-            child,
-            group,
+            leader,
+            members,
             course,
             status: None,
+            usage: None,
             sender,
             requests,
             shutdown,
@@ -60,8 +65,8 @@ impl Supervisor {
     }
 
     /// Stays with the command until its end. Dropping the future kills the group.
-    pub(crate) async fn run(mut self, stdin: Option<Bytes>) -> Exit {
-        let mut plumbing = Plumbing::new(&mut self.child, stdin, &self.sender);
+    pub(crate) async fn run(mut self, pipes: Pipes, stdin: Option<Bytes>) -> Exit {
+        let mut plumbing = Plumbing::new(pipes, stdin, &self.sender);
         let pipes_closed = {
             let running = pin!(plumbing.run());
             self.until_over(running).await
@@ -73,6 +78,8 @@ impl Supervisor {
             status: self.status.unwrap_or(Status::Lost),
             cause: self.course.cause(),
             elapsed: self.course.elapsed(Instant::now()),
+            usage: self.usage,
+            memory_exceeded: self.members.memory_exceeded(),
             pipes_left_open: !pipes_closed,
         }
     }
@@ -84,24 +91,27 @@ impl Supervisor {
             let deadline = self.course.deadline();
             tokio::select! {
                 biased;
-                ended = self.child.wait(), if self.status.is_none() => self.leader_ended(ended),
+                ended = self.leader.ended(), if self.status.is_none() => self.leader_ended(ended),
                 (cause, grace) = next_stop(&mut self.requests, &mut self.shutdown) => {
                     let signal = self.course.stop(Instant::now(), cause, grace);
-                    self.send(signal);
+                    self.send(signal).await;
                 }
                 () = until(deadline) => self.tick().await,
                 () = plumbing.as_mut(), if !pipes_closed => pipes_closed = true,
             }
             if !self.course.group_may_live() {
-                self.group.disarm();
+                self.members.disarm();
             }
         }
         pipes_closed
     }
 
-    fn leader_ended(&mut self, ended: io::Result<ExitStatus>) {
+    fn leader_ended(&mut self, ended: io::Result<(ExitStatus, Usage)>) {
         self.status = Some(match ended {
-            Ok(status) => Status::from_system(status),
+            Ok((status, usage)) => {
+                self.usage = Some(self.members.usage(usage));
+                Status::from_system(status)
+            }
             Err(error) => {
                 tracing::warn!("a command cannot be waited for: {error}");
                 Status::Lost
@@ -111,7 +121,7 @@ impl Supervisor {
     }
 
     async fn tick(&mut self) {
-        let group_alive = self.status.is_none() || self.group.alive().await;
+        let group_alive = self.status.is_none() || self.members.alive().await;
         let activity = self.sender.activity();
         let signal = self.course.tick(View {
             now: Instant::now(),
@@ -119,24 +129,22 @@ impl Supervisor {
             reader_waits: activity.reader_waits(),
             group_alive,
         });
-        self.send(signal);
+        self.send(signal).await;
     }
 
-    fn send(&self, signal: Option<InterruptSignal>) {
+    async fn send(&mut self, signal: Option<InterruptSignal>) {
         if let Some(signal) = signal {
-            self.group.signal(signal);
+            self.members.signal(signal).await;
         }
     }
 }
 
 impl Plumbing {
-    fn new(child: &mut Child, stdin: Option<Bytes>, sender: &OutputSender) -> Self {
-        let stdout = Pump::new(child.stdout.take(), OutputStream::Stdout, sender.clone());
-        let stderr = Pump::new(child.stderr.take(), OutputStream::Stderr, sender.clone());
+    fn new(pipes: Pipes, stdin: Option<Bytes>, sender: &OutputSender) -> Self {
         Self {
-            stdout,
-            stderr,
-            stdin: child.stdin.take().zip(stdin),
+            stdout: Pump::new(pipes.stdout, OutputStream::Stdout, sender.clone()),
+            stderr: Pump::new(pipes.stderr, OutputStream::Stderr, sender.clone()),
+            stdin: pipes.stdin.zip(stdin),
         }
     }
 

@@ -268,6 +268,7 @@ impl Files {
         let this = self.clone();
         let work = move || {
             let _slot = slot;
+            let _rights = this.launcher.rights()?;
             let root = this.launcher.base.descend(&this.build_dir, create)?;
             operation(&root, &this.limits)
         };

@@ -37,6 +37,30 @@ async fn signals_come_through_with_their_names() {
 }
 
 #[tokio::test]
+async fn the_end_tells_what_was_used() {
+    let bench = bench().await;
+    let idle = bench.run(sh("true")).await.exit.usage.expect("told");
+    // A shell that computes, and a program of its that has 64 MiB at once.
+    let line = "k=0; while [ $k -lt 200000 ]; do k=$((k + 1)); done; \
+                dd if=/dev/zero of=/dev/null bs=64M count=1 2>&1";
+    let busy = bench.run(sh(line)).await.exit.usage.expect("told");
+    assert!(
+        busy.user > idle.user && busy.user.as_millis() >= 10,
+        "{busy:?}"
+    );
+    assert!(busy.system > idle.system, "{busy:?}");
+    let least = 64 << 20;
+    assert!(idle.memory_peak_bytes < least, "{idle:?}");
+    assert!(
+        (least..2 * least).contains(&busy.memory_peak_bytes),
+        "{busy:?}"
+    );
+    // Also of one that is killed.
+    let running = bench.start(sh("kill -KILL $$")).await;
+    assert!(running.capture(ALL).await.exit.usage.is_some());
+}
+
+#[tokio::test]
 async fn a_daemon_that_holds_the_pipe_does_not_hold_the_step() {
     let bench = bench().await;
     let line = "setsid sh -c 'echo $$ > pid; exec sleep 600' & \

@@ -8,3 +8,5 @@ mod output;
 mod starting;
 mod stopping;
 mod support;
+#[cfg(target_os = "linux")]
+mod user;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toolpost_worker::{InterruptSignal, Status, StopCause};
 
-use crate::support::{ALL, alive, bench, gone, read_until, sh, text};
+use crate::support::{ALL, alive, bench, end, gone, read_until, sh, text};
 
 /// Enough for any machine to begin, and so long that only a signal ends it in time.
 const TREE: &str = "sh -c 'echo $$ > grandchild; exec sleep 600' & \
@@ -124,6 +124,35 @@ async fn a_grandchild_that_ignores_the_signal_is_killed_after_the_grace() {
     let exit = running.exit().await;
     assert_eq!(exit.status, killed_by(InterruptSignal::Term));
     assert!(!alive(grandchild));
+}
+
+/// Only Linux shows who descends from whom.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_left_the_group_and_the_session_does_not_survive_either() {
+    let bench = bench().await;
+    // One that has its parent no more, and one that has another environment; the latter ignores the signal.
+    let line = "(setsid sh -c 'echo $$ > orphan; exec sleep 600' &) ; \
+                env -i setsid sh -c 'trap \"\" TERM; echo $$ > bare; while :; do sleep 600; done' & \
+                while [ ! -s orphan ] || [ ! -s bare ]; do sleep 0.02; done; echo ready; wait";
+    let mut spec = sh(line);
+    spec.interrupt_grace = Duration::from_millis(300);
+    let mut running = bench.start(spec).await;
+    read_until(&mut running, "ready").await;
+    let (orphan, bare) = (bench.number("orphan").await, bench.number("bare").await);
+    // What another command has left behind is not its family's.
+    let other = "setsid sh -c 'echo $$ > other; exec sleep 600' > /dev/null 2>&1 & while [ ! -s other ]; do sleep 0.02; done";
+    bench.run(sh(other)).await;
+    let other = bench.number("other").await;
+    running.interrupt();
+    let exit = running.exit().await;
+    assert_eq!(exit.cause, Some(StopCause::Interrupted));
+    assert!(
+        !alive(orphan) && !alive(bare),
+        "gone when the end is reported"
+    );
+    assert!(alive(other));
+    end(other);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub use limits::Limits;
 pub use message::{
     Answer, Argv, Command, CommandId, Compression, CopyDir, DownloadFile, EnvValue, FailureReason,
     FileStat, Frame, Known, LogFile, Payload, RemoveDirs, Request, Resume, Shell, Text, ToMaster,
-    ToWorker, Update, UploadDirectory, UploadFile, WorkerInfo, WorkerSettings,
+    ToWorker, Update, UploadDirectory, UploadFile, Usage, WorkerInfo, WorkerSettings,
 };
 pub use session::{
     CommandEvent, CommandNumber, Effect, Former, MasterEvent, MasterSession, Patience, Sent,

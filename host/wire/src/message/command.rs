@@ -7,6 +7,9 @@ use bytes::Bytes;
 use crate::error::{ProtocolError, line};
 use crate::pack::{Kind, Reader, Writer};
 
+/// Where an upload begins: an argument that only this crate knows.
+const OFFSET: &str = "toolpost_offset";
+
 /// What a worker is to do.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -125,6 +128,8 @@ pub struct UploadFile {
     pub block_size: u64,
     /// Send its times as well.
     pub keep_stamp: bool,
+    /// Where to begin, in bytes. Only for workers that offer it ([`crate::WorkerInfo::offsets`]); others begin at 0.
+    pub offset: u64,
 }
 
 /// Arguments of `upload_directory`.
@@ -237,13 +242,16 @@ impl Command {
         match self {
             Self::Shell(shell) => shell.write(writer),
             Self::UploadFile(upload) => {
-                writer.map(4);
+                writer.map(4 + usize::from(upload.offset > 0));
                 writer.key("path").text(&upload.path);
                 writer
                     .key("maxsize")
                     .optional(upload.max_size, Writer::count);
                 writer.key("blocksize").count(upload.block_size);
                 writer.key("keepstamp").bool(upload.keep_stamp);
+                if upload.offset > 0 {
+                    writer.key(OFFSET).count(upload.offset);
+                }
             }
             Self::UploadDirectory(upload) => {
                 writer.map(4);
@@ -302,6 +310,9 @@ impl Command {
                 max_size: args.optional("maxsize", |value| value.count("maxsize"))?,
                 block_size: args.required("blocksize")?.count("blocksize")?,
                 keep_stamp: args.flag("keepstamp", false)?,
+                offset: args
+                    .optional(OFFSET, |value| value.count(OFFSET))?
+                    .unwrap_or(0),
             }),
             "upload_directory" | "uploadDirectory" => Self::UploadDirectory(UploadDirectory {
                 path: args.text("path")?,

@@ -9,6 +9,8 @@ use crate::pack::{Kind, Reader, Writer};
 
 /// Among the commands of a worker, where masters pass over what they do not know: offers sessions that outlive their connection.
 const INSTANCE: &str = "toolpost_instance";
+/// In the same place: uploads can begin anywhere in a file.
+const OFFSETS: &str = "toolpost_offsets";
 
 /// The answer to `get_worker_info`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,6 +29,8 @@ pub struct WorkerInfo {
     pub commands: BTreeMap<String, String>,
     /// The process, by a text that no other one has, if it offers sessions that outlive their connection.
     pub instance: Option<String>,
+    /// Whether uploads can begin anywhere in a file.
+    pub offsets: bool,
     /// Everything else: the files of its `info` directory, such as `admin` and `host`, by name, and what is known of its
     /// system.
     pub texts: BTreeMap<String, String>,
@@ -113,6 +117,7 @@ impl WorkerInfo {
                 ("worker_commands", Kind::Map) => {
                     info.commands = texts(reader)?;
                     info.instance = info.commands.remove(INSTANCE);
+                    info.offsets = info.commands.remove(OFFSETS).is_some();
                 }
                 (_, Kind::Text | Kind::Bytes) => {
                     let text = reader.text("a text of the worker's information")?;
@@ -172,9 +177,10 @@ impl WorkerInfo {
             .instance
             .as_deref()
             .map(|instance| (INSTANCE, instance));
+        let offsets = self.offsets.then_some((OFFSETS, "1"));
         let commands = self.commands.iter();
         let commands = commands.map(|(name, version)| (&**name, &**version));
-        write_texts(&mut writer, commands.chain(instance));
+        write_texts(&mut writer, commands.chain(instance).chain(offsets));
         Payload(writer.finish())
     }
 }

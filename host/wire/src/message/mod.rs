@@ -28,4 +28,4 @@ pub use envelope::{Answer, CommandId, Frame, Payload, Request};
 pub use info::{WorkerInfo, WorkerSettings};
 pub use to_master::ToMaster;
 pub use to_worker::{Known, Resume, ToWorker};
-pub use update::{FailureReason, FileStat, Text, Update};
+pub use update::{FailureReason, FileStat, Text, Update, Usage};

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use super::envelope::{CommandId, Fields, FrameWriter, Request};
 use super::update::Update;
 use crate::error::ProtocolError;
-use crate::pack::Kind;
+use crate::pack::{Kind, Writer};
 
-/// A request of the worker. All but the last two are about one command.
+/// A request of the worker. All but the last three are about one command.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ToMaster {
@@ -70,6 +70,11 @@ pub enum ToMaster {
         /// Which command.
         id: CommandId,
     },
+    /// `toolpost_pause`, only for masters that know it: nothing new is to begin on this worker, or it may again.
+    Pause {
+        /// Why; `None` when it may.
+        reason: Option<String>,
+    },
     /// `keepalive`
     Keepalive,
     /// What this crate does not know; by its name.
@@ -90,7 +95,7 @@ impl ToMaster {
             | Self::ReadFileClose { id }
             | Self::UploadDirectoryWrite { id, .. }
             | Self::UploadDirectoryUnpack { id } => Some(id),
-            Self::Keepalive | Self::Unknown(_) => None,
+            Self::Pause { .. } | Self::Keepalive | Self::Unknown(_) => None,
         }
     }
 }
@@ -107,6 +112,7 @@ impl Request for ToMaster {
             Self::ReadFileClose { .. } => "update_read_file_close",
             Self::UploadDirectoryWrite { .. } => "update_upload_directory_write",
             Self::UploadDirectoryUnpack { .. } => "update_upload_directory_unpack",
+            Self::Pause { .. } => "toolpost_pause",
             Self::Keepalive => "keepalive",
             Self::Unknown(op) => op,
         }
@@ -118,7 +124,8 @@ impl Request for ToMaster {
             | Self::Complete { .. }
             | Self::UploadFileWrite { .. }
             | Self::UploadDirectoryWrite { .. }
-            | Self::ReadFile { .. } => 1,
+            | Self::ReadFile { .. }
+            | Self::Pause { .. } => 1,
             Self::UploadFileTimes { .. } => 2,
             _ => 0,
         };
@@ -150,6 +157,10 @@ impl Request for ToMaster {
                 writer.key("modified_time").float(*modified);
             }
             Self::ReadFile { length, .. } => writer.key("length").count(*length),
+            Self::Pause { reason } => {
+                let reason = reason.as_deref();
+                writer.key("reason").optional(reason, Writer::text);
+            }
             _ => {}
         }
         if let Some(id) = self.command() {
@@ -193,6 +204,11 @@ impl Request for ToMaster {
                 data: fields.required("args")?.kept("args")?,
             },
             "update_upload_directory_unpack" => Self::UploadDirectoryUnpack { id: id()? },
+            "toolpost_pause" => Self::Pause {
+                reason: fields
+                    .required("reason")?
+                    .optional(|reason| reason.reason("reason"))?,
+            },
             "keepalive" => Self::Keepalive,
             op => Self::Unknown(op.to_owned()),
         })

@@ -5,6 +5,9 @@ use bytes::Bytes;
 use crate::error::ProtocolError;
 use crate::pack::{Reader, Writer};
 
+/// The name of what a command used, which only this crate knows.
+const USAGE: &str = "toolpost_usage";
+
 /// One thing that became known. The order in a message is that in which it became known, with one exception: output
 /// without a line end may come after `rc`.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +36,25 @@ pub enum Update {
     Stat(FileStat),
     /// How long it took, in seconds.
     Elapsed(f64),
+    /// What it used of the machine. Only for masters that know it; others would say that it is unknown.
+    Usage(Usage),
     /// Something that this crate does not know; by its name.
     Other(String),
+}
+
+/// What a command used of its worker. A worker leaves out what its system does not tell, which reads as 0.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Usage {
+    /// Time of processors in programs, in seconds.
+    pub user_s: f64,
+    /// Time of processors in the system on their behalf, in seconds.
+    pub system_s: f64,
+    /// The most memory at a time.
+    pub memory_peak_bytes: u64,
+    /// Read from disks.
+    pub read_bytes: u64,
+    /// Written, and bound for disks.
+    pub written_bytes: u64,
 }
 
 /// Output: whole lines, the last one perhaps without its end.
@@ -126,6 +146,7 @@ impl Update {
             "files" => Self::Files(reader.each("files", |reader| reader.text("files"))?),
             "stat" => Self::Stat(FileStat::read(reader)?),
             "elapsed" => Self::Elapsed(reader.float("elapsed")?),
+            USAGE => Self::Usage(Usage::read(reader)?),
             _ => {
                 reader.skip()?;
                 Self::Other(name)
@@ -148,8 +169,39 @@ impl Update {
             Self::Files(files) => writer.key("files").texts(files.iter().map(String::as_str)),
             Self::Stat(stat) => stat.write(writer.key("stat")),
             Self::Elapsed(seconds) => writer.key("elapsed").float(*seconds),
+            Self::Usage(usage) => usage.write(writer.key(USAGE)),
             Self::Other(name) => writer.key(name).nil(),
         }
+    }
+}
+
+impl Usage {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ProtocolError> {
+        let mut usage = Self::default();
+        for _ in 0..reader.map(USAGE)? {
+            match reader.name("a part of the usage")?.as_str() {
+                "user_s" => usage.user_s = reader.float("user_s")?,
+                "system_s" => usage.system_s = reader.float("system_s")?,
+                "memory_peak_bytes" => {
+                    usage.memory_peak_bytes = reader.count("memory_peak_bytes")?
+                }
+                "read_bytes" => usage.read_bytes = reader.count("read_bytes")?,
+                "written_bytes" => usage.written_bytes = reader.count("written_bytes")?,
+                _ => reader.skip()?,
+            }
+        }
+        Ok(usage)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.map(5);
+        writer.key("user_s").float(self.user_s);
+        writer.key("system_s").float(self.system_s);
+        writer
+            .key("memory_peak_bytes")
+            .count(self.memory_peak_bytes);
+        writer.key("read_bytes").count(self.read_bytes);
+        writer.key("written_bytes").count(self.written_bytes);
     }
 }
 

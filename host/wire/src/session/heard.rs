@@ -48,6 +48,11 @@ impl MasterSession {
     ) -> Result<(), ProtocolError> {
         let Some(id) = request.command() else {
             let answer = match request {
+                ToMaster::Pause { reason } => {
+                    let event = MasterEvent::Paused(reason);
+                    self.effects.push_back(Effect::Event(event));
+                    Ok(Payload::nothing())
+                }
                 ToMaster::Unknown(op) => Err(format!("this master does not know `{op}`")),
                 _ => Ok(Payload::nothing()),
             };
@@ -128,7 +133,7 @@ impl MasterSession {
                 self.answer(&ticket, Ok(Payload::nothing()));
                 return;
             }
-            ToMaster::Keepalive | ToMaster::Unknown(_) => {
+            ToMaster::Pause { .. } | ToMaster::Keepalive | ToMaster::Unknown(_) => {
                 self.answer(&ticket, Ok(Payload::nothing()));
                 return;
             }

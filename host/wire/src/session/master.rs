@@ -78,6 +78,8 @@ pub enum MasterEvent {
     Stranger(CommandId),
     /// A command that was given up has ended after all.
     EndedLate(CommandId),
+    /// The worker wants nothing new to begin on it, for this reason; or it may again.
+    Paused(Option<String>),
     /// Something about a command.
     Command {
         /// Which command.

@@ -184,6 +184,15 @@ impl WorkerSession {
         Some(sent)
     }
 
+    /// Says that nothing new is to begin here, and why, or that it may again. Only for a master that has asked to go on
+    /// ([`WorkerEvent::Resume`]): others do not know it.
+    pub fn pause(&mut self, now: Instant, reason: Option<String>) {
+        let frame = self
+            .line
+            .ask(now, ToMaster::Pause { reason }, "toolpost_pause", None);
+        self.effects.push_back(WorkerEffect::Send(frame));
+    }
+
     /// A command was not begun.
     pub fn forget(&mut self, id: &CommandId) {
         self.commands.remove(id);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use toolpost_wire::{
     Argv, Command, CommandEvent, Compression, CopyDir, DownloadFile, EnvValue, FailureReason,
-    FileStat, LogFile, Payload, RemoveDirs, Shell, Update, UploadDirectory, UploadFile,
+    FileStat, LogFile, Payload, RemoveDirs, Shell, Update, UploadDirectory, UploadFile, Usage,
     WorkerEvent,
 };
 
@@ -50,6 +50,14 @@ fn commands() -> Vec<Command> {
             max_size: Some(5 << 32),
             block_size: 65_536,
             keep_stamp: true,
+            offset: 0,
+        }),
+        Command::UploadFile(UploadFile {
+            path: path(),
+            max_size: None,
+            block_size: 1,
+            keep_stamp: false,
+            offset: 3 << 32,
         }),
         Command::UploadDirectory(UploadDirectory {
             path: path(),
@@ -137,6 +145,13 @@ fn every_update_arrives_as_it_was_sent() {
         }),
         Update::Rc(-1),
         Update::Elapsed(0.125),
+        Update::Usage(Usage {
+            user_s: 1.25,
+            system_s: 3.0,
+            memory_peak_bytes: 5 << 32,
+            read_bytes: 0,
+            written_bytes: 4096,
+        }),
         Update::Other("colour".into()),
     ];
     pair.worker.update(pair.now, &id, sent.clone()).unwrap();

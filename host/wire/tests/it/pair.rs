@@ -40,6 +40,7 @@ pub(crate) fn info() -> WorkerInfo {
         environment: texts(&[("PATH", "/bin"), ("LANG", "C")]),
         commands: texts(&[("shell", "3.3")]),
         instance: None,
+        offsets: false,
         texts: texts(&[("admin", "Ada <ada@example.org>\n"), ("host", "cellar\n")]),
     }
 }
@@ -58,6 +59,7 @@ pub(crate) fn upload(block_size: u64, keep_stamp: bool) -> Command {
         max_size: None,
         block_size,
         keep_stamp,
+        offset: 0,
     })
 }
 

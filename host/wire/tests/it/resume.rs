@@ -13,6 +13,7 @@ use crate::pair::{PATIENT, Pair, info, shell, text, upload};
 fn offering(instance: &str) -> WorkerInfo {
     WorkerInfo {
         instance: Some(instance.into()),
+        offsets: true,
         ..info()
     }
 }
@@ -90,6 +91,18 @@ fn a_command_goes_on_where_the_master_was() {
     // A later command is another one.
     let (second, other) = pair.start(shell("y"), PATIENT);
     assert!(second != number && other != id);
+}
+
+#[test]
+fn a_worker_says_when_nothing_new_is_to_begin() {
+    let (mut pair, _) = next(None, "a", &[]);
+    for reason in [Some("the disk is full".to_owned()), None] {
+        pair.worker.pause(pair.now, reason.clone());
+        pair.flow().unwrap();
+        let paused = pair.take_master(|event| matches!(event, MasterEvent::Paused(_)));
+        assert_eq!(paused, MasterEvent::Paused(reason));
+    }
+    assert_eq!(pair.worker.unanswered(), 0);
 }
 
 #[test]

@@ -358,7 +358,8 @@ fn warn_of_passwords(config: &Config, before: &Config) {
         let is_plain = matches!(
             &worker.kind,
             WorkerKind::Remote {
-                password: WorkerPassword::Plain(_)
+                password: WorkerPassword::Plain(_),
+                ..
             }
         );
         let is_new = before.workers.get(name).map(|old| &old.kind) != Some(&worker.kind);

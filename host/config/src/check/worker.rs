@@ -10,6 +10,7 @@ use crate::config::{
     PlainPassword, SecretReference, TlsConfig, WorkerConfig, WorkerKind, WorkerPassword,
     WorkersConfig,
 };
+use crate::decode::HumanDuration;
 use crate::raw::{RawLocalWorker, RawRemoteWorker, RawWorker, RawWorkers};
 use crate::sources::Span;
 use crate::tree::At;
@@ -49,6 +50,7 @@ impl Checker<'_, '_> {
 
     fn remote_worker(&mut self, raw: RawRemoteWorker, span: Span) -> Option<WorkerConfig> {
         let password = self.password(&raw, span);
+        let resume_within = self.resume_within(raw.resume_within);
         let max_builds = self.at_least_one(raw.max_builds);
         let missing_timeout = raw
             .missing_timeout
@@ -59,12 +61,26 @@ impl Checker<'_, '_> {
             name: value(raw.name)?,
             kind: WorkerKind::Remote {
                 password: password?,
+                resume_within,
             },
             max_builds,
             missing_timeout: (!missing_timeout.is_zero()).then_some(missing_timeout),
             properties,
             default_properties,
         })
+    }
+
+    fn resume_within(&mut self, given: Option<At<HumanDuration>>) -> Duration {
+        let Some(given) = given else {
+            return WorkerKind::RESUME_WITHIN_DEFAULT;
+        };
+        let most = WorkerKind::RESUME_WITHIN_MAX;
+        if given.value.0 > most {
+            self.report
+                .at(given.span, "a worker keeps what runs for at most an hour")
+                .help("give `resume_within = \"1h\"` or less");
+        }
+        given.value.0.min(most)
     }
 
     /// The one way that is given in which a worker's password is known.

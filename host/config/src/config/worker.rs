@@ -36,7 +36,16 @@ pub enum WorkerKind {
     Remote {
         /// What it has to know.
         password: WorkerPassword,
+        /// How long builds wait for it when its connection is lost, if it can go on where it was; zero for not at all.
+        resume_within: Duration,
     },
+}
+
+impl WorkerKind {
+    /// What `resume_within` is when nothing else is said.
+    pub const RESUME_WITHIN_DEFAULT: Duration = Duration::from_secs(300);
+    /// The longest that a worker keeps what runs for a connection that is lost.
+    pub const RESUME_WITHIN_MAX: Duration = Duration::from_secs(3_600);
 }
 
 /// The password of a worker.

@@ -87,6 +87,26 @@ error: this is not a hash of Argon2
 }
 
 #[test]
+fn a_wait_for_a_lost_worker_has_an_end() {
+    assert_snapshot!(problems(r#"
+[[worker]]
+name = "patient"
+kind = "remote"
+password_env = "FAR_PASSWORD"
+resume_within = "61m"
+"#), @r#"
+    error: a worker keeps what runs for at most an hour
+     --> toolpost.toml:6:17
+      |
+    6 | resume_within = "61m"
+      |                 ^^^^^
+      = help: give `resume_within = "1h"` or less
+
+    1 problem in the configuration
+    "#);
+}
+
+#[test]
 fn the_port_of_workers() {
     assert_snapshot!(problems(r#"
 [workers]

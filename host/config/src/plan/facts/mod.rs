@@ -162,15 +162,24 @@ impl Facts for WorkerConfig {
             properties,
             default_properties,
         } = self;
-        let (kind, place) = match kind {
+        let (kind, place, resume_within) = match kind {
             WorkerKind::Local { base_dir } => {
-                ("local", fact("base_dir", base_dir.display().to_string()))
+                let place = fact("base_dir", base_dir.display().to_string());
+                ("local", place, None)
             }
-            WorkerKind::Remote { password } => ("remote", secrets::password(password)),
+            WorkerKind::Remote {
+                password,
+                resume_within,
+            } => (
+                "remote",
+                secrets::password(password),
+                Some(duration(*resume_within)),
+            ),
         };
         vec![
             fact("kind", kind),
             place,
+            fact("resume_within", resume_within),
             fact("max_builds", *max_builds),
             fact("missing_timeout", missing_timeout.map(duration)),
             fact("properties", json!(properties)),

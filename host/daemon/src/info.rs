@@ -43,7 +43,9 @@ pub(crate) fn collect(settings: &Settings, worker: &LocalWorker) -> WorkerInfo {
     for name in ["architecture", "host"] {
         texts.extend(own.get(name).map(|text| (name.to_owned(), text.clone())));
     }
-    texts.extend(files(&worker.base_dir().join(INFO_DIR)));
+    // Builds may have put anything there.
+    let told = worker.with_rights(|| files(&worker.base_dir().join(INFO_DIR)));
+    texts.extend(told.unwrap_or_default());
     texts.extend(settings.info.clone());
     let commands = COMMANDS
         .iter()
@@ -62,6 +64,7 @@ pub(crate) fn collect(settings: &Settings, worker: &LocalWorker) -> WorkerInfo {
             .unwrap_or(1),
         environment: environment.collect(),
         commands: commands.collect(),
+        offsets: true,
         instance: Some(format!("{:032x}", rand::random::<u128>())),
         texts,
     }

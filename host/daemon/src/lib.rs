@@ -14,6 +14,7 @@ mod connect;
 mod info;
 mod jobs;
 mod paths;
+mod room;
 mod run;
 mod session;
 mod settings;

@@ -7,11 +7,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::backoff::Backoff;
 use toolpost_wire::Limits;
-use toolpost_worker::{LocalWorker, LocalWorkerOptions, OpenError};
+use toolpost_worker::{LocalWorker, LocalWorkerOptions, OpenError, User, UserError};
 
 use crate::connect::{ConnectError, connect};
 use crate::info;
 use crate::jobs::{Depot, Jobs};
+use crate::room::Room;
 use crate::session::{End, Outcome, Post, Session};
 use crate::settings::Settings;
 
@@ -27,16 +28,23 @@ pub enum RunError {
     /// Its base directory cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Builds cannot run as the user that is named.
+    #[error(transparent)]
+    User(#[from] UserError),
 }
 
 /// Runs a worker until `stop` is cancelled or its master tells it to end. Needs a runtime with several threads.
 ///
 /// # Errors
-/// The base directory cannot be used. A master that cannot be reached is no error: it is tried again.
+/// The base directory or the user cannot be used. A master that cannot be reached is no error: it is tried again.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let mut options = LocalWorkerOptions::new(&settings.base_dir);
     if let Some(most) = settings.commands_max {
         options.limits.commands_max = most;
+    }
+    options.command_limits = settings.command_limits;
+    if let Some(user) = &settings.user {
+        options.user = Some(User::named(user)?);
     }
     let worker = LocalWorker::open(options).await?;
     let depot = Depot::new(worker.base_dir().to_owned(), settings.spool_bytes_max);
@@ -49,6 +57,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         jobs,
         asks,
         info: info::collect(&settings, &worker),
+        room: Room::new(worker.base_dir().to_owned(), settings.free_disk_bytes_min),
         limits: Arc::new(limits),
         stop: stop.clone(),
     };

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep_until, timeout};
+use tokio::task::block_in_place;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
@@ -18,6 +19,7 @@ use toolpost_wire::{
 
 use crate::connect::Socket;
 use crate::jobs::{Ask, Jobs, Piece, Record, Style};
+use crate::room::Room;
 
 /// Records of one command that may be under way.
 const RECORDS_UNDER_WAY_MAX: usize = 8;
@@ -44,6 +46,7 @@ pub(crate) struct Post {
     pub(crate) jobs: Jobs,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) info: WorkerInfo,
+    pub(crate) room: Room,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stop: CancellationToken,
 }
@@ -59,8 +62,11 @@ pub(crate) struct Session<'p> {
     sending: HashMap<CommandId, Sending>,
     /// The master has begun to use this worker.
     attached: bool,
-    /// How long the master wants commands kept when the connection is lost.
+    /// How long the master wants commands kept when the connection is lost; also says that it is one of ours.
     keep: Option<Duration>,
+    /// Why the master was asked to begin nothing new.
+    paused: Option<String>,
+    room_looks: Interval,
     /// The master uses this worker without wanting that.
     plain: bool,
 }
@@ -76,6 +82,9 @@ pub(crate) struct Outcome {
     /// Nothing is to be kept, whatever an earlier session wanted.
     pub(crate) plain: bool,
 }
+
+/// How often the disk is looked at.
+const ROOM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The longest that commands are kept, whatever a master wants.
 const KEEP_MAX: Duration = Duration::from_secs(3_600);
@@ -106,6 +115,8 @@ impl<'p> Session<'p> {
             sending: HashMap::new(),
             attached: false,
             keep: None,
+            paused: None,
+            room_looks: room_looks(),
             plain: false,
         }
     }
@@ -149,6 +160,7 @@ impl<'p> Session<'p> {
             message = self.socket.next(), if read_after.is_none() => self.heard(message)?,
             ask = self.post.asks.recv() => if let Some(ask) = ask { self.asked(ask) },
             () = depot.wake.notified() => {}
+            _ = self.room_looks.tick(), if self.keep.is_some() => self.look_for_room(),
             () = until(read_after) => {}
             () = until(deadline) => {
                 let done = self.wire.handle_timeout(Instant::now());
@@ -270,7 +282,9 @@ impl<'p> Session<'p> {
                     self.plain = true;
                 }
                 self.sending.insert(id.clone(), Sending::default());
-                self.post.jobs.start(id, command, Arc::clone(&self.style));
+                let style = Arc::clone(&self.style);
+                let ours = self.keep.is_some();
+                self.post.jobs.start(id, command, style, ours);
                 self.wire.answer(&ticket, Ok(()));
             }
             WorkerEvent::Interrupt { id, why } => {
@@ -305,6 +319,19 @@ impl<'p> Session<'p> {
         }
         self.post.jobs.depot.set_away(false);
         self.wire.answer_resume(ticket, ids);
+        // A former session may have asked for something else.
+        let full = block_in_place(|| self.post.room.look().map(str::to_owned));
+        self.paused.clone_from(&full);
+        self.wire.pause(Instant::now(), full);
+    }
+
+    /// Tells the master when there is no room for anything new, and when there is again.
+    fn look_for_room(&mut self) {
+        let full = block_in_place(|| self.post.room.look().map(str::to_owned));
+        if full != self.paused {
+            self.paused.clone_from(&full);
+            self.wire.pause(Instant::now(), full);
+        }
     }
 
     fn answered(&mut self, sent: Sent, answer: Result<Option<Bytes>, String>) {
@@ -358,6 +385,12 @@ fn sent(outcome: Result<Result<(), SocketError>, tokio::time::error::Elapsed>) -
             SEND_WAIT_MAX.as_secs()
         ))),
     }
+}
+
+fn room_looks() -> Interval {
+    let mut looks = interval(ROOM_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 async fn until(at: Option<Instant>) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::Uri;
 use serde::Deserialize;
+use toolpost_worker::GroupLimits;
 
 /// Where the password is when nothing else is said.
 const PASSWORD_VARIABLE: &str = "TOOLPOST_WORKER_PASSWORD";
@@ -23,6 +24,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const MAX_DELAY_DEFAULT: Duration = Duration::from_secs(300);
 /// What commands may say while there is no connection, all together.
 const SPOOL_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// Less, and builds fail one after the other.
+const FREE_DISK_BYTES_MIN_DEFAULT: u64 = 256 * 1024 * 1024;
 const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(60);
 const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// Sooner than this, messages would be nothing but keep-alives.
@@ -56,6 +59,16 @@ pub struct SettingsFile {
     pub max_commands: Option<usize>,
     /// What commands may say while there is no connection, all together, in MiB; who says more waits for the connection.
     pub spool_mib: Option<u32>,
+    /// Memory that a command may have with all that descends from it, in MiB (Linux, by control groups).
+    pub memory_max_mib: Option<u32>,
+    /// Processes and threads of a command (Linux, by control groups).
+    pub processes_max: Option<u32>,
+    /// Processors of a command in hundredths: 150 is one and a half (Linux, by control groups).
+    pub cpu_percent_max: Option<u32>,
+    /// User as whom builds run; needs a worker that runs as root, on Linux.
+    pub user: Option<String>,
+    /// With less than this free on the disk of the builds, in MiB, a Toolpost master begins nothing new here.
+    pub free_disk_min_mib: Option<u32>,
     /// Certificates of authorities that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,
     /// Certificate that this worker shows.
@@ -87,6 +100,12 @@ pub struct Settings {
     pub commands_max: Option<usize>,
     /// What commands may say while there is no connection, all together, in bytes on disk.
     pub spool_bytes_max: u64,
+    /// What each command may have of the machine.
+    pub command_limits: GroupLimits,
+    /// User as whom builds run; `None` for that of this process.
+    pub user: Option<String>,
+    /// With less than this free on the disk of the builds, nothing new begins; 0 for no limit.
+    pub free_disk_bytes_min: u64,
     /// Files for TLS.
     pub tls: TlsFiles,
 }
@@ -207,6 +226,11 @@ impl SettingsFile {
             stop_grace: self.stop_grace.or(other.stop_grace),
             max_commands: self.max_commands.or(other.max_commands),
             spool_mib: self.spool_mib.or(other.spool_mib),
+            memory_max_mib: self.memory_max_mib.or(other.memory_max_mib),
+            processes_max: self.processes_max.or(other.processes_max),
+            cpu_percent_max: self.cpu_percent_max.or(other.cpu_percent_max),
+            user: self.user.or(other.user),
+            free_disk_min_mib: self.free_disk_min_mib.or(other.free_disk_min_mib),
             ca_file: self.ca_file.or(other.ca_file),
             certificate: self.certificate.or(other.certificate),
             key: self.key.or(other.key),
@@ -257,8 +281,15 @@ impl SettingsFile {
         let mut info = self.info.unwrap_or_default();
         info.extend(self.admin.map(|admin| ("admin".to_owned(), admin)));
         let keepalive = duration("keepalive", self.keepalive, KEEPALIVE_DEFAULT)?;
-        if self.max_commands == Some(0) {
-            return Err(invalid("max_commands", "it is at least 1"));
+        for (key, is_zero) in [
+            ("max_commands", self.max_commands == Some(0)),
+            ("memory_max_mib", self.memory_max_mib == Some(0)),
+            ("processes_max", self.processes_max == Some(0)),
+            ("cpu_percent_max", self.cpu_percent_max == Some(0)),
+        ] {
+            if is_zero {
+                return Err(invalid(key, "it is at least 1"));
+            }
         }
         Ok(Settings {
             master: master
@@ -272,15 +303,26 @@ impl SettingsFile {
             keepalive: keepalive.max(KEEPALIVE_MIN),
             stop_grace: duration("stop_grace", self.stop_grace, STOP_GRACE_DEFAULT)?,
             commands_max: self.max_commands,
-            spool_bytes_max: self
-                .spool_mib
-                .map_or(SPOOL_BYTES_DEFAULT, |mib| u64::from(mib) * 1024 * 1024),
+            spool_bytes_max: self.spool_mib.map_or(SPOOL_BYTES_DEFAULT, mib),
+            command_limits: GroupLimits {
+                memory_bytes_max: self.memory_max_mib.map(mib),
+                processes_max: self.processes_max,
+                cpu_percent_max: self.cpu_percent_max,
+            },
+            user: self.user,
+            free_disk_bytes_min: self
+                .free_disk_min_mib
+                .map_or(FREE_DISK_BYTES_MIN_DEFAULT, mib),
             tls: TlsFiles {
                 ca_file: self.ca_file,
                 own,
             },
         })
     }
+}
+
+fn mib(mib: u32) -> u64 {
+    u64::from(mib) * 1024 * 1024
 }
 
 fn duration(
@@ -484,6 +526,7 @@ mod tests {
             (format!("{base}keepalive = \"soon\""), "`keepalive`"),
             (format!("{base}key = \"k\""), "come together"),
             (format!("{base}max_commands = 0"), "at least 1"),
+            (format!("{base}memory_max_mib = 0"), "`memory_max_mib`"),
             (
                 format!("{base}password_file = \"p\"\npassword_env = \"E\""),
                 "named twice",

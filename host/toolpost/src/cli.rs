@@ -122,6 +122,21 @@ pub(crate) struct WorkerArgs {
     /// What commands may say while there is no connection, all together, in MiB on disk [default: 1024].
     #[arg(long, value_name = "MIB")]
     pub(crate) spool_mib: Option<u32>,
+    /// Memory that a command may have with all that descends from it, in MiB; needs control groups (Linux) [default: no limit].
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory_max_mib: Option<u32>,
+    /// Processes and threads of a command; needs control groups (Linux) [default: no limit].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) processes_max: Option<u32>,
+    /// Processors of a command, in hundredths of one; needs control groups (Linux) [default: no limit].
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) cpu_percent_max: Option<u32>,
+    /// User as whom builds run; for a worker that runs as root, on Linux.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// With less than this free on the disk of the builds, in MiB, the master begins nothing new here [default: 256].
+    #[arg(long, value_name = "MIB")]
+    pub(crate) free_disk_min_mib: Option<u32>,
     /// Certificates of authorities that are trusted beside those of the system.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

@@ -61,6 +61,7 @@ struct Bench {
     job: Arc<Job>,
     exchange: Exchange,
     style: Arc<Style>,
+    tells_usage: bool,
 }
 
 /// Nobody waits for the job any more.
@@ -85,8 +86,14 @@ impl Jobs {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a command.
-    pub(crate) fn start(&self, id: CommandId, command: Command, style: Arc<Style>) {
+    /// Begins a command. `tells_usage` for masters that know what to do with what it used.
+    pub(crate) fn start(
+        &self,
+        id: CommandId,
+        command: Command,
+        style: Arc<Style>,
+        tells_usage: bool,
+    ) {
         let job = Arc::new(Job {
             id: id.clone(),
             outbox: Outbox::new(Arc::clone(&self.depot)),
@@ -102,6 +109,7 @@ impl Jobs {
             job: Arc::clone(&job),
             exchange: Exchange::new(id.clone(), self.asks.clone()),
             style,
+            tells_usage,
         };
         if let Some(before) = self.jobs().insert(id, job) {
             before.outbox.close();

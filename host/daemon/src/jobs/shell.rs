@@ -301,8 +301,25 @@ impl<'b> Talk<'b> {
             }
             Status::Lost => -1,
         };
+        if let Some(bytes) = exit.memory_exceeded {
+            let text = format!(
+                "a command may have {} MiB of memory on this worker (`memory_max_mib`), and this one wanted more\n",
+                bytes >> 20
+            );
+            self.say(OutputStream::Stderr, text.into());
+        }
         self.header(format!("{exit}\n"));
         self.updates.extend([Update::Rc(rc), elapsed(begun)]);
+        let usage = exit.usage.filter(|_| self.bench.tells_usage);
+        self.updates.extend(usage.map(|usage| {
+            Update::Usage(toolpost_wire::Usage {
+                user_s: usage.user.as_secs_f64(),
+                system_s: usage.system.as_secs_f64(),
+                memory_peak_bytes: usage.memory_peak_bytes,
+                read_bytes: usage.read_bytes,
+                written_bytes: usage.written_bytes,
+            })
+        }));
         self.send().await
     }
 }

@@ -1,7 +1,7 @@
 //! Files and directories between this worker and the master, in constant memory.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Instant;
 
@@ -60,6 +60,9 @@ impl Bench {
     async fn send_file(&self, upload: &UploadFile) -> Result<File, Stop> {
         let path = self.beneath(&upload.path)?;
         let mut file = self.files().open(&*path).await?;
+        if upload.offset > 0 {
+            file = at(file, upload.offset, &upload.path).await?;
+        }
         let mut left = upload.max_size;
         loop {
             let length = upload.block_size.clamp(1, PIECE_BYTES_MAX);
@@ -200,6 +203,20 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work)
         .await
         .unwrap_or(Err(FileError::Stopped))
+}
+
+/// The file, to be read from there on.
+async fn at(mut file: File, offset: u64, path: &str) -> Result<File, FileError> {
+    let path = path.to_owned();
+    let seek = move || match file.seek(SeekFrom::Start(offset)) {
+        Ok(_) => Ok(file),
+        Err(source) => Err(FileError::Io {
+            action: "read",
+            path,
+            source,
+        }),
+    };
+    blocking(seek).await
 }
 
 /// Up to so many bytes from where the file stands.

@@ -6,6 +6,9 @@ use crate::ids::{
 };
 use crate::time::Timestamp;
 
+/// Who set the values of builds in which it is kept what steps used of their workers.
+pub const RESOURCES_SOURCE: &str = "resources";
+
 /// Bytes of an artifact's name.
 pub const ARTIFACT_NAME_BYTES_MAX: usize = 512;
 

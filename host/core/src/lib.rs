@@ -19,6 +19,7 @@ pub mod model;
 pub mod plugin_kind;
 pub mod properties;
 pub mod report;
+pub mod resources;
 pub mod results;
 pub mod schedule;
 pub mod schema_work;

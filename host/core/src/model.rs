@@ -8,6 +8,7 @@ use crate::ids::{
     BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, LogId, MasterId, RequestId,
     SchedulerId, SourceStampId, StepId, WorkerId,
 };
+use crate::resources::Resources;
 use crate::{Properties, Results, Timestamp};
 
 /// A master process.
@@ -329,6 +330,8 @@ pub struct Step {
     pub hidden: bool,
     /// Digest of the plugin that ran it, for a plugin step.
     pub plugin_digest: Option<String>,
+    /// What its commands used of the worker; `None` when none has said.
+    pub resources: Option<Resources>,
 }
 
 /// What a log holds; the letters are Buildbot's.

@@ -167,7 +167,7 @@ impl Farm {
         writer.append(LogStream::Output, b"done\n").await;
         writer.finish(NOW).await?;
         self.store
-            .finish_step(step, Results::Success, "done", false, NOW)
+            .finish_step(step, Results::Success, "done", false, None, NOW)
             .await?;
         self.store
             .finish_build(build.id, Results::Success, "build successful", NOW)

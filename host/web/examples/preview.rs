@@ -396,7 +396,7 @@ async fn live(farm: &TestFarm) {
             let _ = writer.finish(now()).await;
             let _ = farm
                 .store
-                .finish_step(step, Results::Success, "done", false, now())
+                .finish_step(step, Results::Success, "done", false, None, now())
                 .await;
         }
         let _ = farm

@@ -14,6 +14,7 @@ use toolpost_worker::{
 
 use super::logs::{CommandOutput, StepLog};
 use super::outcome::{Fault, StepEnd};
+use super::tally::Tally;
 use crate::steps::params::{Command, Environment, EnvironmentEntry};
 use crate::worker::{LinkCommand, LinkError, WorkerLink};
 
@@ -52,6 +53,7 @@ pub(crate) async fn run(
     spec: CommandSpec,
     plan: OutputPlan<'_>,
     cancel: &CancellationToken,
+    tally: &Tally,
 ) -> Result<Ended, Fault> {
     let starting = worker.start(spec);
     let mut command = tokio::select! {
@@ -74,6 +76,9 @@ pub(crate) async fn run(
     }
     if let (Ok(exit), Some(log), true) = (&exit, plan.log, plan.headers) {
         log.header(&exit.to_string()).await;
+    }
+    if let Ok(exit) = &exit {
+        tally.add(exit);
     }
     if cancel.is_cancelled() {
         // Also where the worker is gone: whoever stops a build does not want it again.
@@ -264,6 +269,8 @@ mod tests {
                 status,
                 cause,
                 elapsed: Duration::from_secs(1),
+                usage: None,
+                memory_exceeded: None,
                 pipes_left_open: false,
             };
             let end = step_end(&exit, "'make'".into(), |code| match code {

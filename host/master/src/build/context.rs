@@ -21,6 +21,7 @@ use super::logs::{LogRules, StepLogs};
 use super::outcome::Fault;
 use super::render::RenderedStep;
 use super::secrets;
+use super::tally::Tally;
 use crate::clock::Clock;
 use crate::properties::{GOT_REVISION, SCHEDULER, source_scopes};
 use crate::services::Capabilities;
@@ -185,6 +186,8 @@ pub(crate) struct StepContext {
     /// Cancelled when this step is to stop.
     pub(crate) cancel: CancellationToken,
     pub(crate) told: Mutex<Told>,
+    /// What its commands have used.
+    pub(crate) used: Arc<Tally>,
 }
 
 /// What a step says of itself while it runs.
@@ -229,7 +232,8 @@ impl StepContext {
         plan: OutputPlan<'_>,
     ) -> Result<Ended, Fault> {
         let spec = secrets::filled(self, spec).await?;
-        command::run(self.build.worker.as_ref(), spec, plan, &self.cancel).await
+        let worker = self.build.worker.as_ref();
+        command::run(worker, spec, plan, &self.cancel, &self.used).await
     }
 
     /// The files of the build.

@@ -18,6 +18,7 @@ mod render;
 mod runner;
 mod secrets;
 pub(crate) mod step;
+mod tally;
 
 pub(crate) use context::{BuildContext, BuildParts, StepContext};
 pub(crate) use runner::BuildRunner;

@@ -20,6 +20,7 @@ use super::context::StepContext;
 use super::logs::{CommandOutput, StepLog};
 use super::plugin_work::{Begun, Work, has_ended};
 use super::secrets;
+use super::tally::Tally;
 use crate::services::Capabilities;
 use crate::worker::{LinkCommand, LinkControl, LinkError};
 
@@ -64,6 +65,7 @@ pub(super) async fn start(
         // A command that is started to clean up after a cancellation is left alone.
         cancel: Some(step.cancel.clone()).filter(|cancel| !cancel.is_cancelled()),
         begun,
+        used: Arc::clone(&step.used),
     };
     tokio::spawn(async move {
         // The plugin may have ended without waiting.
@@ -89,6 +91,7 @@ struct Running {
     /// When it is interrupted beside the end of the call.
     cancel: Option<CancellationToken>,
     begun: Begun,
+    used: Arc<Tally>,
 }
 
 impl Running {
@@ -99,6 +102,7 @@ impl Running {
             captured,
             cancel,
             begun,
+            used,
         } = self;
         let control = command.control();
         let stop = async {
@@ -123,6 +127,9 @@ impl Running {
                 }
             }
         };
+        if let Ok(exit) = &exit {
+            used.add(exit);
+        }
         if matches!(&exit, Ok(exit) if exit.status == Status::Lost) {
             begun.is_left();
         }

@@ -98,6 +98,7 @@ pub(super) async fn stage() -> Stage {
         logs: StepLogs::new(store.clone(), Arc::clone(&capabilities), step, RULES),
         cancel: CancellationToken::new(),
         told: Mutex::default(),
+        used: Arc::default(),
     });
     Stage {
         dir,

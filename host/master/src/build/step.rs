@@ -9,6 +9,7 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use toolpost_config::config::StepConfig;
 use toolpost_core::locks::Holder;
+use toolpost_core::resources::Resources;
 use toolpost_core::step::{
     Interruption, PlannedStep, ResultFlags, StepAction, StepProgress, StepTexts,
 };
@@ -83,6 +84,17 @@ async fn overdue(cancel: &CancellationToken) {
 struct Outcome {
     results: Results,
     text: String,
+    resources: Option<Resources>,
+}
+
+impl Outcome {
+    fn new(results: Results, text: String) -> Self {
+        Self {
+            results,
+            text,
+            resources: None,
+        }
+    }
 }
 
 impl StepRun<'_> {
@@ -169,7 +181,7 @@ impl StepRun<'_> {
             .await?;
         if let StepAction::Finish(results) = action {
             let text = StepTexts::default().finished(None, results, None);
-            return Ok(Outcome { results, text });
+            return Ok(Outcome::new(results, text));
         }
         if action == StepAction::RequestLocks {
             if let Err(fault) = self.acquire(id).await {
@@ -259,14 +271,15 @@ impl StepRun<'_> {
             let _ = progress.interrupt(self.interruption());
         }
         let mut outcome = match ended {
-            Ok(end) => Outcome {
-                text: texts.finished(end.summary.as_deref(), end.results, end.cut_short),
-                results: end.results,
-            },
-            Err(Fault::Cancelled) => Outcome {
-                text: texts.finished(step.last_told().as_deref(), Results::Cancelled, None),
-                results: Results::Cancelled,
-            },
+            Ok(end) => {
+                let text = texts.finished(end.summary.as_deref(), end.results, end.cut_short);
+                Outcome::new(end.results, text)
+            }
+            Err(Fault::Cancelled) => {
+                let told = step.last_told();
+                let text = texts.finished(told.as_deref(), Results::Cancelled, None);
+                Outcome::new(Results::Cancelled, text)
+            }
             Err(fault) => self.faulted(&step.logs, &fault, texts.clone()).await,
         };
         if let StepAction::Finish(results) = progress.ended(outcome.results)
@@ -275,6 +288,7 @@ impl StepRun<'_> {
             outcome.results = results;
             outcome.text = texts.finished(step.last_told().as_deref(), results, None);
         }
+        outcome.resources = step.used.sum();
         step.logs.finish_all(self.now()).await;
         outcome
     }
@@ -290,6 +304,7 @@ impl StepRun<'_> {
             logs,
             cancel: self.cancel.clone(),
             told: Mutex::default(),
+            used: Arc::default(),
         }
     }
 
@@ -332,11 +347,15 @@ impl StepRun<'_> {
                 texts.finished(Some(&fault.to_string()), results, None)
             }
         };
-        Outcome { results, text }
+        Outcome::new(results, text)
     }
 
     async fn finish(&self, id: StepId, outcome: Outcome) -> Result<StepRecord, StoreError> {
-        let Outcome { results, text } = outcome;
+        let Outcome {
+            results,
+            text,
+            resources,
+        } = outcome;
         let text = self.build.mask(&text);
         let scope = self.build.scope().with_results(results);
         let hide = &self.plan.config.options.hide_step_if;
@@ -344,7 +363,7 @@ impl StepRun<'_> {
         let hidden = TEMPLATES.holds(hide, &scope).unwrap_or(false);
         self.build
             .store
-            .finish_step(id, results, &text, hidden, self.now())
+            .finish_step(id, results, &text, hidden, resources, self.now())
             .await?;
         Ok(StepRecord { results, text })
     }

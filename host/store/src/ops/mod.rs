@@ -14,6 +14,7 @@ pub(crate) mod plugins;
 pub(crate) mod recordings;
 pub(crate) mod reporters;
 pub(crate) mod requests;
+pub(crate) mod resources;
 pub(crate) mod scheduler_skips;
 pub(crate) mod schedulers;
 pub(crate) mod sourcestamps;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use toolpost_core::resources::Resources;
 use toolpost_core::{BuildId, Event, Results, StepId, Timestamp};
 
+use super::resources;
 use crate::sql::{Value, args};
 use crate::tx::Tx;
 use crate::{Result, Store, StoreError};
@@ -114,7 +116,7 @@ impl Store {
         .await
     }
 
-    /// Ends a step; does nothing when it has ended.
+    /// Ends a step, with what it used of its worker; does nothing when it has ended.
     ///
     /// # Errors
     /// When the step is unknown or the database fails.
@@ -124,6 +126,7 @@ impl Store {
         results: Results,
         state: &str,
         hidden: bool,
+        resources: Option<Resources>,
         now: Timestamp,
     ) -> Result<()> {
         let state = state.to_owned();
@@ -132,10 +135,15 @@ impl Store {
             Box::pin(async move {
                 let sql = "UPDATE steps SET complete = 1, complete_at = $1, results = $2, \
                     state_string = $3, hidden = $4 WHERE id = $5 AND complete = 0 \
-                    RETURNING build_id";
+                    RETURNING build_id, number";
                 let args = args![now, results, state, hidden, step];
                 if let Some(row) = tx.fetch_optional("finish_step", sql, args).await? {
-                    tx.emit(Event::StepFinished(step, row.first()?));
+                    let mut cells = row.cells();
+                    let (build, number) = (cells.get()?, cells.get()?);
+                    if let Some(resources) = &resources {
+                        resources::put(tx, build, number, resources).await?;
+                    }
+                    tx.emit(Event::StepFinished(step, build));
                     return Ok(());
                 }
                 let sql = "SELECT id FROM steps WHERE id = $1";

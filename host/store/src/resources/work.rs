@@ -10,6 +10,7 @@ use toolpost_core::model::{
 
 use super::sealed::Stored;
 use super::table::{Table, flag, int, link, list, text, time};
+use crate::ops;
 use crate::sql::{Cells, Connection, json_ids};
 use crate::{Result, StoreError};
 
@@ -258,7 +259,9 @@ impl Stored for Step {
         resource: "step",
         from: "steps t",
         columns: "t.id, t.number, t.name, t.build_id, t.started_at, t.locks_acquired_at, \
-            t.complete, t.complete_at, t.state_string, t.results, t.urls, t.hidden, t.plugin_digest",
+            t.complete, t.complete_at, t.state_string, t.results, t.urls, t.hidden, t.plugin_digest, \
+            (SELECT x.value FROM build_data x WHERE x.build_id = t.build_id \
+            AND x.name = 'resources_' || t.number)",
         fields: &[
             int("stepid", "t.id"),
             int("number", "t.number"),
@@ -294,6 +297,9 @@ impl Stored for Step {
                 .collect(),
             hidden: cells.get()?,
             plugin_digest: cells.get()?,
+            resources: cells
+                .get::<Option<Vec<u8>>>()?
+                .and_then(|value| ops::resources::from_json(&value)),
         })
     }
 }

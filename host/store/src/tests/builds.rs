@@ -3,6 +3,7 @@
 use futures::future::join_all;
 use serde_json::json;
 use toolpost_core::model::{Build, BuildRequest, Buildset, Log, LogType, Step, StepUrl};
+use toolpost_core::resources::Resources;
 use toolpost_core::{BuildId, Event, Properties, Results, StepId};
 
 use super::backend::TestDb;
@@ -258,12 +259,18 @@ both! {
             .await
             .unwrap();
         store.set_step_plugin(ids[0], "sha256:2").await.unwrap();
+        let used = Resources {
+            commands: 2,
+            user_ms: 1_500,
+            memory_peak_bytes: 5 << 32,
+            ..Resources::default()
+        };
         store
-            .finish_step(ids[0], Results::Warnings, "3 warnings", true, at(9))
+            .finish_step(ids[0], Results::Warnings, "3 warnings", true, Some(used), at(9))
             .await
             .unwrap();
         store
-            .finish_step(ids[0], Results::Success, "again", false, at(10))
+            .finish_step(ids[0], Results::Success, "again", false, None, at(10))
             .await
             .unwrap();
         let url = |name: &str, n: i32| StepUrl {
@@ -282,6 +289,7 @@ both! {
                 urls: vec![url("report", 3), url("log", 2)],
                 hidden: true,
                 plugin_digest: Some("sha256:2".to_owned()),
+                resources: Some(used),
                 ..steps[0].clone()
             }
         );
@@ -294,7 +302,7 @@ both! {
             })
         ));
         let unknown = store
-            .finish_step(StepId(99), Results::Success, "", false, at(1))
+            .finish_step(StepId(99), Results::Success, "", false, None, at(1))
             .await;
         assert!(matches!(
             unknown,
@@ -338,7 +346,7 @@ both! {
         );
         store.start_step(ran, at(3), None).await.unwrap();
         store
-            .finish_step(ran, Results::Success, "done", false, at(4))
+            .finish_step(ran, Results::Success, "done", false, None, at(4))
             .await
             .unwrap();
         store.start_step(running, at(5), None).await.unwrap();

@@ -343,6 +343,7 @@ const STEP: &[Field] = &[
     field("name", Kind::Text),
     field("number", Kind::Int),
     nullable("plugin_digest", Kind::Text),
+    nullable("resources", Kind::Nested),
     nullable("results", Kind::Int),
     nullable("started_at", Kind::Time),
     field("state_string", Kind::Text),

@@ -10,6 +10,7 @@ use toolpost_core::Results;
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, Log, LogType, Step, StepUrl, Worker,
 };
+use toolpost_core::resources::Resources;
 use toolpost_store::{Query, Store};
 
 use super::filters;
@@ -62,6 +63,8 @@ struct StepView {
     urls: Vec<StepUrl>,
     hidden: bool,
     plugin: Option<String>,
+    /// What its commands used of the worker.
+    used: Option<Resources>,
     /// Where what it asked of the master can be had.
     recording: Option<String>,
     logs: Vec<LogView>,
@@ -273,6 +276,7 @@ impl StepView {
                 .collect(),
             hidden: step.hidden,
             plugin: step.plugin_digest,
+            used: step.resources,
             recording: None,
             logs: views,
             open,

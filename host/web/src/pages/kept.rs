@@ -4,9 +4,9 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Response;
 use axum::response::{IntoResponse as _, Redirect};
-use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
+use toolpost_core::kept::{Artifact, BuildData, RESOURCES_SOURCE, TestResult, TestResultSet};
 use toolpost_core::model::{Build, BuildRequest};
-use toolpost_store::{Query, Store};
+use toolpost_store::{Op, Query, Store};
 
 use super::build::id_of;
 use super::shell::Ask;
@@ -63,6 +63,8 @@ impl Kept {
             store.count::<Artifact>(&of_build).await?
         };
         let data = of_build.clone().order("name").limit(DATA_MAX);
+        // They are shown with their steps.
+        let data = data.filter("source", Op::Ne, RESOURCES_SOURCE);
         let sets = of_build.limit(TEST_SETS_MAX);
         let mut test_sets = Vec::new();
         for set in store.list::<TestResultSet>(&sets).await? {

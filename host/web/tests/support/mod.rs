@@ -270,9 +270,9 @@ impl TestFarm {
         let end = Timestamp(at.0 + spec.takes_ms);
         match spec.results {
             Some(results) => {
-                let finished = self
-                    .store
-                    .finish_step(step, results, spec.state, spec.hidden, end);
+                let finished =
+                    self.store
+                        .finish_step(step, results, spec.state, spec.hidden, None, end);
                 finished.await.expect(PREPARED);
             }
             None => self

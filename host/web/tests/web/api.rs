@@ -240,11 +240,11 @@ async fn steps() {
     let farm = farm().await;
     assert_snapshot!(farm.get("/api/v2/builds/1/steps").await.shown(), @r#"
     200
-    {"steps":[{"buildid":1,"complete":true,"complete_at":1763925437,"hidden":false,"locks_acquired_at":1763925436,"name":"git","number":0,"plugin_digest":null,"results":0,"started_at":1763925436,"state_string":"done","stepid":1,"urls":[]},{"buildid":1,"complete":true,"complete_at":1763925438,"hidden":false,"locks_acquired_at":1763925437,"name":"tests","number":1,"plugin_digest":null,"results":2,"started_at":1763925437,"state_string":"3 passed, 1 failed","stepid":2,"urls":[{"name":"report","url":"https://example.org/r"}]}],"meta":{"total":2}}
+    {"steps":[{"buildid":1,"complete":true,"complete_at":1763925437,"hidden":false,"locks_acquired_at":1763925436,"name":"git","number":0,"plugin_digest":null,"resources":null,"results":0,"started_at":1763925436,"state_string":"done","stepid":1,"urls":[]},{"buildid":1,"complete":true,"complete_at":1763925438,"hidden":false,"locks_acquired_at":1763925437,"name":"tests","number":1,"plugin_digest":null,"resources":null,"results":2,"started_at":1763925437,"state_string":"3 passed, 1 failed","stepid":2,"urls":[{"name":"report","url":"https://example.org/r"}]}],"meta":{"total":2}}
     "#);
     assert_snapshot!(farm.get("/api/v2/builds/2/steps/make").await.shown(), @r#"
     200
-    {"steps":[{"buildid":2,"complete":false,"complete_at":null,"hidden":false,"locks_acquired_at":1763928976,"name":"make","number":0,"plugin_digest":null,"results":null,"started_at":1763928976,"state_string":"making","stepid":3,"urls":[]}],"meta":{}}
+    {"steps":[{"buildid":2,"complete":false,"complete_at":null,"hidden":false,"locks_acquired_at":1763928976,"name":"make","number":0,"plugin_digest":null,"resources":null,"results":null,"started_at":1763928976,"state_string":"making","stepid":3,"urls":[]}],"meta":{}}
     "#);
     assert_snapshot!(farm.get("/api/v2/builders/2/builds/1/steps/1?field=name").await.shown(), @r#"
     200

@@ -11,7 +11,7 @@ use toolpost_wire::{
 };
 use toolpost_worker::{
     CommandSpec, EnvValue, Exit, InterruptSignal, Invocation, Output, OutputStream, StartError,
-    Status, StopCause,
+    Status, StopCause, Usage,
 };
 
 use super::link::Connection;
@@ -44,6 +44,7 @@ struct Ending {
     signal: Option<i32>,
     failure: Option<FailureReason>,
     elapsed: Option<f64>,
+    usage: Option<Usage>,
 }
 
 impl RemoteCommand {
@@ -152,6 +153,7 @@ impl RemoteCommand {
             Update::Rc(rc) => self.heard.rc = Some(rc),
             Update::FailureReason(reason) => self.heard.failure = Some(reason),
             Update::Elapsed(seconds) => self.heard.elapsed = Some(seconds),
+            Update::Usage(usage) => self.heard.usage = Some(used(&usage)),
             _ => {}
         }
     }
@@ -192,6 +194,9 @@ impl RemoteCommand {
             cause,
             // A worker's clock may be wrong; it did not take longer than it was waited for.
             elapsed: elapsed.map_or(here, |elapsed| elapsed.min(here)),
+            usage: self.heard.usage,
+            // The worker says it in the log.
+            memory_exceeded: None,
             pipes_left_open: false,
         }
     }
@@ -235,6 +240,18 @@ impl LinkCommand for RemoteCommand {
 impl LinkControl for Wish {
     fn interrupt(&self) {
         Self::interrupt(self);
+    }
+}
+
+fn used(said: &toolpost_wire::Usage) -> Usage {
+    // What is no time is not told.
+    let time = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    Usage {
+        user: time(said.user_s),
+        system: time(said.system_s),
+        memory_peak_bytes: said.memory_peak_bytes,
+        read_bytes: said.read_bytes,
+        written_bytes: said.written_bytes,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use toolpost_wire::Ticket;
+use toolpost_wire::{FileStat, Ticket};
 
 use super::port::Outlet;
 
@@ -17,6 +17,8 @@ pub(super) struct Cursors(Mutex<VecDeque<Cursor>>);
 
 pub(super) struct Cursor {
     pub(super) path: String,
+    /// The file when it was opened.
+    pub(super) of: FileStat,
     /// Where the next byte comes from.
     pub(super) at: u64,
     pub(super) outlet: Outlet,

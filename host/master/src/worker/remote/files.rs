@@ -139,41 +139,46 @@ impl RemoteFiles {
         }
     }
 
-    /// Starts to upload a file, or goes on where somebody stopped.
-    async fn cursor(&self, full: &str, at: u64) -> Result<Cursor, FileError> {
+    /// Starts to upload a file that is this now, or goes on where somebody stopped.
+    async fn cursor(&self, full: &str, at: u64, of: &FileStat) -> Result<Cursor, FileError> {
         if let Some(cursor) = self.connection.cursors.take(full, at) {
             return Ok(cursor);
         }
+        // Others begin at the first byte, and what is before is passed over.
+        let at = if self.connection.offsets { at } else { 0 };
         let command = Command::UploadFile(UploadFile {
             path: full.to_owned(),
             max_size: None,
             block_size: BLOCK_BYTES as u64,
             keep_stamp: false,
+            offset: at,
         });
         Ok(Cursor {
             path: full.to_owned(),
-            at: 0,
+            of: *of,
+            at,
             outlet: self.start(&command).await?,
             rest: Bytes::new(),
             ticket: None,
         })
     }
 
-    /// Reads on until this many bytes from `offset` on are there or the file ends; whether it ended.
+    /// Reads on until this many bytes from `offset` on are there or the file ends; whether it ended. What was read stays when
+    /// the connection is lost.
     async fn fill(
         &self,
         path: &str,
         cursor: &mut Cursor,
         offset: u64,
         length: usize,
-    ) -> Result<(Bytes, bool), FileError> {
-        let mut read = BytesMut::new();
+        read: &mut BytesMut,
+    ) -> Result<bool, FileError> {
         let mut outcome = Outcome::default();
         let mut ended_well = false;
         loop {
-            cursor.take(offset, length, &mut read);
+            cursor.take(offset + read.len() as u64, length, read);
             if read.len() == length {
-                return Ok((read.freeze(), false));
+                return Ok(false);
             }
             if let Some(ticket) = cursor.ticket.take() {
                 reply(&cursor.outlet, ticket, Ok(Payload::nothing())).await?;
@@ -200,11 +205,23 @@ impl RemoteFiles {
                     if outcome.rc != Some(0) || !ended_well {
                         return Err(failed("read", path, outcome.rc, &outcome.said));
                     }
-                    return Ok((read.freeze(), true));
+                    return Ok(true);
                 }
                 None => return Err(FileError::Stopped),
             }
         }
+    }
+
+    /// The connection was lost while a file was read: says whether it is still the same, so that nothing is put together of
+    /// two.
+    async fn is_still(&self, path: &str, cursor: &Cursor) -> Result<(), FileError> {
+        let now = self.stat_of(path, &cursor.path).await?;
+        let is = |stat: &FileStat| (stat.device, stat.inode, stat.size, stat.modified);
+        if now.is_some_and(|now| is(&now) == is(&cursor.of)) {
+            return Ok(());
+        }
+        let text = "it was changed while the worker was cut off";
+        Err(failed("read on", path, Some(1), text))
     }
 
     /// Writes a whole file.
@@ -334,19 +351,24 @@ impl LinkFiles for RemoteFiles {
             });
         }
         let mut tries = 0;
-        let (cursor, bytes, ended) = loop {
-            let mut cursor = self.cursor(&full, offset).await?;
-            match self.fill(&path, &mut cursor, offset, length).await {
-                Ok((bytes, ended)) => break (cursor, bytes, ended),
-                Err(error) if self.again(&error, &mut tries) => {}
+        let mut read = BytesMut::new();
+        let (cursor, ended) = loop {
+            let at = offset + read.len() as u64;
+            let mut cursor = self.cursor(&full, at, &stat).await?;
+            let filled = self.fill(&path, &mut cursor, offset, length, &mut read);
+            match filled.await {
+                Ok(ended) => break (cursor, ended),
+                Err(error) if self.again(&error, &mut tries) => {
+                    self.is_still(&path, &cursor).await?;
+                }
                 Err(error) => return Err(error),
             }
         };
-        if !ended && offset + (bytes.len() as u64) < info.size {
+        if !ended && offset + (read.len() as u64) < info.size {
             self.connection.cursors.hold(cursor);
         }
         Ok(Piece {
-            bytes,
+            bytes: read.freeze(),
             file_size: info.size,
         })
     }

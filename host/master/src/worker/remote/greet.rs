@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -19,20 +20,25 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use toolpost_config::config::WorkerKind;
 use toolpost_core::WorkerId;
+use toolpost_core::model::Worker;
 use toolpost_store::{WorkerEnd, WorkerSession};
 use tracing::{info, warn};
 
-use super::RESUME_WAIT_MAX;
 use super::link::RemoteWorkerLink;
 use super::parked::Parked;
 use super::places::Arbitration;
-use super::session::{End, Pipe, Session, Socket, farewell, socket_config};
+use super::session::{End, Pause, Pipe, Session, Socket, farewell, socket_config};
 use crate::engine::Engine;
+use crate::error::ControlError;
 use crate::stop::Phase;
 use crate::worker::ConnectedWorker;
 
 /// From the answer to the request until the connection is a WebSocket.
 const UPGRADE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How the reason of a pause begins that the worker itself wants.
+const PAUSED_ITSELF: &str = "the worker says: ";
+/// The rest of it is cut.
+const PAUSE_REASON_BYTES_MAX: usize = 300;
 /// Tries to store that a worker is gone, and the wait between them.
 const STORE_TRIES: u32 = 5;
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -156,7 +162,7 @@ impl Engine {
             );
             return false;
         };
-        let WorkerKind::Remote { password } = &configured.kind else {
+        let WorkerKind::Remote { password, .. } = &configured.kind else {
             warn!("somebody at {from} wants to connect as worker {worker:?}, which is a local one");
             return false;
         };
@@ -203,9 +209,10 @@ impl Engine {
         }
         let epoch = u64::from(rand::random::<u32>()) + 1;
         let limits = Arc::clone(&remote.limits);
+        let keep = self.resume_within(&worker);
         let mut made = None;
         let taken = remote.take(&worker, |left| {
-            let (session, handle) = Session::new(&worker, socket, limits, epoch, left);
+            let (session, handle) = Session::new(&worker, socket, limits, epoch, left, keep);
             made = Some((session, handle.clone()));
             handle
         });
@@ -234,6 +241,7 @@ impl Engine {
             Ok(info) => {
                 let held = session.held(&info);
                 let goes_on = held.is_some();
+                let speaks_of_itself = info.instance.is_some();
                 let link = RemoteWorkerLink::new(handle, *info, held);
                 connection = Some(Arc::clone(&link.connection));
                 // Boxed, and so is its opposite: what talks to the store is large, and there is one of this for each worker.
@@ -241,6 +249,11 @@ impl Engine {
                     Err(end) => end,
                     Ok(id) => {
                         attached = Some(id);
+                        if speaks_of_itself {
+                            let pauses = session.pauses();
+                            let engine = Arc::clone(self);
+                            tokio::spawn(engine.follow_pauses(worker.to_owned(), id, pauses));
+                        }
                         session.run().await
                     }
                 }
@@ -249,21 +262,21 @@ impl Engine {
         let running = session.running();
         self.workers.remove(worker, epoch);
         let parked = session.close(&end, connection.as_ref()).await;
-        match (&end, attached) {
-            (End::Broken(reason), _) if parked.is_some() => {
-                let wait_s = RESUME_WAIT_MAX.as_secs();
+        match (&end, &parked, attached) {
+            (End::Broken(reason), Some(parked), _) => {
+                let wait_s = parked.keep.as_secs();
                 warn!(worker.name = %worker, "worker `{worker}` is cut off: {reason}; its builds wait up to {wait_s} s for it to go on");
             }
-            (End::Failed(reason) | End::Broken(reason), known) => {
+            (End::Failed(reason) | End::Broken(reason), _, known) => {
                 if known.is_none() {
                     self.note_refused(worker, reason, from);
                 }
                 warn!(worker.name = %worker, "worker `{worker}` is lost: {reason}");
             }
-            (end, Some(_)) => {
+            (end, _, Some(_)) => {
                 info!(worker.name = %worker, "worker `{worker}` went: {}", end.reason());
             }
-            (end, None) => {
+            (end, _, None) => {
                 self.note_refused(worker, end.reason(), from);
                 warn!(worker.name = %worker, "worker `{worker}` went before it was attached: {}", end.reason());
             }
@@ -288,6 +301,54 @@ impl Engine {
         self.distribute.notify_one();
     }
 
+    /// Pauses a worker while it wants that, for as long as its session lasts. What people have paused is theirs.
+    async fn follow_pauses(
+        self: Arc<Self>,
+        worker: String,
+        id: WorkerId,
+        mut pauses: watch::Receiver<Pause>,
+    ) {
+        loop {
+            let pause = pauses.borrow_and_update().clone();
+            if let Err(error) = self.pause_as_wanted(id, &pause).await {
+                warn!(worker.name = %worker, "what worker `{worker}` says of its state was not stored: {error}");
+            }
+            if pauses.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn pause_as_wanted(&self, id: WorkerId, pause: &Pause) -> Result<(), ControlError> {
+        if *pause == Pause::NotSaid {
+            return Ok(());
+        }
+        let row = self.store.get::<Worker>(id.0).await?;
+        let by_itself = row
+            .pause_reason
+            .is_some_and(|reason| reason.starts_with(PAUSED_ITSELF));
+        match pause {
+            Pause::Wanted(reason) if !row.paused => {
+                // What a worker says is cut to one line.
+                let line: String = reason.chars().filter(|c| !c.is_control()).collect();
+                let end = line.floor_char_boundary(PAUSE_REASON_BYTES_MAX.min(line.len()));
+                let reason = format!("{PAUSED_ITSELF}{}", &line[..end]);
+                self.set_worker_paused(id, Some(&reason)).await
+            }
+            Pause::Not if row.paused && by_itself => self.set_worker_paused(id, None).await,
+            Pause::NotSaid | Pause::Not | Pause::Wanted(_) => Ok(()),
+        }
+    }
+
+    /// How long builds wait for a worker whose connection is lost.
+    fn resume_within(&self, worker: &str) -> Duration {
+        let config = self.config();
+        match config.workers.get(worker).map(|worker| &worker.kind) {
+            Some(WorkerKind::Remote { resume_within, .. }) => *resume_within,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Keeps what a worker that is cut off can go on with, for a time.
     fn park(self: &Arc<Self>, worker: &str, mut parked: Parked) {
         let over = CancellationToken::new();
@@ -295,20 +356,20 @@ impl Engine {
         // Whoever stops a build does not wait for a worker that is away.
         parked.release_stopped();
         let wake = parked.connection.wake();
-        let epoch = parked.epoch;
+        let (epoch, keep) = (parked.epoch, parked.keep);
         self.workers
             .remote
             .release(worker, epoch, Vec::new(), Some(parked));
         let (engine, worker) = (Arc::clone(self), worker.to_owned());
         tokio::spawn(async move {
-            let expiry = sleep(RESUME_WAIT_MAX);
+            let expiry = sleep(keep);
             tokio::pin!(expiry);
             loop {
                 tokio::select! {
                     () = over.cancelled() => return,
                     () = wake.notified() => engine.workers.remote.release_stopped(&worker, epoch),
                     () = &mut expiry => {
-                        let reason = format!("it did not come back within {} s", RESUME_WAIT_MAX.as_secs());
+                        let reason = format!("it did not come back within {} s", keep.as_secs());
                         warn!(worker.name = %worker, "worker `{worker}` is lost: {reason}");
                         engine.workers.remote.give_up(&worker, epoch, &reason);
                         engine.distribute.notify_one();

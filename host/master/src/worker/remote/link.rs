@@ -41,6 +41,8 @@ pub(super) struct Connection {
     pub(super) paths: Paths,
     pub(super) base_dir: String,
     pub(super) cursors: Cursors,
+    /// Whether uploads can begin anywhere in a file.
+    pub(super) offsets: bool,
 }
 
 /// Where the session is.
@@ -65,6 +67,7 @@ impl RemoteWorkerLink {
                 paths: Paths::new(&info.base_dir, &info.system),
                 base_dir: info.base_dir.clone(),
                 cursors: Cursors::default(),
+                offsets: info.offsets,
             })
         });
         connection.sit(Seat::Here(handle));

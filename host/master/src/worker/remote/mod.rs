@@ -38,8 +38,5 @@ const OUTPUT_QUEUE_BYTES_MAX: usize = 1024 * 1024;
 /// so that the others go on.
 const OUTPUT_STALL_MAX: Duration = Duration::from_secs(30);
 
-/// How long builds wait for a worker that is cut off, if it offers to go on where it was. Then it is lost.
-const RESUME_WAIT_MAX: Duration = Duration::from_secs(300);
-
 /// What a command without limits of its own may take: work on files.
 const FILE_WAIT_MAX: Duration = Duration::from_secs(1_800);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::DropGuard;
 use toolpost_wire::{CommandId, CommandNumber, Suspended};
@@ -16,6 +17,8 @@ pub(super) struct Parked {
     pub(super) instance: String,
     pub(super) commands: Vec<Suspended>,
     pub(super) ports: HashMap<CommandNumber, Port>,
+    /// How long it may last.
+    pub(super) keep: Duration,
     /// What builds hold.
     pub(super) connection: Arc<Connection>,
     /// Ends whoever waits for the end of this state.

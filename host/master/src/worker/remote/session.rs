@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError as SocketProtocol};
@@ -27,7 +27,7 @@ use tracing::{info, warn};
 use super::link::{Connection, Seat};
 use super::parked::{Left, Parked};
 use super::port::{Heard, Port, Reply, output_bytes};
-use super::{OUTPUT_STALL_MAX, RESUME_WAIT_MAX, SEND_WAIT_MAX};
+use super::{OUTPUT_STALL_MAX, SEND_WAIT_MAX};
 
 /// Bytes that are read from a socket at one time. Each connected worker has a buffer of this size.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
@@ -102,11 +102,25 @@ pub(super) struct Session {
     ports: HashMap<CommandNumber, Port>,
     /// What builds hold of the session before, and which process of the worker that was.
     held: Option<(String, Arc<Connection>)>,
+    /// How long the worker is waited for when the connection is lost.
+    keep: Duration,
+    pause: watch::Sender<Pause>,
     probes: Vec<oneshot::Sender<()>>,
     /// When a worker that was told to end has to be gone.
     gone_by: Option<Instant>,
     /// Worth a word in its last message.
     attached: Option<Box<WorkerInfo>>,
+}
+
+/// Whether a worker wants nothing new to begin on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// It is a stock one, or has not come to that.
+    NotSaid,
+    /// It takes builds.
+    Not,
+    /// For this reason.
+    Wanted(String),
 }
 
 /// Why a session is over.
@@ -175,6 +189,7 @@ impl Session {
         limits: Arc<Limits>,
         epoch: u64,
         left: Left,
+        keep: Duration,
     ) -> (Box<Self>, Handle) {
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let Left { unwanted, parked } = left;
@@ -202,7 +217,7 @@ impl Session {
         let former = Former {
             unwanted,
             suspended,
-            keep: Some(RESUME_WAIT_MAX),
+            keep: Some(keep),
         };
         let session = Self {
             worker: worker.to_owned(),
@@ -212,6 +227,8 @@ impl Session {
             handle: handle.clone(),
             ports,
             held,
+            keep,
+            pause: watch::Sender::new(Pause::NotSaid),
             probes: Vec::new(),
             gone_by: None,
             attached: None,
@@ -255,6 +272,11 @@ impl Session {
         None
     }
 
+    /// What the worker says of beginning something new; ends with the session.
+    pub(super) fn pauses(&self) -> watch::Receiver<Pause> {
+        self.pause.subscribe()
+    }
+
     /// Ids of what the worker may go on running.
     pub(super) fn running(&self) -> Vec<CommandId> {
         self.wire.running()
@@ -271,7 +293,8 @@ impl Session {
         let connection = connection.cloned().or(held);
         // Set before the ports are dropped: whoever finds one closed asks for the reason.
         let _ = self.handle.ended.set(end.reason().to_owned());
-        let resumable = matches!(end, End::Broken(_)) && self.wire.outlives();
+        let resumable =
+            matches!(end, End::Broken(_)) && self.wire.outlives() && !self.keep.is_zero();
         if let (true, Some(connection)) = (resumable, connection.clone())
             && let Some((instance, commands)) = self.wire.suspend()
         {
@@ -284,6 +307,7 @@ impl Session {
                 commands,
                 ports,
                 connection,
+                keep: self.keep,
                 over: CancellationToken::new().drop_guard(),
             });
         }
@@ -428,6 +452,10 @@ impl Session {
                 Effect::Event(MasterEvent::EndedLate(id)) => {
                     let worker = &self.worker;
                     info!(worker.name = %worker, "worker `{worker}` has ended command {id}, which was given up, after all");
+                }
+                Effect::Event(MasterEvent::Paused(reason)) => {
+                    let pause = reason.map_or(Pause::Not, Pause::Wanted);
+                    self.pause.send_replace(pause);
                 }
                 Effect::Event(_) => {}
             }

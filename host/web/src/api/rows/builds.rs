@@ -161,6 +161,19 @@ impl Row for Step {
         object.text("name", &self.name);
         object.int("number", self.number.into());
         object.opt_text("plugin_digest", self.plugin_digest.as_deref());
+        match &self.resources {
+            Some(used) => object.with("resources", |out| {
+                let mut object = Object::open(out, None);
+                object.int("commands", used.commands);
+                object.int("memory_peak_bytes", used.memory_peak_bytes);
+                object.int("read_bytes", used.read_bytes);
+                object.int("system_ms", used.system_ms);
+                object.int("user_ms", used.user_ms);
+                object.int("written_bytes", used.written_bytes);
+                object.close();
+            }),
+            None => object.null("resources"),
+        }
         object.results("results", self.results);
         object.opt_time("started_at", self.started_at);
         object.text("state_string", &self.state_string);

@@ -38,7 +38,7 @@ async fn main() {
     let workers = ["local", "spare", DEBIAN, "mac-mini", "windows-11"];
     let farm = TestFarm::of(&builders, &workers, WebOptions::default()).await;
     masters_words(&farm);
-    workers(&farm).await;
+    fleet(&farm).await;
     history(&farm).await;
     showcase(&farm, longest).await;
     let listener = tokio::net::TcpListener::bind(&address)
@@ -110,7 +110,7 @@ fn masters_words(farm: &TestFarm) {
 }
 
 /// Workers in every state, and locks.
-async fn workers(farm: &TestFarm) {
+async fn fleet(farm: &TestFarm) {
     {
         let mut said = farm.master.said();
         let limited = |builds_max| WorkerSettings {

@@ -96,10 +96,10 @@ impl Groups {
             Some(parent) if below => parent.to_owned(),
             _ => own,
         };
-        Self::open_in(dir, limits, std::process::id())
+        Self::open_in(&dir, limits, std::process::id())
     }
 
-    fn open_in(dir: PathBuf, limits: GroupLimits, own_process: u32) -> Result<Self, String> {
+    fn open_in(dir: &Path, limits: GroupLimits, own_process: u32) -> Result<Self, String> {
         let at = dir.display();
         let delegate = "let systemd give the worker its part of the tree with `Delegate=yes`";
         let failed = |what: &str, error: &io::Error| {
@@ -116,7 +116,7 @@ impl Groups {
             }
         }
         let groups = Self {
-            dir: dir.clone(),
+            dir: dir.to_owned(),
             limits,
             next: AtomicU64::new(0),
         };
@@ -312,7 +312,7 @@ mod tests {
             "cpuset cpu io memory pids\n",
         )
         .unwrap();
-        let groups = Groups::open_in(dir.to_owned(), LIMITS, 4711).unwrap();
+        let groups = Groups::open_in(dir, LIMITS, 4711).unwrap();
         let read = |path: &Path| fs::read_to_string(path).unwrap();
         assert_eq!(
             read(&dir.join("cgroup.subtree_control")),
@@ -358,13 +358,13 @@ mod tests {
     fn what_is_missing_is_said_with_what_helps() {
         let tree = tempfile::tempdir().unwrap();
         let dir = tree.path().to_owned();
-        let error = Groups::open_in(dir.clone(), LIMITS, 1).unwrap_err();
+        let error = Groups::open_in(&dir, LIMITS, 1).unwrap_err();
         assert!(
             error.contains("cannot be read") && error.contains("Delegate=yes"),
             "{error}"
         );
         fs::write(dir.join("cgroup.controllers"), "cpu pids\n").unwrap();
-        let error = Groups::open_in(dir, LIMITS, 1).unwrap_err();
+        let error = Groups::open_in(&dir, LIMITS, 1).unwrap_err();
         assert!(
             error.contains("no controller `memory`") && error.contains("Delegate=yes"),
             "{error}"

@@ -24,8 +24,8 @@ const MISSING_DEFAULT: Duration = Duration::from_secs(60 * 60);
 impl Checker<'_, '_> {
     pub(super) fn worker(&mut self, raw: At<RawWorker>) -> Option<WorkerConfig> {
         match raw.value {
-            RawWorker::Local(worker) => self.local_worker(worker),
-            RawWorker::Remote(worker) => self.remote_worker(worker, raw.span),
+            RawWorker::Local(worker) => self.local_worker(*worker),
+            RawWorker::Remote(worker) => self.remote_worker(*worker, raw.span),
         }
     }
 

@@ -92,8 +92,8 @@ raw_table! {
 raw_choice! {
     /// A machine, or a part of one, that runs builds.
     RawWorker("a worker") by "kind" {
-        "local" => Local(RawLocalWorker),
-        "remote" => Remote(RawRemoteWorker),
+        "local" => Local(Box<RawLocalWorker>),
+        "remote" => Remote(Box<RawRemoteWorker>),
     }
 }
 

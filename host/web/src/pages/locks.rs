@@ -137,12 +137,13 @@ impl Names {
         };
         let outs = locks.iter().flat_map(|lock| &lock.locked_out);
         let outs = outs.chain(never.iter().map(|(out, _)| out));
+        // Nothing borrowed is kept over a question to the store.
+        let mut builders: Vec<i64> = outs.map(|out| out.builder.0).collect();
         let builds = users().filter_map(|user| user.build);
         let builds = builds.chain(hopeless.iter().map(|(build, _)| *build));
-        let builds = by_id::<Build>(store, builds.map(|id| id.0)).await?;
-        let builders = builds.values().map(|build| build.builder_id.0);
-        let builders = builders.chain(outs.map(|out| out.builder.0));
-        let builders: Vec<i64> = builders.collect();
+        let builds: Vec<i64> = builds.map(|id| id.0).collect();
+        let builds = by_id::<Build>(store, builds).await?;
+        builders.extend(builds.values().map(|build| build.builder_id.0));
         let mut query = Query::new().limit(ROWS_PER_LIST_MAX);
         let of_workers = locks.iter().filter_map(|lock| lock.key.worker.as_ref());
         let of_workers: Vec<String> = of_workers.cloned().collect();

@@ -1,7 +1,7 @@
 //! The pages of workers and locks.
 
 use serde_json::json;
-use toolpost_core::{BuildId, BuilderId, RequestId};
+use toolpost_core::{BuildId, RequestId};
 use toolpost_master::LockedOut;
 use toolpost_store::{WorkerEnd, WorkerSession};
 use toolpost_web::WorkerSettings;
@@ -64,7 +64,7 @@ async fn the_page_of_a_worker_says_who_it_is_what_it_does_and_why_it_was_lost() 
             "it had a wrong password",
             "3 times",
             "Ada &#60;ada@example.org&#62;",
-            "href=\"/builders/1\">unit",
+            "href=\"/builders/2\">unit",
             "action=\"/workers/2/stop\"",
             "action=\"/workers/2/kill\"",
         ],
@@ -106,7 +106,7 @@ async fn locks_show_who_holds_them_and_who_waits_in_order() {
         "waits, 1.",
         "docs #1",
         "alone",
-        "unit, request 9",
+        "docs, request 9",
         "database that is free",
     ];
     let mut rest = page.body.as_str();
@@ -129,7 +129,7 @@ async fn waits_that_never_end_are_reported_first() {
     report.locks[0].queue[0].is_stuck = true;
     report.hopeless = vec![(BuildId(1), "builder `docs` needs lock `database`".into())];
     let out = LockedOut {
-        builder: BuilderId(2),
+        builder: farm.builder("docs"),
         request: RequestId(3),
     };
     report.never = vec![(out, "there is no lock `disk`".into())];
@@ -140,7 +140,7 @@ async fn waits_that_never_end_are_reported_first() {
             "3 waits that will not end",
             "<a href=\"/builds/2\">docs #1</a>: waits for lock `database` of worker `local`",
             "<a href=\"/builds/1\">unit #1</a>: builder `docs` needs lock",
-            "<a href=\"/builders/2\">docs</a>: there is no lock `disk`",
+            "<a href=\"/builders/1\">docs</a>: there is no lock `disk`",
             "for ever",
         ],
     );

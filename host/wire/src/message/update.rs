@@ -183,7 +183,7 @@ impl Usage {
                 "user_s" => usage.user_s = reader.float("user_s")?,
                 "system_s" => usage.system_s = reader.float("system_s")?,
                 "memory_peak_bytes" => {
-                    usage.memory_peak_bytes = reader.count("memory_peak_bytes")?
+                    usage.memory_peak_bytes = reader.count("memory_peak_bytes")?;
                 }
                 "read_bytes" => usage.read_bytes = reader.count("read_bytes")?,
                 "written_bytes" => usage.written_bytes = reader.count("written_bytes")?,

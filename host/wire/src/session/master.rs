@@ -312,10 +312,15 @@ impl MasterSession {
         if going {
             self.advance(now, number);
         }
+        if let Some(running) = self.resuming.waiting(number) {
+            // It is asked as soon as the worker has said that it goes on with it.
+            running.course = Course::Asked(now);
+        }
     }
 
     /// Forgets a command that nobody waits for any more. It is asked to end, and its slot stays taken until it has.
     pub fn abandon(&mut self, now: Instant, number: CommandNumber) {
+        self.resuming.give_up(number);
         self.interrupt(now, number);
         if let Some(running) = self.commands.get_mut(&number) {
             running.course = Course::Abandoned;

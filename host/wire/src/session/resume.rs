@@ -68,6 +68,23 @@ impl Resuming {
         }
     }
 
+    /// A command that the worker was not asked about yet.
+    pub(super) fn waiting(&mut self, number: CommandNumber) -> Option<&mut Running> {
+        let (_, commands) = self.former.suspended.as_mut()?;
+        let found = commands.iter_mut().find(|one| one.number == number)?;
+        Some(&mut found.running)
+    }
+
+    /// Nobody waits any more for a command that the worker was not asked about yet.
+    pub(super) fn give_up(&mut self, number: CommandNumber) {
+        if let Some((_, commands)) = &mut self.former.suspended {
+            let given_up = commands.extract_if(.., |one| one.number == number);
+            self.former
+                .unwanted
+                .extend(given_up.map(|one| one.running.id));
+        }
+    }
+
     pub(super) fn adopted(&self, id: &CommandId) -> Option<CommandNumber> {
         self.adopted.get(id).copied()
     }

@@ -42,6 +42,14 @@ pub(crate) fn messages() -> Vec<Message> {
 
 /// Everything as it is, for a beginning.
 pub(crate) fn corpus() {
+    for Message { to_worker, bytes } in recorded() {
+        let limits = Limits::default();
+        let read = match to_worker {
+            true => Frame::<ToWorker>::decode(&bytes, &limits).map(drop),
+            false => Frame::<ToMaster>::decode(&bytes, &limits).map(drop),
+        };
+        assert!(read.is_ok(), "{read:?} of {bytes:?}");
+    }
     for message in messages() {
         decode(&message.bytes);
     }
@@ -51,13 +59,14 @@ pub(crate) fn corpus() {
 fn one_line_keeps_no_more_than_itself() {
     const JUNK_BYTES: usize = 1024 * 1024;
     let before = MEMORY.current_usage();
-    let frame = [
+    let mut frame = [
         &b"\x85\xa2op\xa6update\xaaseq_number\x01\xaacommand_id\xa31-0\xa4args"[..],
         b"\x91\x92\xa6stdout\x93\xa2x\n\x91\x01\x91\x01\xa4junk\xc6",
         &u32::try_from(JUNK_BYTES).unwrap().to_be_bytes(),
-        &vec![0; JUNK_BYTES],
-    ];
-    let frame = Bytes::from(frame.concat());
+    ]
+    .concat();
+    frame.resize(frame.len() + JUNK_BYTES, 0);
+    let frame = Bytes::from(frame);
     let said = Frame::<ToMaster>::decode(&frame, &Limits::default()).unwrap();
     drop(frame);
     let kept = MEMORY.current_usage() - before;

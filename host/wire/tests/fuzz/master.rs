@@ -296,7 +296,8 @@ impl Farm {
             (ToWorker::Resume(resume), None) => {
                 // It goes on with every second one.
                 let known = resume.commands.iter().step_by(2);
-                resumed(self.now, seq, known.map(|known| known.id.clone()).collect())
+                let known: Vec<CommandId> = known.map(|known| known.id.clone()).collect();
+                resumed(self.now, seq, &known)
             }
             (_, None) => {
                 let answer = Ok(Payload::nothing());
@@ -498,11 +499,11 @@ fn as_worker(
     }
 }
 
-fn resumed(now: Instant, seq: u64, ids: Vec<CommandId>) -> Bytes {
+fn resumed(now: Instant, seq: u64, ids: &[CommandId]) -> Bytes {
     let request = ToWorker::Resume(toolpost_wire::Resume::default());
     as_worker(now, seq, &request, |worker, event| {
         if let toolpost_wire::WorkerEvent::Resume(_, ticket) = event {
-            worker.answer_resume(&ticket, ids.clone());
+            worker.answer_resume(&ticket, ids.to_vec());
         }
     })
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use toolpost_wire::{
     Argv, Command, CommandId, Compression, CopyDir, DownloadFile, EnvValue, FailureReason,
     FileStat, Frame, Known, LogFile, Payload, RemoveDirs, Resume, Shell, Text, ToMaster, ToWorker,
-    Update, UploadDirectory, UploadFile, WorkerSettings,
+    Update, UploadDirectory, UploadFile, Usage, WorkerSettings,
 };
 
 /// A message in one of the two directions.
@@ -118,6 +118,11 @@ fn update() -> impl Strategy<Value = Update> {
         vec(text(), 0..4).prop_map(Update::Files),
         stat,
         float().prop_map(Update::Elapsed),
+        (float(), number()).prop_map(|(user_s, memory_peak_bytes)| Update::Usage(Usage {
+            user_s,
+            memory_peak_bytes,
+            ..Usage::default()
+        })),
         name().prop_map(|name| Update::Other(format!("x{name}"))),
     ]
 }
@@ -141,6 +146,7 @@ pub(crate) fn to_master(
             .prop_map(|(id, data)| ToMaster::UploadDirectoryWrite { id, data }),
         1 => id.prop_map(|id| ToMaster::UploadDirectoryUnpack { id }),
         1 => Just(ToMaster::Keepalive),
+        1 => option::of(text()).prop_map(|reason| ToMaster::Pause { reason }),
         1 => name().prop_map(|name| ToMaster::Unknown(format!("x{name}"))),
     ]
 }
@@ -176,7 +182,13 @@ pub(crate) fn to_worker(
 
 /// A command of any kind.
 pub(crate) fn command() -> impl Strategy<Value = Command> {
-    let upload = (text(), option::of(number()), 1..64_u64, any::<bool>());
+    let upload = (
+        text(),
+        option::of(number()),
+        1..64_u64,
+        any::<bool>(),
+        number(),
+    );
     let compress = prop_oneof![
         Just(None),
         Just(Some(Compression::Gzip)),
@@ -192,8 +204,8 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
     let times = || (any::<bool>(), option::of(float()), option::of(float()));
     prop_oneof![
         4 => shell().prop_map(|shell| Command::Shell(Box::new(shell))),
-        2 => upload.prop_map(|(path, max_size, block_size, keep_stamp)| {
-            Command::UploadFile(UploadFile { path, max_size, block_size, keep_stamp })
+        2 => upload.prop_map(|(path, max_size, block_size, keep_stamp, offset)| {
+            Command::UploadFile(UploadFile { path, max_size, block_size, keep_stamp, offset })
         }),
         1 => directory.prop_map(|(path, max_size, block_size, compress)| {
             Command::UploadDirectory(UploadDirectory { path, max_size, block_size, compress })

@@ -190,3 +190,19 @@ fn a_worker_that_does_not_offer_it_is_asked_to_end_what_was_left() {
     assert_eq!(pair.told(number), [CommandEvent::Gone { begun: true }]);
     assert!(pair.master.suspend().is_none());
 }
+
+#[test]
+fn what_is_given_up_or_stopped_before_the_worker_was_asked_about_it_is_so() {
+    let (mut pair, _) = next(None, "a", &[]);
+    let (given_up, _) = pair.start(shell("x"), PATIENT);
+    let (stopped, id) = pair.start(shell("y"), PATIENT);
+    let mut pair = Pair::with(Limits::default(), former(pair.master.suspend()));
+    pair.master.abandon(pair.now, given_up);
+    pair.master.interrupt(pair.now, stopped);
+    let held = std::slice::from_ref(&id);
+    let (mut pair, known) = next(pair.master.suspend(), "a", held);
+    let known: Vec<CommandId> = known.into_iter().map(|known| known.id).collect();
+    assert_eq!(known, held);
+    let interrupt = pair.take_worker(|event| matches!(event, WorkerEvent::Interrupt { .. }));
+    assert!(matches!(interrupt, WorkerEvent::Interrupt { id: of, .. } if of == id));
+}

@@ -42,7 +42,7 @@ struct Ready {
 }
 
 enum Attempt {
-    Started(RunningCommand),
+    Started(Box<RunningCommand>),
     Busy(Box<Ready>),
     Failed(StartError),
 }
@@ -65,7 +65,7 @@ impl Starter {
             let starter = self.clone();
             let last = tries == BUSY_TRIES_MAX;
             match blocking(move || starter.attempt(ready, last)).await? {
-                Attempt::Started(running) => return Ok(running),
+                Attempt::Started(running) => return Ok(*running),
                 Attempt::Failed(error) => return Err(error),
                 Attempt::Busy(again) => ready = again,
             }
@@ -101,7 +101,7 @@ impl Starter {
     /// leave a process that nobody looks after.
     fn attempt(&self, mut ready: Box<Ready>, last: bool) -> Attempt {
         match ready.prepared.spawn() {
-            Ok(process) => Attempt::Started(self.supervise(*ready, process)),
+            Ok(process) => Attempt::Started(Box::new(self.supervise(*ready, process))),
             Err(error) if error.is_busy_program() && !last => Attempt::Busy(ready),
             Err(error) => Attempt::Failed(error),
         }

@@ -54,7 +54,7 @@ async fn the_environment_is_the_workers_with_changes() {
     let seen: BTreeMap<_, _> = text(&captured.stdout)
         .lines()
         .filter_map(|line| line.split_once('='))
-        .filter(|(name, _)| *name != "TOOLPOST_WORKER")
+        .filter(|(name, _)| !["TOOLPOST_WORKER", "TOOLPOST_COMMAND"].contains(name))
         .collect();
     assert_eq!(seen, expected);
 }

@@ -167,7 +167,7 @@ class BuildsetEnded:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker went away."""
+    """A worker went away, or is missing: away since `last_seen_ms` for longer than it may be."""
 
     worker: WorkerReport
 

@@ -32,7 +32,7 @@ pub enum Event {
     BuildFinished(BuildReport),
     /// All builds of a build set have ended.
     BuildsetComplete(BuildsetReport),
-    /// A worker went away.
+    /// A worker went away, or is missing: it has been away since `last_seen_ms` for longer than it may.
     WorkerLost(WorkerReport),
     /// A worker came back.
     WorkerFound(WorkerReport),

@@ -287,6 +287,7 @@ fn info(name: &str) -> WorkerInfo {
         .map(|command| (command.to_owned(), "3.3".to_owned()))
         .into(),
         instance: None,
+        offsets: false,
         texts: [("admin".to_owned(), format!("{name} <admin@example.com>"))].into(),
     }
 }

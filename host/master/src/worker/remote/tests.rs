@@ -1,7 +1,7 @@
 //! Sessions over a pipe in memory, with a worker that says what it should not.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
@@ -32,7 +32,8 @@ async fn files(act: Act) -> Arc<dyn LinkFiles> {
     let pipe: Box<dyn Pipe> = Box::new(near);
     let config = Some(socket_config(&limits));
     let socket: Socket = WebSocketStream::from_raw_socket(pipe, Role::Server, config).await;
-    let (mut session, handle) = Session::new("far", socket, limits, 7, Left::default());
+    let (mut session, handle) =
+        Session::new("far", socket, limits, 7, Left::default(), Duration::ZERO);
     let (attached, files) = oneshot::channel();
     tokio::spawn(async move {
         let info = session.attach().await.expect("a good worker");

@@ -243,7 +243,10 @@ fn file_work(work: FileWork, ctx: &Context) -> Result<String, Error> {
         }
         FileWork::Glob(pattern) => format!("{pattern} is {:?}", files.glob(&pattern)?),
         FileWork::Read(path) => {
-            format!("{path} holds {:?}", files.read_text(&path, SHOWN_BYTES_MAX)?)
+            format!(
+                "{path} holds {:?}",
+                files.read_text(&path, SHOWN_BYTES_MAX)?
+            )
         }
         FileWork::Write(path, text) => {
             files.write(&path, text)?;

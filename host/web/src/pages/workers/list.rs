@@ -1,20 +1,19 @@
 //! `/workers`: the machines, what they do, and whether they take builds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
-use toolpost_core::model::{Builder, Master, Worker};
+use toolpost_core::model::{Master, Worker};
 use toolpost_store::{Filter, Op, Query};
 
 use super::standing::{Load, Standing};
-use crate::api::rows::by_id;
 use crate::error::ApiError;
 use crate::pages::filters;
 use crate::pages::parts::When;
-use crate::pages::rows::{BuildRow, any_of, builder_name, builds};
+use crate::pages::rows::{BuildRow, any_of, builds};
 use crate::pages::shell::{Ask, Section, Shell};
 use crate::state::Web;
 
@@ -26,9 +25,6 @@ const MASTERS_MAX: u32 = 1_000;
 
 /// Running builds that are looked at.
 const RUNNING_MAX: u32 = 1_000;
-
-/// Builders that are named beside a worker.
-const BUILDERS_SHOWN: usize = 6;
 
 /// Running builds that are named beside a worker.
 const RUNNING_SHOWN: usize = 4;
@@ -51,8 +47,8 @@ struct WorkerRow {
     /// When it came, or when it went.
     since: Option<When>,
     gone: Option<When>,
-    builders: Vec<(i64, String)>,
-    builders_more: usize,
+    /// How many there are for it.
+    builders: usize,
     running: Vec<BuildRow>,
     running_more: usize,
 }
@@ -116,11 +112,6 @@ fn contains(field: &str, values: Vec<String>) -> Filter {
 
 async fn rows(web: &Web, workers: Vec<Worker>, shell: &Shell) -> Result<Vec<WorkerRow>, ApiError> {
     let store = &web.store;
-    let builders = workers
-        .iter()
-        .flat_map(|worker| &worker.configured_on)
-        .map(|(_, id)| id.0);
-    let builders = by_id::<Builder>(store, builders).await?;
     let mut running: BTreeMap<String, Vec<BuildRow>> = BTreeMap::new();
     let mut query = Query::new()
         .eq("complete", false)
@@ -136,15 +127,8 @@ async fn rows(web: &Web, workers: Vec<Worker>, shell: &Shell) -> Result<Vec<Work
     }
     let settings = web.master.worker_settings();
     let rows = workers.into_iter().map(|worker| {
-        let mut builders: Vec<_> = worker
-            .configured_on
-            .iter()
-            .map(|(_, id)| (id.0, builder_name(&builders, id.0)))
-            .collect();
-        builders.sort_by(|a, b| a.1.cmp(&b.1));
-        builders.dedup();
-        let builders_more = builders.len().saturating_sub(BUILDERS_SHOWN);
-        builders.truncate(BUILDERS_SHOWN);
+        let builders = worker.configured_on.iter().map(|(_, id)| id.0);
+        let builders = builders.collect::<BTreeSet<_>>().len();
         let mut running = running.remove(&worker.name).unwrap_or_default();
         let settings = settings.get(&worker.name).copied().unwrap_or_default();
         let standing = Standing::of(&worker, running.len());
@@ -158,7 +142,6 @@ async fn rows(web: &Web, workers: Vec<Worker>, shell: &Shell) -> Result<Vec<Work
             since: when(worker.connected_at).filter(|_| standing.is_connected()),
             gone: when(worker.gone_at),
             builders,
-            builders_more,
             running,
             running_more,
             worker,

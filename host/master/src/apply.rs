@@ -248,15 +248,19 @@ impl Engine {
     fn start_reporter(&self, config: &Arc<ReporterConfig>, id: ReporterId) -> ReporterSlot {
         let status = Arc::new(Mutex::new(ReporterStatus::new(&config.name)));
         let closing = CancellationToken::new();
+        // All reporters of one kind together.
+        let store = self
+            .store
+            .of_party(&format!("reporters {}", config.reporter_type));
         let deliver = PluginDeliver {
-            store: self.store.clone(),
+            store: store.clone(),
             registry: self.registry.clone(),
             uses: Arc::clone(&self.uses),
             config: Arc::clone(config),
             capabilities: Arc::clone(&self.capabilities),
         };
         let body = ReporterActor {
-            store: self.store.clone(),
+            store,
             bus: self.bus.clone(),
             clock: Arc::clone(&self.clock),
             master: self.master_id,

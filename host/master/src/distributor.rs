@@ -33,6 +33,10 @@ const RETRY_WAIT: Duration = Duration::from_millis(500);
 /// Requests of each builder that are looked at in one round.
 const HEADS_PER_BUILDER_MAX: u32 = 64;
 
+/// Builds of one builder that are started in one round, so that those of other builders need not wait for a whole crowd of
+/// them: the next round follows at once.
+const STARTS_PER_BUILDER_MAX: u32 = 8;
+
 /// Requests that one build may carry out.
 const COLLAPSED_MAX: u32 = 500;
 
@@ -145,7 +149,13 @@ impl Distributor {
         }
         let running = engine.running();
         let workers = engine.workers.connected();
-        let claims = self.decide(&running, &workers, &heads, phase);
+        let mut claims = self.decide(&running, &workers, &heads, phase);
+        let mut starts: HashMap<BuilderId, u32> = HashMap::new();
+        claims.retain(|claim| {
+            let starts = starts.entry(claim.builder).or_default();
+            *starts += 1;
+            *starts <= STARTS_PER_BUILDER_MAX
+        });
         if claims.is_empty() {
             return Ok(Round::Done);
         }

@@ -156,7 +156,10 @@ fn spawn(
     };
     engine.builds.started(id, running_build, engine.clock.now());
     let parts = BuildParts {
-        store: engine.store.clone(),
+        // The builds of a builder share their turns, as it shares workers and master with other builders.
+        store: engine
+            .store
+            .of_party(&format!("builder {}", launch.builder_id)),
         clock: Arc::clone(&engine.clock),
         build,
         builder: launch.builder,

@@ -15,6 +15,7 @@ mod migrate;
 mod objects;
 mod ops;
 mod options;
+mod parties;
 mod postgres;
 mod query;
 mod resources;

@@ -38,6 +38,8 @@ pub struct StoreOptions {
     pub group_jobs_max: usize,
     /// Writes that wait for the SQLite writer, at most; further callers wait for room.
     pub queued_jobs_max: usize,
+    /// Writes of one party that wait for the database or are carried out, at most; see [`Store::of_party`](crate::Store::of_party).
+    pub writes_per_party_max: usize,
     /// How long a statement waits for a lock of the database, milliseconds.
     pub busy_timeout_ms: u64,
     /// Longest line that a log keeps in one piece, bytes.
@@ -65,6 +67,7 @@ impl StoreOptions {
             connections_max: 8,
             group_jobs_max: 64,
             queued_jobs_max: 1024,
+            writes_per_party_max: 4,
             busy_timeout_ms: 10_000,
             log_line_bytes_max: 16 * 1024,
             log_buffer_bytes: 256 * 1024,

@@ -9,6 +9,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use toolpost_core::Event;
 
+use crate::parties::{Parties, Turns};
 use crate::sql::Connection;
 use crate::tx::Tx;
 use crate::{OnCommit, Result, StoreError, StoreOptions, postgres, sqlite};
@@ -17,9 +18,12 @@ use crate::{OnCommit, Result, StoreError, StoreOptions, postgres, sqlite};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What the writes of this handle wait for first.
+    turns: Option<Turns>,
 }
 
 struct Inner {
+    parties: Parties,
     database: Database,
     objects: Arc<dyn ObjectStore>,
     commits: Arc<Commits>,
@@ -75,13 +79,26 @@ impl Store {
             None => local_objects(&options.object_dir).await?,
         };
         Ok(Self {
+            turns: None,
             inner: Arc::new(Inner {
+                parties: Parties::new(options.writes_per_party_max),
                 database,
                 objects,
                 commits,
                 options,
             }),
         })
+    }
+
+    /// A handle for the work of one party, such as the builds of a builder or the calls of a plugin: of the writes of all
+    /// handles with this name only a few wait for the database at one time, so that a party with much to write does not
+    /// make all others wait behind it.
+    #[must_use]
+    pub fn of_party(&self, name: &str) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            turns: Some(self.inner.parties.turns_of(name)),
+        }
     }
 
     /// Counts the commits of this store since it was opened. Equal numbers mean that nothing was written in
@@ -108,6 +125,10 @@ impl Store {
         T: Send + 'static,
         J: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
+        let _turn = match &self.turns {
+            Some(turns) => Some(turns.next().await),
+            None => None,
+        };
         match &self.inner.database {
             Database::Sqlite(sqlite) => sqlite.write(operation, job).await,
             // Boxed, so that a task which writes now and then is not as large as this for all its life.

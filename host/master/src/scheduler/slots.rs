@@ -125,8 +125,10 @@ impl Engine {
                 Actor::spawn(name, move || body.clone().run())
             }
             SchedulerKind::Plugin(plugin) => {
+                // All schedulers of one kind together.
+                let party = format!("schedulers {}", plugin.scheduler_type);
                 let body = PluginSchedulerActor {
-                    store: self.store.clone(),
+                    store: self.store.of_party(&party),
                     bus: self.bus.clone(),
                     clock: Arc::clone(&self.clock),
                     registry: self.registry.clone(),

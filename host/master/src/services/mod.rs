@@ -159,6 +159,12 @@ impl Services {
         self.wanted.plugin()
     }
 
+    /// The store, for what this plugin writes wherever it is used.
+    fn party(&self) -> Store {
+        let name = format!("plugin {}", self.plugin());
+        self.shared.store.of_party(&name)
+    }
+
     fn grants(&self) -> Grants {
         let plugin = self.shared.plugin(self.plugin());
         plugin.map_or_else(Grants::default, |plugin| plugin.grants.clone())
@@ -237,7 +243,7 @@ impl PluginServices for Services {
     async fn store(&self, key: &str, value: Option<Bytes>) -> Result<(), HostError> {
         self.check_storage()?;
         let limits = self.storage_limits();
-        let store = &self.shared.store;
+        let store = self.party();
         let set = store.set_plugin_value(self.plugin(), key, Expected::Any, value, limits);
         set.await.map(drop).map_err(store_error)
     }
@@ -250,8 +256,8 @@ impl PluginServices for Services {
     ) -> Result<bool, HostError> {
         self.check_storage()?;
         let limits = self.storage_limits();
-        let store = &self.shared.store;
         let expected = Expected::Value(expected);
+        let store = self.party();
         let set = store.set_plugin_value(self.plugin(), key, expected, value, limits);
         set.await.map_err(store_error)
     }

@@ -14,6 +14,9 @@ use super::setup::{Farm, at};
 use crate::sql::{Backend, args};
 use crate::{Result, Store, StoreError};
 
+/// Writes of a party that has much to write.
+const WRITES: usize = 200;
+
 const PUT: &str = "INSERT INTO object_state (object, key, value) VALUES ('t', $1, $2)";
 
 async fn put(store: &Store, key: String, then: fn() -> Result<()>) -> Result<()> {
@@ -118,6 +121,30 @@ both! {
             store.get_state("t", "done").await.unwrap(),
             Some(json!(true))
         );
+        store.close().await;
+    }
+
+    async fn who_writes_much_keeps_nobody_waiting(db: &TestDb) {
+        let store = db.open().await;
+        let done = AtomicUsize::new(0);
+        let many = join_all((0..WRITES).map(|n| {
+            // A handle each, as builds have.
+            let (store, done) = (store.of_party("busy"), &done);
+            async move {
+                let key = format!("k{n}");
+                store.set_state("busy", &key, &json!(n)).await.unwrap();
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+        let other = async {
+            let other = store.of_party("other");
+            other.set_state("other", "k", &json!(1)).await.unwrap();
+            done.load(Ordering::Relaxed)
+        };
+        // The many are asked first.
+        let (_, before) = tokio::join!(many, other);
+        assert!(before < WRITES / 2, "{before} of {WRITES} were first");
+        assert_eq!(done.into_inner(), WRITES);
         store.close().await;
     }
 

@@ -163,11 +163,8 @@ impl<'t> Select<'t> {
     fn equal(&mut self, field: &Field, op: Op, values: &[String]) -> Result<String> {
         let expression = field.expression;
         let bound = self.bind_all(field, values)?;
-        Ok(match (op, field.nullable) {
-            (Op::Eq, _) => format!("{expression} IN ({bound})"),
-            (_, false) => format!("{expression} NOT IN ({bound})"),
-            (_, true) => format!("({expression} IS NULL OR {expression} NOT IN ({bound}))"),
-        })
+        let is_in = if op == Op::Eq { "IN" } else { "NOT IN" };
+        Ok(format!("{expression} {is_in} ({bound})"))
     }
 
     fn compare(&mut self, field: &Field, op: Op, values: &[String]) -> Result<String> {
@@ -196,11 +193,8 @@ impl<'t> Select<'t> {
                 within.push(format!("({expression} >= {from} AND {expression} < {to})"));
             }
             let within = within.join(" OR ");
-            return Ok(match (op, field.nullable) {
-                (Op::Eq, _) => format!("({within})"),
-                (_, false) => format!("NOT ({within})"),
-                (_, true) => format!("({expression} IS NULL OR NOT ({within}))"),
-            });
+            let not = if op == Op::Eq { "" } else { "NOT " };
+            return Ok(format!("{not}({within})"));
         }
         let [value] = values else {
             return Err(refused(field, "this comparison takes one value"));

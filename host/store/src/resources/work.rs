@@ -118,7 +118,8 @@ impl Stored for Buildset {
             time("submitted_at", "t.submitted_at"),
             flag("complete", "t.complete"),
             time("complete_at", "t.complete_at").null(),
-            int("results", "t.results").null(),
+            // As a stock master compares it; what is shown is NULL until the build set is complete.
+            int("results", "COALESCE(t.results, -1)"),
             int("parent_buildid", "t.parent_build_id").null(),
             text("parent_relationship", "t.parent_relationship").null(),
             int("rebuilt_buildid", "t.rebuilt_build_id").null(),
@@ -187,7 +188,7 @@ impl Stored for BuildRequest {
             int("claimed_by_masterid", "c.master_id").null(),
             flag("complete", "t.complete"),
             time("complete_at", "t.complete_at").null(),
-            int("results", "t.results").null(),
+            int("results", "COALESCE(t.results, -1)"),
             time("submitted_at", "t.submitted_at"),
             flag("waited_for", "t.waited_for"),
         ],

@@ -137,6 +137,14 @@ pub trait Control: Send + Sync + 'static {
         reason: &str,
         who: &str,
     ) -> Result<(), ControlError>;
+    /// Changes the priority of a request that is not complete.
+    async fn set_priority(&self, request: RequestId, priority: i32) -> Result<(), ControlError>;
+    /// Lets a scheduler make build sets, or not.
+    async fn enable_scheduler(
+        &self,
+        scheduler: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError>;
     /// Pauses a worker, or with `None` lets it go on.
     async fn pause_worker(
         &self,
@@ -309,6 +317,18 @@ impl Control for MasterHandle {
         who: &str,
     ) -> Result<(), ControlError> {
         self.cancel_request(request, reason, who).await
+    }
+
+    async fn set_priority(&self, request: RequestId, priority: i32) -> Result<(), ControlError> {
+        self.set_priority(request, priority).await
+    }
+
+    async fn enable_scheduler(
+        &self,
+        scheduler: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        self.enable_scheduler(scheduler, enabled).await
     }
 
     async fn pause_worker(

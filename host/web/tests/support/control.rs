@@ -253,6 +253,20 @@ impl Control for Scripted {
         Ok(())
     }
 
+    async fn set_priority(&self, request: RequestId, priority: i32) -> Result<(), ControlError> {
+        self.note(format!("priority {request} {priority}"));
+        Ok(())
+    }
+
+    async fn enable_scheduler(
+        &self,
+        scheduler: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        self.note(format!("enable {scheduler} {enabled}"));
+        Ok(())
+    }
+
     async fn pause_worker(
         &self,
         worker: WorkerId,

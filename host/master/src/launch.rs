@@ -56,7 +56,12 @@ pub(crate) async fn launch(
     running: &Running,
     launches: Vec<Launch>,
 ) -> usize {
-    let prepared = join_all(launches.iter().map(|launch| prepare(engine, launch))).await;
+    let prepared = join_all(
+        launches
+            .iter()
+            .map(|launch| prepare(engine, running, launch)),
+    )
+    .await;
     // The claims reach the store in this order, so that the numbers of builds follow it.
     let claims = launches
         .iter()
@@ -81,7 +86,11 @@ pub(crate) async fn launch(
     started
 }
 
-async fn prepare(engine: &Engine, launch: &Launch) -> Result<Prepared, StoreError> {
+async fn prepare(
+    engine: &Engine,
+    running: &Running,
+    launch: &Launch,
+) -> Result<Prepared, StoreError> {
     let store = &engine.store;
     let (buildset, requested, changes) = futures::try_join!(
         store.get::<Buildset>(launch.buildset.0),
@@ -91,6 +100,11 @@ async fn prepare(engine: &Engine, launch: &Launch) -> Result<Prepared, StoreErro
     let (properties, problem) = build_properties(&Origin {
         builder_id: launch.builder_id,
         builder: &launch.builder,
+        project_id: launch
+            .builder
+            .project
+            .as_ref()
+            .and_then(|name| running.ids.projects.get(name).copied()),
         worker: &launch.worker.config,
         worker_dir: &launch.worker.link.base_dir(),
         worker_texts: &launch.worker.link.properties(),

@@ -30,6 +30,7 @@ pub use ops::artifacts::{ArtifactWriter, NewArtifact};
 pub use ops::builds::{BuildEnd, StartBuild};
 pub use ops::buildsets::{AddedBuildset, NewBuildset, ParentBuild};
 pub use ops::changes::NewChange;
+pub use ops::codebases::ConfiguredProject;
 pub use ops::configuration::{ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker};
 pub use ops::deliveries::{AfterFailure, Made};
 pub use ops::forced::{ForcedRow, NewForced};

@@ -8,6 +8,7 @@ mod changes;
 mod force;
 mod master;
 mod names;
+mod project;
 mod reporter;
 mod scheduler;
 mod secrets;
@@ -163,6 +164,7 @@ impl<'c, 's> Checker<'c, 's> {
         let workers = self.each(raw.worker, Self::worker, |worker| &worker.name);
         self.check_worker_directories(&workers);
         let worker_port = value(raw.workers).map(|raw| self.worker_port(raw));
+        let projects = self.each(raw.project, Self::project, |project| &project.name);
         let change_sources = self.each(raw.changes, Self::change_source, |source| &source.name);
         let builders = self.each(raw.builder, Self::builder, |builder| &builder.name);
         let schedulers = self.each(raw.scheduler, Self::scheduler, |scheduler| &scheduler.name);
@@ -186,6 +188,7 @@ impl<'c, 's> Checker<'c, 's> {
             master,
             workers,
             worker_port: Arc::new(worker_port.unwrap_or_default()),
+            projects,
             change_sources,
             schedulers,
             reporters,

@@ -8,6 +8,7 @@ mod builder;
 mod changes;
 mod force;
 mod master;
+mod project;
 mod reporter;
 mod scheduler;
 mod secrets;
@@ -21,6 +22,7 @@ pub(crate) use changes::compile_glob;
 pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};
 pub use force::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
 pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig, UploadLimits};
+pub use project::ProjectConfig;
 pub use reporter::ReporterConfig;
 pub use scheduler::{
     FileFilter, PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,
@@ -46,6 +48,8 @@ pub struct Config {
     pub workers: BTreeMap<String, Arc<WorkerConfig>>,
     /// Where workers from elsewhere connect.
     pub worker_port: Arc<WorkersConfig>,
+    /// Projects by name.
+    pub projects: BTreeMap<String, Arc<ProjectConfig>>,
     /// Change sources by name.
     pub change_sources: BTreeMap<String, Arc<ChangeSourceConfig>>,
     /// Schedulers by name.

@@ -73,6 +73,8 @@ pub enum ItemKind {
     WorkerPort,
     /// A worker.
     Worker,
+    /// A project.
+    Project,
     /// A change source.
     ChangeSource,
     /// A builder.
@@ -158,6 +160,12 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
         ItemKind::Worker,
         &running.workers,
         &wanted.workers,
+    );
+    compare(
+        &mut items,
+        ItemKind::Project,
+        &running.projects,
+        &wanted.projects,
     );
     compare(
         &mut items,
@@ -378,6 +386,7 @@ impl fmt::Display for ItemKind {
             Self::Lock => "lock",
             Self::WorkerPort => "port of workers",
             Self::Worker => "worker",
+            Self::Project => "project",
             Self::ChangeSource => "change source",
             Self::Builder => "builder",
             Self::Scheduler => "scheduler",

@@ -6,6 +6,7 @@ mod builder;
 mod changes;
 mod force;
 mod master;
+mod project;
 mod reporter;
 mod scheduler;
 
@@ -22,6 +23,7 @@ pub(crate) use master::{
     LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,
     RawPlugin, RawPlugins, RawRemoteWorker, RawSecret, RawWorker, RawWorkers,
 };
+pub(crate) use project::RawProject;
 pub(crate) use reporter::{RawReporter, RawRetry, ReportedResults, ReporterEvent};
 pub(crate) use scheduler::{
     NATIVE_SCHEDULERS, RawCodebase, RawFilter, RawMatcher, RawPluginScheduler, RawScheduler,
@@ -40,6 +42,8 @@ raw_table! {
         worker ? Vec<At<RawWorker>>,
         /// Where workers from elsewhere connect.
         workers ? RawWorkers,
+        /// What builders and codebases belong to.
+        project ? Vec<At<RawProject>>,
         /// Where changes come from.
         changes ? Vec<At<RawChangeSource>>,
         /// When what is built.

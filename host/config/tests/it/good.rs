@@ -94,6 +94,7 @@ decode_rc = { 0 = "success", 77 = "skipped" }
     BuilderConfig {
         name: "unit test / linux",
         description: None,
+        project: None,
         tags: [
             "fast",
         ],

@@ -54,6 +54,29 @@ error: there is no step type `junit`
 }
 
 #[test]
+fn projects_and_their_codebases() {
+    assert_snapshot!(problems(r#"
+[[project]]
+name = "things"
+slug = "the things"
+
+[[project.codebase]]
+name = "thing"
+
+[[project.codebase]]
+name = "thing"
+
+[[project]]
+name = "things"
+
+[[builder]]
+name = "unit"
+project = "thing"
+workers = ["w"]
+"#), @"");
+}
+
+#[test]
 fn no_workers_at_all() {
     assert_snapshot!(problems("[[builder]]\nname = \"unit\"\nworkers = []\n"), @r#"
     error: at least one worker is needed

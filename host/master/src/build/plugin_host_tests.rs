@@ -112,6 +112,7 @@ fn builder() -> BuilderConfig {
     BuilderConfig {
         name: "b".into(),
         description: None,
+        project: None,
         tags: Vec::new(),
         workers: vec!["w".into()],
         env: [].into(),

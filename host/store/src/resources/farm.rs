@@ -42,12 +42,15 @@ impl Stored for Builder {
     const TABLE: &'static Table = &Table {
         resource: "builder",
         from: "builders t",
-        columns: "t.id, t.name, t.description, t.tags",
+        columns: "t.id, t.name, t.description, t.tags, t.project_id",
         fields: &[
             int("builderid", "t.id"),
             text("name", "t.name"),
             text("description", "t.description").null(),
+            text("description_format", "CAST(NULL AS TEXT)").null(),
+            text("description_html", "CAST(NULL AS TEXT)").null(),
             list("tags", "t.tags"),
+            int("projectid", "t.project_id").null(),
             link("masterid", BUILDER_MASTERS),
             link("masterids", BUILDER_MASTERS),
             link("workerid", BUILDER_WORKERS),
@@ -60,6 +63,7 @@ impl Stored for Builder {
             name: cells.get()?,
             description: cells.get()?,
             tags: cells.json()?,
+            project_id: cells.get()?,
             masters: Vec::new(),
         })
     }

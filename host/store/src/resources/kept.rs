@@ -3,7 +3,7 @@
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 
 use super::sealed::Stored;
-use super::table::{Table, flag, int, text, time};
+use super::table::{Table, flag, int, link, text, time};
 use crate::sql::Cells;
 use crate::{Result, StoreError};
 
@@ -78,6 +78,15 @@ impl Stored for TestResultSet {
             t.tests_passed, t.tests_failed, t.complete",
         fields: &[
             int("test_result_setid", "t.id"),
+            // The commit that was built: one of the revision that its build was of.
+            link(
+                "commitid",
+                "SELECT 1 FROM builds b JOIN requests r ON r.id = b.request_id \
+                 JOIN buildset_sourcestamps s ON s.buildset_id = r.buildset_id \
+                 JOIN sourcestamps m ON m.id = s.sourcestamp_id \
+                 JOIN codebase_commits x ON x.revision = m.revision \
+                 WHERE b.id = t.build_id AND x.id",
+            ),
             int("builderid", "t.builder_id"),
             int("buildid", "t.build_id"),
             int("stepid", "t.step_id"),

@@ -1,5 +1,6 @@
 //! The resources of the REST API: lists by its field names, and single records.
 
+mod codebases;
 mod farm;
 mod kept;
 mod reports;
@@ -9,6 +10,7 @@ mod work;
 
 use std::future::Future;
 
+use toolpost_core::codebase::{Codebase, CodebaseBranch, CodebaseCommit, Project};
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
@@ -60,9 +62,13 @@ resources!(
     Buildset,
     Change,
     ChangeSource,
+    Codebase,
+    CodebaseBranch,
+    CodebaseCommit,
     Delivery,
     Log,
     Master,
+    Project,
     Reporter,
     Scheduler,
     SourceStamp,

@@ -3,6 +3,7 @@
 mod backend;
 mod builds;
 mod changes;
+mod codebases;
 mod farm;
 mod journal;
 mod kept;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use toolpost_core::model::{Build, BuildRequest, Builder, Buildset};
 use toolpost_store::{Filter, Op, Order, Query, Store};
 
+use super::codebases;
 use super::json;
 use super::path::{BuildRef, Scope};
 use super::query::Spec;
@@ -93,6 +94,17 @@ async fn narrow(store: &Store, resource: Resource, scope: &Scope) -> Result<Narr
         (Scope::SourceStamp(id), _) => is("ssid", id),
         (Scope::Request(id), _) => is("buildrequestid", id),
         (Scope::TestResultSet(id), _) => is("test_result_setid", id),
+        (Scope::Project(project), _) => {
+            let project = resolve::project(store, project).await?;
+            any_of("projectid", project.map(|project| project.id))
+        }
+        (Scope::Codebase(id), _) => is("codebaseid", id),
+        (Scope::CommitRange(first, second), _) => {
+            match codebases::between(store, *first, *second).await? {
+                Some(filter) => Narrowed::Filter(filter),
+                None => Narrowed::Empty,
+            }
+        }
         (Scope::Reporter(id), _) => is("reporterid", id),
         (Scope::TriggeredBy(id), _) => {
             any_of("bsid", buildsets(store, "parent_buildid", *id).await?)

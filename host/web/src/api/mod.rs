@@ -3,6 +3,7 @@
 //! A path is parsed into an [`Endpoint`] (pure), names in it are resolved to rows, rows are written as bytes. Answers of
 //! the store are kept while they are true; what lives in the master's memory (plugins, forms) is always asked for.
 
+mod codebases;
 pub(crate) mod json;
 mod list;
 mod logs;
@@ -28,6 +29,7 @@ use axum::response::IntoResponse;
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use toolpost_core::codebase::{Codebase, CodebaseBranch, CodebaseCommit, Project};
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, SourceStamp, Step,
@@ -276,9 +278,6 @@ async fn unkept(
         Endpoint::ForceScheduler(name) => {
             special::force_scheduler(&web.master.force_forms(), name, query)
         }
-        Endpoint::Projects => memory::collection(Resource::Project, Vec::new(), query),
-        Endpoint::Project(name) => Err(ApiError::not_found(format!("project {name}"))),
-        Endpoint::ProjectBuilders(_) => memory::collection(Resource::Builder, Vec::new(), query),
         Endpoint::Plugins => plugins::list(&*web.master, query),
         Endpoint::Plugin(name) => plugins::one(&*web.master, name, query),
         Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,
@@ -317,6 +316,26 @@ async fn rows(web: &Web, endpoint: Endpoint, query: Option<&str>) -> Result<Answ
             };
             let worker = list::within::<Worker>(store, key, &scopes).await?;
             Answer::Whole(list::single(store, worker, query).await?)
+        }
+        Endpoint::Project(project) => {
+            let project = resolve::project(store, &project).await?;
+            Answer::Whole(list::single(store, project, query).await?)
+        }
+        Endpoint::Codebase(project, name) => {
+            let named = Query::new().eq("name", name);
+            let scopes = [Scope::Project(project)];
+            let codebase = list::within::<Codebase>(store, named, &scopes).await?;
+            Answer::Whole(list::single(store, codebase, query).await?)
+        }
+        Endpoint::Commit(codebase, revision) => {
+            let named = Query::new()
+                .eq("codebaseid", codebase)
+                .eq("revision", revision);
+            let commit = resolve::first::<CodebaseCommit>(store, named).await?;
+            Answer::Whole(list::single(store, commit, query).await?)
+        }
+        Endpoint::CommonCommit(first, second) => {
+            Answer::Whole(codebases::common(store, first, second, query).await?)
         }
         Endpoint::Build(build) => {
             let build = resolve::build(store, &build).await?;
@@ -398,6 +417,10 @@ async fn collection(
         Resource::TestResultSet => list::collection::<TestResultSet>(store, scopes, query).await,
         Resource::TestResult => list::collection::<TestResult>(store, scopes, query).await,
         Resource::Delivery => list::collection::<Delivery>(store, scopes, query).await,
+        Resource::Project => list::collection::<Project>(store, scopes, query).await,
+        Resource::Codebase => list::collection::<Codebase>(store, scopes, query).await,
+        Resource::Branch => list::collection::<CodebaseBranch>(store, scopes, query).await,
+        Resource::Commit => list::collection::<CodebaseCommit>(store, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
     }
 }
@@ -425,6 +448,9 @@ async fn single(
             list::single_by_id::<TestResultSet>(store, id, scopes, query).await
         }
         Resource::Delivery => list::single_by_id::<Delivery>(store, id, scopes, query).await,
+        Resource::Codebase => list::single_by_id::<Codebase>(store, id, scopes, query).await,
+        Resource::Branch => list::single_by_id::<CodebaseBranch>(store, id, scopes, query).await,
+        Resource::Commit => list::single_by_id::<CodebaseCommit>(store, id, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
     }
 }

@@ -85,12 +85,14 @@ impl TestFarm {
         let store = Store::open(options).await.expect(PREPARED);
         let master_id = store.register_master("alpha", NOW).await.expect(PREPARED);
         let names = ConfiguredNames {
+            projects: Vec::new(),
             builders: builders
                 .iter()
                 .map(|(name, tags)| ConfiguredBuilder {
                     name: (*name).into(),
                     description: (*name == "unit").then(|| "Compiles and tests the crate.".into()),
                     tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+                    project: None,
                 })
                 .collect(),
             workers: workers

@@ -16,8 +16,8 @@ use super::FieldChange;
 use super::steps;
 use crate::config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, EnvironmentValue,
-    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, TlsConfig,
-    UploadLimits, WorkerConfig, WorkerKind, WorkersConfig,
+    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, ProjectConfig,
+    TlsConfig, UploadLimits, WorkerConfig, WorkerKind, WorkersConfig,
 };
 
 /// Names of settings, as in the configuration, with their values.
@@ -249,11 +249,28 @@ impl Facts for ChangeSourceConfig {
     }
 }
 
+impl Facts for ProjectConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            slug,
+            description,
+            codebases,
+        } = self;
+        vec![
+            fact("slug", slug.as_str()),
+            fact("description", description.clone()),
+            fact("codebases", json!(codebases)),
+        ]
+    }
+}
+
 impl Facts for BuilderConfig {
     fn facts(&self) -> FactList {
         let Self {
             name: _,
             description,
+            project,
             tags,
             workers,
             env,
@@ -276,6 +293,7 @@ impl Facts for BuilderConfig {
         let collapse = *collapse == toolpost_core::collapse::CollapsePolicy::Compatible;
         vec![
             fact("description", description.clone()),
+            fact("project", project.clone()),
             fact("tags", tags.clone()),
             fact("workers", workers.clone()),
             fact("env", env),

@@ -17,6 +17,7 @@ mod browser;
 mod builds;
 mod cli;
 mod configuration;
+mod conformance;
 mod connections;
 mod crash;
 mod cuts;

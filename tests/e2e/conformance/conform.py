@@ -283,8 +283,6 @@ TEXTS = ["buildername", "step_name", "log_slug", "build_data_name", "name", "wor
 NUMBERS = ["builderid", "buildid", "build_number", "stepid", "step_number", "logid", "buildrequestid", "bsid", "buildsetid", "ssid",
            "workerid", "id", "masterid", "changeid", "schedulerid", "changesourceid", "projectid", "codebaseid", "branchid", "commitid",
            "commitid1", "commitid2", "commit_id1", "commit_id2", "test_result_setid", "test_resultid"]
-ONCE = ("missing", "bad", "large", "negative")
-
 
 def both(sides, path):
     """The answers to the same question, whose path each side may fill in differently."""
@@ -380,6 +378,8 @@ def every_path(sides, spec):
             continue
         seen = set()
         for sample in drawn[0] if parameters else ["pass"]:
+            if sample in ("negative", "large") and len(parameters) > 1:
+                continue
             asked = [path.format(**of[sample]) for of in drawn]
             if tuple(asked) not in seen:
                 seen.add(tuple(asked))
@@ -402,6 +402,8 @@ LISTS = [
     ("test_result_set", "/builds/{buildid}/test_result_sets"), ("test_result", "/test_result_sets/{test_result_setid}/results"),
     ("_property", "/builds/{buildid}/property_list"),
 ]
+# Pages are made alike for all lists; these are enough to see it.
+PAGED = {"builder", "build", "buildrequest", "change", "worker", "step", "codebase_commit", "forcescheduler"}
 OPERATORS = ["eq", "ne", "lt", "le", "gt", "ge", "contains", "in", "notin"]
 SIMPLE = {"integer": 987654, "string": "nothing at all", "identifier": "nothing", "boolean": None, "date": 4102444800, "int": 987654}
 
@@ -418,7 +420,9 @@ def every_query(sides, spec):
         if not rows[0] or not rows[1]:
             differ(path, f"{len(rows[0])} rows", f"{len(rows[1])} rows")
             continue
-        queries = list(of_fields(kind, declared[kind], sides, rows)) + list(of_pages(kind, declared[kind]))
+        queries = list(of_fields(kind, declared[kind], sides, rows))
+        if kind in PAGED:
+            queries += of_pages(kind, declared[kind])
         def ask(query):
             label, text = query
             return label, both(sides, lambda side: f"{paths[sides.index(side)]}?{text(side) if callable(text) else text}")

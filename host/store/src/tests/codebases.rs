@@ -6,6 +6,7 @@ use toolpost_core::{CodebaseId, CommitId};
 
 use super::backend::TestDb;
 use super::both;
+use super::lists::every_field;
 use super::setup::{Farm, at, names};
 use crate::{ConfiguredNames, ConfiguredProject, NewChange, Query};
 
@@ -105,6 +106,10 @@ both! {
         let common = store.common_commit(r2, s1).await.unwrap().unwrap();
         assert_eq!((common.common, common.to_first, common.to_second), (r1, vec![r1, r2], vec![r1, s1]));
         assert_eq!(store.common_commit(r2, CommitId(99)).await.unwrap(), None);
+        every_field::<Project>(store).await;
+        every_field::<Codebase>(store).await;
+        every_field::<CodebaseBranch>(store).await;
+        every_field::<CodebaseCommit>(store).await;
         store.close().await;
     }
 }

@@ -284,6 +284,7 @@ NUMBERS = ["builderid", "buildid", "build_number", "stepid", "step_number", "log
            "workerid", "id", "masterid", "changeid", "schedulerid", "changesourceid", "projectid", "codebaseid", "branchid", "commitid",
            "commitid1", "commitid2", "commit_id1", "commit_id2", "test_result_setid", "test_resultid"]
 
+
 def both(sides, path):
     """The answers to the same question, whose path each side may fill in differently."""
     asked = [pool.submit(side.send, path(side) if callable(path) else path) for side in sides]
@@ -404,6 +405,12 @@ LISTS = [
 ]
 # Pages are made alike for all lists; these are enough to see it.
 PAGED = {"builder", "build", "buildrequest", "change", "worker", "step", "codebase_commit", "forcescheduler"}
+# Fields that are lists.
+OF_LISTS = {
+    "builder": ["tags__contains=good", "tags__contains=good&tags__contains=bad", "tags__contains=goo", "tags__contains=none", "masterids__contains=1",
+                "masterids__contains=99"],
+    "change": ["files__contains=src/a", "files__contains=src", "files__contains=src/a&files__contains=src/b", "parent_changeids__contains=1"],
+}
 OPERATORS = ["eq", "ne", "lt", "le", "gt", "ge", "contains", "in", "notin"]
 SIMPLE = {"integer": 987654, "string": "nothing at all", "identifier": "nothing", "boolean": None, "date": 4102444800, "int": 987654}
 
@@ -525,7 +532,7 @@ def of_pages(kind, fields):
                   "offset=-1", f"limit=1&limit=2&order={first}", "limit=99999999999999999999", "limit=", "field=nothing", "field=", "order=nothing", "order=", "order=-",
                   "nothing=1", "nothing__eq=1", f"{first}__nothing=1", "nothing", "=1", "property=*", "property=told", "property=a&property=list",
                   f"field={first}&field={last}", f"field={first}&order={last}", f"field={first}&{last}__eq=1",
-                  f"limit=1&order=-{first}", "limit=1&offset=1&order=" + first]:
+                  f"limit=1&order=-{first}", "limit=1&offset=1&order=" + first, *OF_LISTS.get(kind, [])]:
         yield query, query
 
 

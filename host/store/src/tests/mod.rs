@@ -15,6 +15,7 @@ mod queue;
 mod recordings;
 mod reporters;
 mod setup;
+mod visitors;
 mod workers;
 mod writing;
 

@@ -21,6 +21,7 @@ mod conformance;
 mod connections;
 mod crash;
 mod cuts;
+mod events;
 mod guide;
 mod hostile;
 mod kills;

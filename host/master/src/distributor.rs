@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 
 use crate::engine::{Engine, Running};
 use crate::launch::{Launch, launch};
+use crate::queue::Queue;
 use crate::status::WaitingBuilder;
 use crate::stop::Phase;
 use crate::worker::Workers;
@@ -50,6 +51,7 @@ pub(crate) struct Distributor {
     /// Heard before each decision, whatever woke the loop: a worker that was paused before a request was
     /// made does not get it.
     events: Subscription,
+    queue: Queue,
 }
 
 /// Numbers of builds among the holders of locks. Not row ids: a build takes its locks before it has one.
@@ -65,6 +67,20 @@ enum Round {
     Lost,
 }
 
+/// The builders that have a worker now.
+fn able(running: &Running, workers: &Workers) -> BTreeSet<BuilderId> {
+    let builders = running.builders.iter();
+    builders
+        .filter(|(_, builder)| {
+            builder
+                .workers
+                .iter()
+                .any(|name| workers.contains_key(name))
+        })
+        .map(|(id, _)| *id)
+        .collect()
+}
+
 impl Distributor {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self {
@@ -72,6 +88,7 @@ impl Distributor {
             engine,
             paused: BTreeSet::new(),
             workers_changed: true,
+            queue: Queue::default(),
         }
     }
 
@@ -117,13 +134,18 @@ impl Distributor {
                 () = self.engine.locks.freed() => {}
                 () = self.engine.distribute.notified() => {}
                 () = retry => {}
+                () = self.queue.due() => {}
             }
         }
     }
 
     async fn round(&mut self) -> Result<Round, StoreError> {
         let engine = Arc::clone(&self.engine);
-        let heads = engine.store.pending_heads(HEADS_PER_BUILDER_MAX).await?;
+        let able = able(&engine.running(), &engine.workers.connected());
+        let heads = self
+            .queue
+            .heads(&engine.store, &able, HEADS_PER_BUILDER_MAX)
+            .await?;
         let now = engine.clock.now();
         let heads: Vec<PendingRequest> = heads
             .into_iter()

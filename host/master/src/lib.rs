@@ -28,6 +28,7 @@ mod locks;
 mod plugin_lines;
 mod poller;
 mod properties;
+mod queue;
 mod reload;
 mod reporter;
 mod scheduler;

@@ -3,6 +3,9 @@
 /// Rows that one list call gives at most, whatever limit was asked for.
 pub const ROWS_PER_LIST_MAX: u32 = 10_000;
 
+/// Ids that one call gives at most.
+pub const IDS_PER_LIST_MAX: u32 = 1_000_000;
+
 /// How a field is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {

@@ -105,7 +105,8 @@ impl Web {
         let cache = ResponseCache::new(options.cache_bytes_max, age_max);
         let events = Broadcaster::start(&bus, store.clone(), options.event_clients_max);
         Self(Arc::new(Inner {
-            store,
+            // Who listens to events must not wait behind those who ask; there is one reader for all of them.
+            store: store.for_visitors(),
             bus,
             master,
             options,

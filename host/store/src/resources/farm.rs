@@ -33,10 +33,10 @@ impl Stored for Master {
     }
 }
 
-const BUILDER_MASTERS: &str = "SELECT 1 FROM builder_masters x JOIN masters m \
-    ON m.id = x.master_id WHERE x.builder_id = t.id AND m.active = 1 AND x.master_id";
+const BUILDER_MASTERS: &str = "t.id IN (SELECT x.builder_id FROM builder_masters x JOIN masters m \
+    ON m.id = x.master_id WHERE m.active = 1 AND x.master_id";
 const BUILDER_WORKERS: &str =
-    "SELECT 1 FROM worker_builders x WHERE x.builder_id = t.id AND x.worker_id";
+    "t.id IN (SELECT x.builder_id FROM worker_builders x WHERE x.worker_id";
 
 impl Stored for Builder {
     const TABLE: &'static Table = &Table {
@@ -92,11 +92,10 @@ impl Stored for Builder {
 }
 
 const WORKER_BUILDERS: &str =
-    "SELECT 1 FROM worker_builders x WHERE x.worker_id = t.id AND x.builder_id";
-const WORKER_MASTERS: &str =
-    "SELECT 1 FROM worker_builders x WHERE x.worker_id = t.id AND x.master_id";
+    "t.id IN (SELECT x.worker_id FROM worker_builders x WHERE x.builder_id";
+const WORKER_MASTERS: &str = "t.id IN (SELECT x.worker_id FROM worker_builders x WHERE x.master_id";
 const WORKER_CONNECTIONS: &str =
-    "SELECT 1 FROM worker_connections x WHERE x.worker_id = t.id AND x.master_id";
+    "t.id IN (SELECT x.worker_id FROM worker_connections x WHERE x.master_id";
 
 impl Stored for Worker {
     const TABLE: &'static Table = &Table {

@@ -16,6 +16,7 @@ mod queue;
 mod recordings;
 mod reporters;
 mod setup;
+mod visitors;
 mod workers;
 mod writing;
 

@@ -51,13 +51,18 @@ pub struct TestFarm {
     pub master_id: MasterId,
     pub ids: ConfiguredIds,
     clock: Arc<AtomicI64>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl TestFarm {
     /// A farm with builders `unit` and `docs` and workers `local` and `spare`, of which the first is connected.
     pub async fn new() -> Self {
         Self::with(&[("unit", &["fast"]), ("docs", &[])]).await
+    }
+
+    /// The URL of its database.
+    pub fn database(&self) -> String {
+        format!("sqlite:{}", self.dir.path().join("farm.db").display())
     }
 
     /// A farm with these builders and their tags.
@@ -144,7 +149,7 @@ impl TestFarm {
             master_id,
             ids,
             clock,
-            _dir: dir,
+            dir,
         }
     }
 

@@ -12,6 +12,7 @@ mod logs;
 mod metrics;
 mod pages;
 mod paging;
+mod plans;
 mod reporters;
 mod soundness;
 mod specification;

@@ -17,6 +17,7 @@ mod control;
 mod error;
 mod events;
 mod metrics;
+mod forms;
 mod pages;
 mod reactor;
 mod security;

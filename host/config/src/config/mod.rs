@@ -19,7 +19,9 @@ use std::sync::Arc;
 pub use builder::{BuilderConfig, EnvironmentValue, StepConfig};
 pub(crate) use changes::compile_glob;
 pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};
-pub use force::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
+pub use force::{
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+};
 pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig, UploadLimits};
 pub use reporter::ReporterConfig;
 pub use scheduler::{

@@ -15,8 +15,9 @@ pub(crate) use builder::{
 };
 pub(crate) use changes::{RawBranches, RawChangeSource, RawGitPoller};
 pub(crate) use force::{
-    RawChoiceParameter, RawForce, RawForceCodebase, RawForceField, RawIntParameter,
-    RawNestedParameter, RawParameter, RawParameterCommon, RawTextParameter,
+    ParameterLayout, RawAnyParameter, RawChoiceParameter, RawFileParameter, RawForce,
+    RawForceCodebase, RawForceField, RawInheritParameter, RawIntParameter, RawNestedParameter,
+    RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
 };
 pub(crate) use master::{
     LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,

@@ -43,6 +43,7 @@ pub(crate) use self::plugins::{plugin_state, wait_word};
 use self::schema::Resource;
 use crate::cache::{Blob, Depends, Form};
 use crate::error::ApiError;
+use crate::forms::forms;
 use crate::state::Web;
 
 /// Segments of a path, at most; the longest that is served has eleven.
@@ -262,19 +263,24 @@ async fn unkept(
         Endpoint::Root => special::root(query),
         Endpoint::Spec => special::spec(query),
         Endpoint::ForceSchedulers(None) => {
-            special::force_schedulers(&web.master.force_forms(), None, query)
+            let forms = forms(web).await;
+            forms.and_then(|forms| special::force_schedulers(&forms, None, query))
         }
         Endpoint::ForceSchedulers(Some(builder)) => {
             match resolve::builder(&web.store, builder).await {
                 Ok(Some(builder)) => {
-                    special::force_schedulers(&web.master.force_forms(), Some(&builder.name), query)
+                    let forms = forms(web).await;
+                    forms.and_then(|forms| {
+                        special::force_schedulers(&forms, Some(&builder.name), query)
+                    })
                 }
                 Ok(None) => Err(ApiError::not_found("builder")),
                 Err(error) => Err(error),
             }
         }
         Endpoint::ForceScheduler(name) => {
-            special::force_scheduler(&web.master.force_forms(), name, query)
+            let forms = forms(web).await;
+            forms.and_then(|forms| special::force_scheduler(&forms, name, query))
         }
         Endpoint::Projects => memory::collection(Resource::Project, Vec::new(), query),
         Endpoint::Project(name) => Err(ApiError::not_found(format!("project {name}"))),

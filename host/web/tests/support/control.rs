@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use toolpost_config::{Config, Problem, diff};
+use toolpost_config::{Config, FormLayout, Problem, diff};
 use toolpost_core::locks::{LockKey, LockMode, LockScope};
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
@@ -339,6 +339,7 @@ fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField 
         full_name: name.into(),
         label: label.into(),
         tooltip: String::new(),
+        tab_label: label.into(),
         default,
         required: false,
         hidden: false,
@@ -348,7 +349,11 @@ fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField 
 
 /// A form with a field of each kind.
 pub fn form() -> ForceForm {
-    let text = || FieldKind::Text { regex: None };
+    let text = || FieldKind::Text {
+        regex: None,
+        size: 30,
+        chars_max: None,
+    };
     let who_and_why = vec![
         field(
             "username",
@@ -386,6 +391,8 @@ pub fn form() -> ForceForm {
             FieldKind::Nested {
                 fields: who_and_why,
             },
+                layout: FormLayout::Vertical,
+                columns: None,
         ),
         field(
             "",
@@ -438,6 +445,7 @@ pub fn form() -> ForceForm {
                 columns: 80,
                 rows: 4,
             },
+                chars_max: None,
         ),
     ];
     ForceForm {

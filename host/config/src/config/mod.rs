@@ -11,6 +11,8 @@ mod master;
 mod reporter;
 mod scheduler;
 mod secrets;
+mod ui;
+mod web;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,8 @@ pub use scheduler::{
     FileFilter, PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,
 };
 pub use secrets::{Grants, MailConfig, MailLogin, MailTls, SecretConfig};
+pub use ui::UiConfig;
+pub use web::WebConfig;
 pub use worker::{
     PlainPassword, SecretReference, TlsConfig, WorkerConfig, WorkerKind, WorkerPassword,
     WorkersConfig,
@@ -64,6 +68,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, Arc<SecretConfig>>,
     /// The mail server; `None` when no mail can be sent.
     pub mail: Option<Arc<MailConfig>>,
+    /// The web server.
+    pub web: Arc<WebConfig>,
 }
 
 /// One place where a step type is used.

@@ -8,6 +8,7 @@ mod force;
 mod master;
 mod reporter;
 mod scheduler;
+mod web;
 
 pub(crate) use builder::{
     FailureWord, LockMode, RawBuilder, RawEnvironmentValue, RawLockUse, RawStep, RawSummaryPolicy,
@@ -28,6 +29,7 @@ pub(crate) use scheduler::{
     NATIVE_SCHEDULERS, RawCodebase, RawFilter, RawMatcher, RawPluginScheduler, RawScheduler,
     RawSingleBranch,
 };
+pub(crate) use web::RawWeb;
 
 use crate::decode::{Keyed, ROOT, raw_table};
 use crate::tree::At;
@@ -57,5 +59,7 @@ raw_table! {
         secret ? Keyed<RawSecret>,
         /// The mail server that plugins send mail through.
         mail ? RawMail,
+        /// The web server: what it serves beside its own pages.
+        web ? RawWeb,
     }
 }

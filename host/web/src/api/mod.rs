@@ -369,6 +369,13 @@ async fn properties(
         Endpoint::BuildsetProperties(id) => {
             special::properties(&store.buildset_properties(BuildsetId(*id)).await?, query)
         }
+        Endpoint::RequestProperties(id) => {
+            let request = store.get::<BuildRequest>(*id).await?;
+            special::properties(
+                &store.buildset_properties(request.buildset_id).await?,
+                query,
+            )
+        }
         Endpoint::BuildsetPropertyList(id) => {
             special::property_list(&store.buildset_properties(BuildsetId(*id)).await?, query)
         }

@@ -68,6 +68,7 @@ impl Scripted {
                 hosts: vec!["ci.example".into()],
                 admin: Some("ops@example.org".into()),
                 links: vec![("Sources".into(), "https://example.org/hello.git".into())],
+                ..Farm::default()
             },
             health: Health {
                 master_id: MasterId(1),
@@ -338,8 +339,8 @@ fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField 
         name: name.into(),
         full_name: name.into(),
         label: label.into(),
-        tooltip: String::new(),
         tab_label: label.into(),
+        tooltip: String::new(),
         default,
         required: false,
         hidden: false,
@@ -390,9 +391,9 @@ pub fn form() -> ForceForm {
             json!(""),
             FieldKind::Nested {
                 fields: who_and_why,
-            },
                 layout: FormLayout::Vertical,
                 columns: None,
+            },
         ),
         field(
             "",
@@ -444,8 +445,8 @@ pub fn form() -> ForceForm {
                 regex: None,
                 columns: 80,
                 rows: 4,
-            },
                 chars_max: None,
+            },
         ),
     ];
     ForceForm {

@@ -15,6 +15,7 @@ mod paging;
 mod reporters;
 mod soundness;
 mod specification;
+mod ui;
 mod websocket;
 mod with_master;
 mod workers;

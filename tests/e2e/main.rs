@@ -36,6 +36,7 @@ mod scripts;
 mod secrets;
 mod steps;
 mod stock_master;
+mod stock_ui;
 mod storm;
 mod transfers;
 mod workers;

@@ -145,6 +145,7 @@ fn environment(
             installed.buildbot_worker.clone().into(),
         ),
         ("TOOLPOST_TEST_BUILDBOT", installed.buildbot.clone().into()),
+        ("TOOLPOST_TEST_STOCK_UI", installed.stock_ui.clone().into()),
         (
             "TOOLPOST_TEST_MAIL_PYTHON",
             installed.mail_python.clone().into(),

@@ -19,6 +19,7 @@ use toolpost_store::{PendingRequest, Query, ROWS_PER_LIST_MAX, StoreError};
 use tracing::{debug, warn};
 
 use crate::engine::{Engine, Running};
+use crate::force::FORM_SOURCE;
 use crate::launch::{Launch, launch};
 use crate::queue::Queue;
 use crate::status::WaitingBuilder;
@@ -171,7 +172,8 @@ impl Distributor {
         }
         let running = engine.running();
         let workers = engine.workers.connected();
-        let mut claims = self.decide(&running, &workers, &heads, phase);
+        let chosen = self.chosen(&running, &heads).await?;
+        let mut claims = self.decide(&running, &workers, &heads, &chosen, phase);
         let mut starts: HashMap<BuilderId, u32> = HashMap::new();
         claims.retain(|claim| {
             let starts = starts.entry(claim.builder).or_default();
@@ -203,12 +205,36 @@ impl Distributor {
         Ok(())
     }
 
+    /// The workers that people chose in forms. Only requests of builders with such a form are looked at.
+    async fn chosen(
+        &self,
+        running: &Running,
+        heads: &[PendingRequest],
+    ) -> Result<HashMap<RequestId, WorkerId>, StoreError> {
+        let mut chosen = HashMap::new();
+        for head in heads {
+            let Some(fields) = running.worker_fields.get(&head.builder) else {
+                continue;
+            };
+            let properties = self.engine.store.buildset_properties(head.buildset).await?;
+            let named = properties
+                .iter()
+                .find(|(name, property)| property.source == FORM_SOURCE && fields.contains(*name));
+            let name = named.and_then(|(_, property)| property.value.as_str());
+            if let Some(worker) = name.and_then(|name| running.ids.workers.get(name)) {
+                chosen.insert(head.id, *worker);
+            }
+        }
+        Ok(chosen)
+    }
+
     /// What starts now, as far as this master knows.
     fn decide(
         &self,
         running: &Running,
         workers: &Workers,
         heads: &[PendingRequest],
+        chosen: &HashMap<RequestId, WorkerId>,
         phase: Phase,
     ) -> Vec<Claim> {
         let load = self.engine.builds.load();
@@ -219,6 +245,7 @@ impl Distributor {
                 priority: head.priority,
                 submitted_at: head.submitted_at,
                 waited_for: head.waited_for,
+                chosen: chosen.get(&head.id).copied(),
             });
         }
         let worker_ids: HashMap<BuilderId, Vec<WorkerId>> = pending

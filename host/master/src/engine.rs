@@ -1,7 +1,7 @@
 //! What all actors of one master share. Holds handles and the running configuration, never a truth that
 //! the store should have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,7 @@ use crate::apply::Actors;
 use crate::builds::BuildTable;
 use crate::clock::Clock;
 use crate::error::ControlError;
+use crate::force;
 use crate::locks::LockManager;
 use crate::poller::PollerHandle;
 use crate::scheduler::PluginSchedulerActor;
@@ -79,6 +80,8 @@ pub(crate) struct Running {
     pub(crate) config: Arc<Config>,
     pub(crate) ids: ConfiguredIds,
     pub(crate) builders: HashMap<BuilderId, Arc<BuilderConfig>>,
+    /// Properties in which forms of a builder say which worker it has to be; builders without are not here.
+    pub(crate) worker_fields: HashMap<BuilderId, BTreeSet<String>>,
 }
 
 /// Where actors write down how they stand.
@@ -110,8 +113,21 @@ impl Running {
             let id = ids.builders.get(name)?;
             Some((*id, Arc::clone(builder)))
         });
+        let mut worker_fields: HashMap<BuilderId, BTreeSet<String>> = HashMap::new();
+        for scheduler in config.schedulers.values() {
+            let fields = force::worker_fields(scheduler);
+            if fields.is_empty() {
+                continue;
+            }
+            let builders = scheduler.builders.iter();
+            for id in builders.filter_map(|name| ids.builders.get(name)) {
+                let known = worker_fields.entry(*id).or_default();
+                known.extend(fields.iter().cloned());
+            }
+        }
         Self {
             builders: builders.collect(),
+            worker_fields,
             config,
             ids,
         }

@@ -45,7 +45,7 @@ mod worker;
 pub use applied::applied_sources;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{ApplyError, ControlError, ForceError, StartError};
-pub use force::{FieldKind, ForceForm, FormField};
+pub use force::{ANY_WORKER, FieldKind, ForceForm, FormField};
 pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
 pub use status::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::Uri;
-use toolpost_config::config::{MasterConfig, WorkerKind};
+use toolpost_config::config::{MasterConfig, UiConfig, WorkerKind};
 use toolpost_core::{
     BuildId, DeliveryId, PluginKind, ReporterId, RequestId, SchedulerId, WorkerId,
 };
@@ -28,6 +28,10 @@ pub struct Farm {
     pub hosts: Vec<String>,
     /// Links for the home page: text and address.
     pub links: Vec<(String, String)>,
+    /// Where people reach the pages; ends with a slash.
+    pub url: String,
+    /// What is served of Buildbot's own web interface.
+    pub ui: UiConfig,
 }
 
 /// The names of a server that is configured like this, in lower case.
@@ -192,6 +196,8 @@ impl Control for MasterHandle {
         Farm {
             hosts: names_of(master),
             title: master.title.clone(),
+            url: master.url.clone(),
+            ui: config.web.ui.clone(),
             admin: master.admin.clone(),
             links: master
                 .links

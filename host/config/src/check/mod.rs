@@ -15,6 +15,8 @@ mod secrets;
 mod step;
 mod text;
 mod types;
+mod ui;
+mod web;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -155,6 +157,7 @@ impl<'c, 's> Checker<'c, 's> {
 
     fn config(mut self, raw: RawConfig) -> Config {
         let master = Arc::new(self.master(value(raw.master).unwrap_or_default()));
+        let web = Arc::new(self.web(value(raw.web).unwrap_or_default(), &master));
         // Locks come before builders, whose uses of them are checked against their counts.
         for lock in list(raw.lock) {
             if let Some(lock) = self.lock(lock.value) {
@@ -197,6 +200,7 @@ impl<'c, 's> Checker<'c, 's> {
             plugins,
             secrets,
             mail,
+            web,
         }
     }
 

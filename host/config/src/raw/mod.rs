@@ -9,6 +9,7 @@ mod master;
 mod project;
 mod reporter;
 mod scheduler;
+mod web;
 
 pub(crate) use builder::{
     FailureWord, LockMode, RawBuilder, RawEnvironmentValue, RawLockUse, RawStep, RawSummaryPolicy,
@@ -16,8 +17,9 @@ pub(crate) use builder::{
 };
 pub(crate) use changes::{RawBranches, RawChangeSource, RawGitPoller};
 pub(crate) use force::{
-    RawChoiceParameter, RawForce, RawForceCodebase, RawForceField, RawIntParameter,
-    RawNestedParameter, RawParameter, RawParameterCommon, RawTextParameter,
+    ParameterLayout, RawAnyParameter, RawChoiceParameter, RawFileParameter, RawForce,
+    RawForceCodebase, RawForceField, RawInheritParameter, RawIntParameter, RawNestedParameter,
+    RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
 };
 pub(crate) use master::{
     LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,
@@ -29,6 +31,7 @@ pub(crate) use scheduler::{
     NATIVE_SCHEDULERS, RawCodebase, RawFilter, RawMatcher, RawPluginScheduler, RawScheduler,
     RawSingleBranch,
 };
+pub(crate) use web::RawWeb;
 
 use crate::decode::{Keyed, ROOT, raw_table};
 use crate::tree::At;
@@ -60,5 +63,7 @@ raw_table! {
         secret ? Keyed<RawSecret>,
         /// The mail server that plugins send mail through.
         mail ? RawMail,
+        /// The web server: what it serves beside its own pages.
+        web ? RawWeb,
     }
 }

@@ -327,12 +327,14 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
             reason: ForceField {
                 label: "Reason",
                 default: "",
+                choices: [],
                 required: true,
                 hidden: false,
             },
             username: ForceField {
                 label: "Your name",
                 default: "",
+                choices: [],
                 required: false,
                 hidden: false,
             },
@@ -342,24 +344,28 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                     branch: ForceField {
                         label: "Branch",
                         default: "main",
+                        choices: [],
                         required: false,
                         hidden: false,
                     },
                     revision: ForceField {
                         label: "Revision",
                         default: "",
+                        choices: [],
                         required: false,
                         hidden: true,
                     },
                     repository: ForceField {
                         label: "Repository",
                         default: "",
+                        choices: [],
                         required: false,
                         hidden: false,
                     },
                     project: ForceField {
                         label: "Project",
                         default: "",
+                        choices: [],
                         required: false,
                         hidden: false,
                     },
@@ -369,6 +375,7 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                 ForceParameter {
                     name: "channel",
                     label: "channel",
+                    tab_label: "channel",
                     tooltip: None,
                     required: false,
                     hidden: false,
@@ -385,6 +392,7 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                 ForceParameter {
                     name: "options",
                     label: "options",
+                    tab_label: "options",
                     tooltip: None,
                     required: false,
                     hidden: false,
@@ -394,6 +402,7 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                             ForceParameter {
                                 name: "jobs",
                                 label: "jobs",
+                                tab_label: "jobs",
                                 tooltip: None,
                                 required: false,
                                 hidden: false,
@@ -406,6 +415,8 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                                 },
                             },
                         ],
+                        layout: Vertical,
+                        columns: None,
                     },
                 },
             ],

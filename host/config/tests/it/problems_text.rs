@@ -422,7 +422,7 @@ fn a_byte_order_mark_and_other_line_ends() {
       |
     1 | titel = 1
       | ^^^^^
-      = help: known keys: `master`, `worker`, `workers`, `project`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`, `secret`, `mail`
+      = help: known keys: `master`, `worker`, `workers`, `project`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`, `secret`, `mail`, `web`
 
     1 problem in the configuration
     "#);

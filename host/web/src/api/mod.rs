@@ -45,6 +45,7 @@ pub(crate) use self::plugins::{plugin_state, wait_word};
 use self::schema::Resource;
 use crate::cache::{Blob, Depends, Form};
 use crate::error::ApiError;
+use crate::forms::forms;
 use crate::state::Web;
 
 /// Segments of a path, at most; the longest that is served has eleven.
@@ -264,19 +265,24 @@ async fn unkept(
         Endpoint::Root => special::root(query),
         Endpoint::Spec => special::spec(query),
         Endpoint::ForceSchedulers(None) => {
-            special::force_schedulers(&web.master.force_forms(), None, query)
+            let forms = forms(web).await;
+            forms.and_then(|forms| special::force_schedulers(&forms, None, query))
         }
         Endpoint::ForceSchedulers(Some(builder)) => {
             match resolve::builder(&web.store, builder).await {
                 Ok(Some(builder)) => {
-                    special::force_schedulers(&web.master.force_forms(), Some(&builder.name), query)
+                    let forms = forms(web).await;
+                    forms.and_then(|forms| {
+                        special::force_schedulers(&forms, Some(&builder.name), query)
+                    })
                 }
                 Ok(None) => Err(ApiError::not_found("builder")),
                 Err(error) => Err(error),
             }
         }
         Endpoint::ForceScheduler(name) => {
-            special::force_scheduler(&web.master.force_forms(), name, query)
+            let forms = forms(web).await;
+            forms.and_then(|forms| special::force_scheduler(&forms, name, query))
         }
         Endpoint::Plugins => plugins::list(&*web.master, query),
         Endpoint::Plugin(name) => plugins::one(&*web.master, name, query),
@@ -381,6 +387,13 @@ async fn properties(
         }
         Endpoint::BuildsetProperties(id) => {
             special::properties(&store.buildset_properties(BuildsetId(*id)).await?, query)
+        }
+        Endpoint::RequestProperties(id) => {
+            let request = store.get::<BuildRequest>(*id).await?;
+            special::properties(
+                &store.buildset_properties(request.buildset_id).await?,
+                query,
+            )
         }
         Endpoint::BuildsetPropertyList(id) => {
             special::property_list(&store.buildset_properties(BuildsetId(*id)).await?, query)

@@ -100,6 +100,8 @@ pub(crate) enum Endpoint {
     BuildData(BuildRef, String),
     BuildDataValue(BuildRef, String),
     BuildsetProperties(i64),
+    /// Those of its build set; the web interface of Buildbot asks for them.
+    RequestProperties(i64),
     BuildPropertyList(i64),
     BuildsetPropertyList(i64),
     ChangePropertyList(i64),
@@ -160,6 +162,7 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ["buildrequests", id, "builds"] => {
             E::Collection(Resource::Build, vec![Scope::Request(number(id)?)])
         }
+        ["buildrequests", id, "properties"] => E::RequestProperties(number(id)?),
         ["buildrequests", rest @ ..] => return plain(Resource::BuildRequest, rest),
         ["builds"] => E::Collection(Resource::Build, vec![]),
         ["builds", id, "property_list"] => E::BuildPropertyList(number(id)?),

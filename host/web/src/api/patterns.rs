@@ -239,6 +239,10 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
     ("/buildrequests", Resource::BuildRequest),
     ("/buildrequests/n:buildrequestid", Resource::BuildRequest),
     ("/buildrequests/n:buildrequestid/builds", Resource::Build),
+    (
+        "/buildrequests/n:buildrequestid/properties",
+        Resource::Properties,
+    ),
     ("/builds", Resource::Build),
     ("/builds/n:buildid", Resource::Build),
     ("/builds/n:buildid/artifacts", Resource::Artifact),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use toolpost_config::{Config, Problem, diff};
+use toolpost_config::{Config, FormLayout, Problem, diff};
 use toolpost_core::locks::{LockKey, LockMode, LockScope};
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
@@ -68,6 +68,7 @@ impl Scripted {
                 hosts: vec!["ci.example".into()],
                 admin: Some("ops@example.org".into()),
                 links: vec![("Sources".into(), "https://example.org/hello.git".into())],
+                ..Farm::default()
             },
             health: Health {
                 master_id: MasterId(1),
@@ -352,6 +353,7 @@ fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField 
         name: name.into(),
         full_name: name.into(),
         label: label.into(),
+        tab_label: label.into(),
         tooltip: String::new(),
         default,
         required: false,
@@ -362,7 +364,11 @@ fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField 
 
 /// A form with a field of each kind.
 pub fn form() -> ForceForm {
-    let text = || FieldKind::Text { regex: None };
+    let text = || FieldKind::Text {
+        regex: None,
+        size: 30,
+        chars_max: None,
+    };
     let who_and_why = vec![
         field(
             "username",
@@ -399,6 +405,8 @@ pub fn form() -> ForceForm {
             json!(""),
             FieldKind::Nested {
                 fields: who_and_why,
+                layout: FormLayout::Vertical,
+                columns: None,
             },
         ),
         field(
@@ -451,6 +459,7 @@ pub fn form() -> ForceForm {
                 regex: None,
                 columns: 80,
                 rows: 4,
+                chars_max: None,
             },
         ),
     ];

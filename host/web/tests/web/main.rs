@@ -16,6 +16,7 @@ mod plans;
 mod reporters;
 mod soundness;
 mod specification;
+mod ui;
 mod websocket;
 mod with_master;
 mod workers;

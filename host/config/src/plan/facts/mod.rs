@@ -11,6 +11,8 @@ use toolpost_core::locks::{LockAccess, LockMode, LockScope, LockSpec};
 mod reporter;
 mod scheduler;
 mod secrets;
+mod ui;
+mod web;
 
 use super::FieldChange;
 use super::steps;

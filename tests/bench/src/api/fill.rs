@@ -34,6 +34,7 @@ pub(crate) async fn fill(url: &str, sizes: Sizes, log: i64) -> anyhow::Result<()
         let mut connection = SqliteConnection::connect(path).await?;
         // Nobody else is there, and what is lost by a power cut is made again.
         for pragma in [
+            "foreign_keys = OFF",
             "journal_mode = MEMORY",
             "synchronous = OFF",
             "cache_size = -200000",

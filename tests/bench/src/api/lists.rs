@@ -45,6 +45,11 @@ const fn list(name: &'static str, path: fn(usize, &Ids) -> String) -> List {
     }
 }
 
+/// A number below `values`, in a spelling that no other request has.
+fn anew(n: usize, values: usize) -> String {
+    format!("{:0width$}", n % values, width = 4 + n / values)
+}
+
 /// "Anew" are requests of which no two are the same, so that nothing that was kept answers them.
 pub(super) const LISTS: &[List] = &[
     List {
@@ -57,7 +62,7 @@ pub(super) const LISTS: &[List] = &[
     List {
         buildbot: Some((40.0, 26.0)),
         ..list("builds?limit=100&order=-buildid, anew", |n, _| {
-            format!("builds?limit=100&order=-buildid&offset={}", n % 50_000)
+            format!("builds?limit=100&order=-buildid&offset={}", anew(n, 1_000))
         })
     },
     List {
@@ -75,7 +80,7 @@ pub(super) const LISTS: &[List] = &[
             let builder = ids.builder + (n % ids.builders) as i64;
             format!(
                 "builders/{builder}/builds?limit=20&order=-number&offset={}",
-                n / ids.builders
+                anew(n / ids.builders, 1)
             )
         },
     ),
@@ -83,11 +88,14 @@ pub(super) const LISTS: &[List] = &[
         let builder = ids.builder + (n % ids.builders) as i64;
         format!(
             "builds?builderid={builder}&limit=20&order=-buildid&property=*&field=buildid&field=properties&field=builderid&offset={}",
-            n / ids.builders
+            anew(n / ids.builders, 1)
         )
     }),
     list("buildrequests?complete=0&limit=100, anew", |n, _| {
-        format!("buildrequests?complete=0&limit=100&offset={}", n % 10_000)
+        format!(
+            "buildrequests?complete=0&limit=100&offset={}",
+            anew(n, 1_000)
+        )
     }),
     List {
         long: true,
@@ -98,18 +106,19 @@ pub(super) const LISTS: &[List] = &[
     list("buildrequests?claimed=0, in order, anew", |n, _| {
         format!(
             "buildrequests?claimed=0&order=-priority&order=-submitted_at&limit=50&offset={}",
-            n % 1_000
+            anew(n, 1_000)
         )
     }),
     list("builds?results__eq=4&limit=100, anew", |n, _| {
         format!(
             "builds?results__eq=4&order=-buildid&limit=100&offset={}",
-            n % 1_000
+            anew(n, 200)
         )
     }),
     list("builds?complete_at__gt=T, anew", |n, ids| {
         // The last hundred builds or so.
         let since = 1_700_000_000 + 30 * (ids.builds - 100) - n % 3_000;
+        let since = format!("{since:0width$}", width = 10 + n / 3_000);
         format!("builds?complete_at__gt={since}&field=buildid&field=complete_at&field=results")
     }),
     list("builds?complete=0", |_, _| {

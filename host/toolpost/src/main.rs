@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod commands;
+mod components;
 mod output;
 mod records;
 mod telemetry;

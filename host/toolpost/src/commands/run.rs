@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
     let handle = web.handle().clone();
     engine.block_on(async {
         let mut signals = Signals::listen()?;
-        let app = App::open(&args.config.config, args.listen, handle).await?;
+        let app = App::open(args, handle).await?;
         let name = tokio::select! {
             begun = app.begin() => {
                 if let Err(failure) = begun {

@@ -54,6 +54,6 @@ pub use status::{
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;
 pub use worker::{
-    LinkCommand, LinkControl, LinkError, LinkFiles, ListenError, LocalWorkerLink, WorkerLink,
-    WorkerPort,
+    LinkArchive, LinkCommand, LinkControl, LinkError, LinkFiles, ListenError, LocalWorkerLink,
+    WorkerLink, WorkerPort,
 };

@@ -333,6 +333,7 @@ impl Checkout<'_> {
             headers: false,
             keep_bytes_max: KEPT_BYTES_MAX,
             lines_max: None,
+            files: Vec::new(),
         };
         let ended = match self.step.run(spec, plan).await {
             Err(Fault::NoProgram(text)) => {

@@ -19,6 +19,7 @@ use toolpost_store::{ConfiguredIds, Store};
 
 use crate::actor::Actor;
 use crate::apply::Actors;
+use crate::build_dirs::BuildDirs;
 use crate::builds::BuildTable;
 use crate::clock::Clock;
 use crate::error::ControlError;
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     pub(crate) locks: Arc<LockManager>,
     pub(crate) builds: BuildTable,
     /// Tasks of builds, counted so that the end waits for them.
+    pub(crate) build_dirs: Arc<BuildDirs>,
     pub(crate) build_tasks: TaskTracker,
     /// Cancelled when workers cannot connect any more.
     pub(crate) stop_port: CancellationToken,
@@ -139,6 +141,7 @@ impl Engine {
             locks: Arc::new(LockManager::new([])),
             builds: BuildTable::default(),
             build_tasks: TaskTracker::new(),
+            build_dirs: Arc::default(),
             stop_port: CancellationToken::new(),
             abandon: CancellationToken::new(),
             phase: watch::Sender::new(Phase::Running),

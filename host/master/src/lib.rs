@@ -14,6 +14,7 @@ mod actor;
 mod applied;
 mod apply;
 mod build;
+mod build_dirs;
 mod builds;
 mod clock;
 mod control;

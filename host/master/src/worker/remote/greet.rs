@@ -22,6 +22,7 @@ use toolpost_config::config::WorkerKind;
 use toolpost_core::WorkerId;
 use toolpost_core::model::Worker;
 use toolpost_store::{WorkerEnd, WorkerSession};
+use toolpost_wire::Limits;
 use tracing::{info, warn};
 
 use super::link::RemoteWorkerLink;
@@ -208,7 +209,7 @@ impl Engine {
             return;
         }
         let epoch = u64::from(rand::random::<u32>()) + 1;
-        let limits = Arc::clone(&remote.limits);
+        let limits = self.limits_of(&worker);
         let keep = self.resume_within(&worker);
         let mut made = None;
         let taken = remote.take(&worker, |left| {
@@ -355,6 +356,22 @@ impl Engine {
         parked.over = over.clone().drop_guard();
         // Whoever stops a build does not wait for a worker that is away.
         parked.release_stopped();
+    /// What the worker may send, and how long it may be silent.
+    fn limits_of(&self, worker: &str) -> Arc<Limits> {
+        let limits = &self.workers.remote.limits;
+        let config = self.config();
+        match config.workers.get(worker).map(|worker| &worker.kind) {
+            Some(WorkerKind::Remote { keepalive, .. }) if *keepalive != limits.quiet_max => {
+                Arc::new(Limits {
+                    quiet_max: *keepalive,
+                    answer_wait_max: *keepalive * 2,
+                    ..Limits::clone(limits)
+                })
+            }
+            _ => Arc::clone(limits),
+        }
+    }
+
         let wake = parked.connection.wake();
         let (epoch, keep) = (parked.epoch, parked.keep);
         self.workers

@@ -18,8 +18,8 @@ const WINDOWS: [(&str, u32, u32); 2] = [("desktop", 1280, 900), ("phone", 390, 8
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
 /// Chromium under its driver; both end when dropped.
-struct Browser {
-    client: Client,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
     _driver: tokio::process::Child,
     _profile: TempDir,
 }
@@ -47,7 +47,7 @@ impl WebDriverCompatibleCommand for DevTools {
 }
 
 impl Browser {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let driver = std::env::var("TOOLPOST_TEST_CHROMEDRIVER")
             .expect("TOOLPOST_TEST_CHROMEDRIVER is not set: run the tests with `cargo xtask test`");
         let mut driver = tokio::process::Command::new(driver)
@@ -107,7 +107,7 @@ impl Browser {
     }
 
     /// Puts the page into a window of this size and a colour scheme.
-    async fn dress(&self, width: u32, height: u32, scheme: &str) {
+    pub(crate) async fn dress(&self, width: u32, height: u32, scheme: &str) {
         let mobile = width < 600;
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
@@ -121,7 +121,7 @@ impl Browser {
         .await;
     }
 
-    async fn number(&self, script: &str) -> f64 {
+    pub(crate) async fn number(&self, script: &str) -> f64 {
         self.client
             .execute(script, vec![])
             .await
@@ -131,7 +131,8 @@ impl Browser {
     }
 }
 
-fn screenshots() -> PathBuf {
+/// Where pictures are kept.
+pub(crate) fn screenshots() -> PathBuf {
     let folder = root().join("target/screenshots");
     std::fs::create_dir_all(&folder).unwrap();
     folder

@@ -23,6 +23,7 @@ use crate::build_dirs::BuildDirs;
 use crate::builds::BuildTable;
 use crate::clock::Clock;
 use crate::error::ControlError;
+use crate::fleet::FleetBell;
 use crate::locks::LockManager;
 use crate::poller::PollerHandle;
 use crate::scheduler::PluginSchedulerActor;
@@ -51,8 +52,8 @@ pub(crate) struct Engine {
     pub(crate) workers: WorkerPool,
     pub(crate) locks: Arc<LockManager>,
     pub(crate) builds: BuildTable,
-    /// Tasks of builds, counted so that the end waits for them.
     pub(crate) build_dirs: Arc<BuildDirs>,
+    /// Tasks of builds, counted so that the end waits for them.
     pub(crate) build_tasks: TaskTracker,
     /// Cancelled when workers cannot connect any more.
     pub(crate) stop_port: CancellationToken,
@@ -67,7 +68,7 @@ pub(crate) struct Engine {
     /// Tells the distributor to look.
     pub(crate) distribute: Notify,
     /// Tells the keeper of the fleet to look.
-    pub(crate) fleet: Notify,
+    pub(crate) fleet: FleetBell,
     pub(crate) store_ok: AtomicBool,
     pub(crate) actors: tokio::sync::Mutex<Actors>,
     running: ArcSwap<Running>,
@@ -140,8 +141,8 @@ impl Engine {
             workers: WorkerPool::default(),
             locks: Arc::new(LockManager::new([])),
             builds: BuildTable::default(),
-            build_tasks: TaskTracker::new(),
             build_dirs: Arc::default(),
+            build_tasks: TaskTracker::new(),
             stop_port: CancellationToken::new(),
             abandon: CancellationToken::new(),
             phase: watch::Sender::new(Phase::Running),
@@ -149,7 +150,7 @@ impl Engine {
             ready: watch::Sender::new(false),
             loops: tokio::sync::Mutex::default(),
             distribute: Notify::new(),
-            fleet: Notify::new(),
+            fleet: FleetBell::default(),
             store_ok: AtomicBool::new(true),
             actors: tokio::sync::Mutex::default(),
             running: ArcSwap::from_pointee(empty),

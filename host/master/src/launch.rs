@@ -202,6 +202,7 @@ fn spawn(
         drop((pins, dir));
         engine.builds.ended(id, results, engine.clock.now());
         engine.distribute.notify_one();
+        engine.fleet.build_ended();
     });
 }
 

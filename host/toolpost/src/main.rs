@@ -6,6 +6,7 @@ mod commands;
 mod components;
 mod output;
 mod records;
+mod service;
 mod telemetry;
 
 use std::process::ExitCode;

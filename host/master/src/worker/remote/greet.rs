@@ -28,7 +28,7 @@ use tracing::{info, warn};
 use super::link::RemoteWorkerLink;
 use super::parked::Parked;
 use super::places::Arbitration;
-use super::session::{End, Pause, Pipe, Session, Socket, farewell, socket_config};
+use super::session::{End, Pause, Pipe, Session, Socket, Wishes, farewell, socket_config};
 use crate::engine::Engine;
 use crate::error::ControlError;
 use crate::stop::Phase;
@@ -251,9 +251,9 @@ impl Engine {
                     Ok(id) => {
                         attached = Some(id);
                         if speaks_of_itself {
-                            let pauses = session.pauses();
+                            let wanted = session.wanted();
                             let engine = Arc::clone(self);
-                            tokio::spawn(engine.follow_pauses(worker.to_owned(), id, pauses));
+                            tokio::spawn(engine.follow_wishes(worker.to_owned(), id, wanted));
                         }
                         session.run().await
                     }
@@ -302,19 +302,25 @@ impl Engine {
         self.distribute.notify_one();
     }
 
-    /// Pauses a worker while it wants that, for as long as its session lasts. What people have paused is theirs.
-    async fn follow_pauses(
+    /// Pauses a worker while it wants that, for as long as its session lasts, and lets it end. What people have paused is theirs.
+    async fn follow_wishes(
         self: Arc<Self>,
         worker: String,
         id: WorkerId,
-        mut pauses: watch::Receiver<Pause>,
+        mut wanted: watch::Receiver<Wishes>,
     ) {
+        let mut leaves = false;
         loop {
-            let pause = pauses.borrow_and_update().clone();
-            if let Err(error) = self.pause_as_wanted(id, &pause).await {
+            let wishes = wanted.borrow_and_update().clone();
+            let mut done = self.pause_as_wanted(id, &wishes.pause).await;
+            if wishes.leaves && !leaves {
+                leaves = true;
+                done = done.and(self.let_go(&worker, id).await);
+            }
+            if let Err(error) = done {
                 warn!(worker.name = %worker, "what worker `{worker}` says of its state was not stored: {error}");
             }
-            if pauses.changed().await.is_err() {
+            if wanted.changed().await.is_err() {
                 return;
             }
         }
@@ -350,12 +356,6 @@ impl Engine {
         }
     }
 
-    /// Keeps what a worker that is cut off can go on with, for a time.
-    fn park(self: &Arc<Self>, worker: &str, mut parked: Parked) {
-        let over = CancellationToken::new();
-        parked.over = over.clone().drop_guard();
-        // Whoever stops a build does not wait for a worker that is away.
-        parked.release_stopped();
     /// What the worker may send, and how long it may be silent.
     fn limits_of(&self, worker: &str) -> Arc<Limits> {
         let limits = &self.workers.remote.limits;
@@ -372,6 +372,12 @@ impl Engine {
         }
     }
 
+    /// Keeps what a worker that is cut off can go on with, for a time.
+    fn park(self: &Arc<Self>, worker: &str, mut parked: Parked) {
+        let over = CancellationToken::new();
+        parked.over = over.clone().drop_guard();
+        // Whoever stops a build does not wait for a worker that is away.
+        parked.release_stopped();
         let wake = parked.connection.wake();
         let (epoch, keep) = (parked.epoch, parked.keep);
         self.workers
@@ -432,7 +438,7 @@ impl Engine {
         self.workers.remote.settled(worker);
         info!(worker.name = %worker, "worker `{worker}` is connected from {from}");
         self.distribute.notify_one();
-        self.fleet.notify_one();
+        self.fleet.ring();
         Ok(id)
     }
 

@@ -158,6 +158,7 @@ impl Browser {
     }
 }
 
+/// Where pictures are kept.
 pub(crate) fn screenshots() -> PathBuf {
     let folder = root().join("target/screenshots");
     std::fs::create_dir_all(&folder).unwrap();

@@ -14,6 +14,7 @@ mod support;
 
 mod authors;
 mod browser;
+mod browser_fleet;
 mod builds;
 mod cli;
 mod configuration;

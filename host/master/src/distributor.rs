@@ -410,6 +410,10 @@ impl Distributor {
                 builder: Arc::clone(builder),
                 worker_id: claim.worker,
                 worker: worker.clone(),
+                dir: self
+                    .engine
+                    .build_dirs
+                    .take(claim.worker, &builder.build_dir),
                 requests,
                 buildset,
                 holder,

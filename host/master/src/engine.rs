@@ -19,9 +19,11 @@ use toolpost_store::{ConfiguredIds, Store};
 
 use crate::actor::Actor;
 use crate::apply::Actors;
+use crate::build_dirs::BuildDirs;
 use crate::builds::BuildTable;
 use crate::clock::Clock;
 use crate::error::ControlError;
+use crate::fleet::FleetBell;
 use crate::force;
 use crate::locks::LockManager;
 use crate::poller::PollerHandle;
@@ -51,6 +53,7 @@ pub(crate) struct Engine {
     pub(crate) workers: WorkerPool,
     pub(crate) locks: Arc<LockManager>,
     pub(crate) builds: BuildTable,
+    pub(crate) build_dirs: Arc<BuildDirs>,
     /// Tasks of builds, counted so that the end waits for them.
     pub(crate) build_tasks: TaskTracker,
     /// Cancelled when workers cannot connect any more.
@@ -66,7 +69,7 @@ pub(crate) struct Engine {
     /// Tells the distributor to look.
     pub(crate) distribute: Notify,
     /// Tells the keeper of the fleet to look.
-    pub(crate) fleet: Notify,
+    pub(crate) fleet: FleetBell,
     pub(crate) store_ok: AtomicBool,
     pub(crate) actors: tokio::sync::Mutex<Actors>,
     running: ArcSwap<Running>,
@@ -154,6 +157,7 @@ impl Engine {
             workers: WorkerPool::default(),
             locks: Arc::new(LockManager::new([])),
             builds: BuildTable::default(),
+            build_dirs: Arc::default(),
             build_tasks: TaskTracker::new(),
             stop_port: CancellationToken::new(),
             abandon: CancellationToken::new(),
@@ -162,7 +166,7 @@ impl Engine {
             ready: watch::Sender::new(false),
             loops: tokio::sync::Mutex::default(),
             distribute: Notify::new(),
-            fleet: Notify::new(),
+            fleet: FleetBell::default(),
             store_ok: AtomicBool::new(true),
             actors: tokio::sync::Mutex::default(),
             running: ArcSwap::from_pointee(empty),

@@ -14,6 +14,7 @@ mod actor;
 mod applied;
 mod apply;
 mod build;
+mod build_dirs;
 mod builds;
 mod clock;
 mod control;
@@ -55,6 +56,6 @@ pub use status::{
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;
 pub use worker::{
-    LinkCommand, LinkControl, LinkError, LinkFiles, ListenError, LocalWorkerLink, WorkerLink,
-    WorkerPort,
+    LinkArchive, LinkCommand, LinkControl, LinkError, LinkFiles, ListenError, LocalWorkerLink,
+    WorkerLink, WorkerPort,
 };

@@ -47,6 +47,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) project_id: Option<ProjectId>,
     pub(crate) worker: &'a WorkerConfig,
     pub(crate) worker_dir: &'a str,
+    /// Where the build works, below that.
+    pub(crate) build_dir: &'a str,
     /// What the worker tells about itself.
     pub(crate) worker_texts: &'a BTreeMap<String, String>,
     pub(crate) buildset: &'a Buildset,
@@ -70,7 +72,7 @@ pub(crate) fn build_properties(origin: &Origin<'_>) -> (Properties, Option<Strin
     }
     set_source(&mut properties, origin);
     let worker = &origin.worker.name;
-    let builddir = format!("{}/{}", origin.worker_dir, origin.builder.build_dir);
+    let builddir = format!("{}/{}", origin.worker_dir, origin.build_dir);
     properties.set("workername", worker.clone(), "Worker");
     properties.set("basedir", origin.worker_dir, "Worker");
     properties.set("builddir", builddir, "Worker");

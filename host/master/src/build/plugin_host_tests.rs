@@ -64,6 +64,7 @@ pub(super) async fn stage() -> Stage {
         clock: Arc::new(SystemClock),
         build,
         builder: Arc::new(builder()),
+        build_dir: "b".into(),
         worker_name: "w".into(),
         worker: Arc::new(LocalWorkerLink::new(worker)),
         reason: "because".into(),

@@ -46,11 +46,7 @@ both! {
             .unwrap();
         store.close().await;
         let error = db.try_open().await.unwrap_err();
-<<<<<<< ours
         let newest = MIGRATIONS.last().unwrap().0;
-=======
-        let (newest, _) = MIGRATIONS.last().unwrap();
->>>>>>> theirs
         assert_eq!(
             error.to_string(),
             format!(

@@ -164,24 +164,27 @@ impl Facts for WorkerConfig {
             properties,
             default_properties,
         } = self;
-        let (kind, place, resume_within) = match kind {
+        let (kind, place, resume_within, keepalive) = match kind {
             WorkerKind::Local { base_dir } => {
                 let place = fact("base_dir", base_dir.display().to_string());
-                ("local", place, None)
+                ("local", place, None, None)
             }
             WorkerKind::Remote {
                 password,
                 resume_within,
+                keepalive,
             } => (
                 "remote",
                 secrets::password(password),
                 Some(duration(*resume_within)),
+                Some(duration(*keepalive)),
             ),
         };
         vec![
             fact("kind", kind),
             place,
             fact("resume_within", resume_within),
+            fact("keepalive", keepalive),
             fact("max_builds", *max_builds),
             fact("missing_timeout", missing_timeout.map(duration)),
             fact("properties", json!(properties)),

@@ -14,3 +14,4 @@ CREATE INDEX requests_unclaimed_in_order ON requests (priority, submitted_at) WH
 CREATE INDEX buildsets_by_submission ON buildsets (submitted_at);
 CREATE INDEX buildsets_by_rebuilt ON buildsets (rebuilt_build_id) WHERE rebuilt_build_id IS NOT NULL;
 
+CREATE INDEX sourcestamps_by_revision ON sourcestamps (revision);

@@ -81,11 +81,11 @@ impl Stored for TestResultSet {
             // The commit that was built: one of the revision that its build was of.
             link(
                 "commitid",
-                "SELECT 1 FROM builds b JOIN requests r ON r.id = b.request_id \
-                 JOIN buildset_sourcestamps s ON s.buildset_id = r.buildset_id \
-                 JOIN sourcestamps m ON m.id = s.sourcestamp_id \
-                 JOIN codebase_commits x ON x.revision = m.revision \
-                 WHERE b.id = t.build_id AND x.id",
+                "t.build_id IN (SELECT b.id FROM codebase_commits x \
+                 JOIN sourcestamps m ON m.revision = x.revision \
+                 JOIN buildset_sourcestamps s ON s.sourcestamp_id = m.id \
+                 JOIN requests r ON r.buildset_id = s.buildset_id \
+                 JOIN builds b ON b.request_id = r.id WHERE x.id",
             ),
             int("builderid", "t.builder_id"),
             int("buildid", "t.build_id"),

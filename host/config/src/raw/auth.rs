@@ -68,7 +68,7 @@ raw_table! {
     RawRule("a rule") {
         /// Who: names of roles.
         roles ! Vec<At<String>>,
-        /// What: "view", "force", "stop", "rebuild", "cancel", "pause", "unpause", "stop-worker", "kill-worker", "skip-event", "resend",
+        /// What: "view", "force", "stop", "rebuild", "cancel", "set-priority", "pause", "unpause", "stop-worker", "kill-worker", "enable-scheduler", "skip-event", "resend",
         /// "discard", "reload-plugins", "rollback-plugin", "manage-tokens", "read-audit"; "control" for all that make the farm do
         /// something, "all" for everything.
         actions ! Vec<At<String>>,

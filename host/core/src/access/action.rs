@@ -30,6 +30,8 @@ actions! {
     Rebuild = "rebuild",
     /// Take a request from the queue.
     Cancel = "cancel",
+    /// Give a request another priority.
+    SetPriority = "set-priority",
     /// Give a worker no new builds.
     Pause = "pause",
     /// Give a worker builds again.
@@ -38,6 +40,8 @@ actions! {
     StopWorker = "stop-worker",
     /// Tell a worker to end at once.
     KillWorker = "kill-worker",
+    /// Let a scheduler make build sets, or not.
+    EnableScheduler = "enable-scheduler",
     /// Have a scheduler pass over an event.
     SkipEvent = "skip-event",
     /// Send reports again.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use toolpost_config::{Config, Plan, Sources};
+use toolpost_core::secret::SecretValue;
 use toolpost_core::{BuildId, DeliveryId, MasterId, ReporterId, RequestId, SchedulerId, WorkerId};
 use toolpost_sandbox::{PluginStatus, Prospect, Sandbox};
 
@@ -284,6 +285,16 @@ impl MasterHandle {
     #[must_use]
     pub fn waiting(&self) -> Vec<WaitingBuilder> {
         self.engine.waiting().clone()
+    }
+
+    /// The secret of this name, for what the web server proves itself with at somebody else's. Whatever comes of the master hides it
+    /// from then on.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub async fn secret(&self, name: &str) -> Result<SecretValue, String> {
+        let secret = self.engine.capabilities.secrets.value(name).await;
+        secret.map_err(|error| error.to_string())
     }
 
     /// Whether and how the master works.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toolpost_bus::{Bus, Topic};
+use toolpost_config::config::WebConfig;
 use toolpost_core::Timestamp;
 use toolpost_store::Store;
 
+use crate::auth::Auth;
 use crate::cache::{Depends, ResponseCache, Versions};
 use crate::control::SharedControl;
 use crate::events::Broadcaster;
@@ -35,6 +37,8 @@ pub struct WebOptions {
     pub clock: Clock,
     /// Names of this server, in lower case, until its configuration runs and says them.
     pub hosts: Vec<String>,
+    /// Who is let in, until the configuration runs and says it.
+    pub web: Arc<WebConfig>,
     /// The runtimes of the process whose delays are measured.
     pub reactors: Vec<Arc<Reactor>>,
 }
@@ -53,6 +57,7 @@ impl Default for WebOptions {
             event_ping_ms: 20_000,
             clock: Arc::new(system_time),
             hosts: Vec::new(),
+            web: Arc::default(),
             reactors: Vec::new(),
         }
     }
@@ -90,6 +95,7 @@ pub(crate) struct Inner {
     pub(crate) cache: ResponseCache,
     pub(crate) events: Broadcaster,
     pub(crate) ui: Shelf,
+    pub(crate) auth: Auth,
 }
 
 impl Web {
@@ -115,6 +121,7 @@ impl Web {
             cache,
             events,
             ui: Shelf::default(),
+            auth: Auth::default(),
         }));
         // Which directory it is, is not known before.
         if web.master.health().starting {

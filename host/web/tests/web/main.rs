@@ -5,6 +5,7 @@ mod support;
 
 mod actions;
 mod api;
+mod auth;
 mod errors;
 mod events;
 mod kept;

@@ -73,7 +73,7 @@ impl Passwords {
         let given = password.to_owned();
         let verified = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let hash = hash.as_deref().unwrap_or_else(nobody);
+            let hash = hash.as_deref().unwrap_or_else(|| nobody());
             let parsed = PasswordHash::new(hash).ok()?;
             let fits = Argon2::default().verify_password(given.as_bytes(), &parsed);
             Some(fits.is_ok())

@@ -241,11 +241,13 @@ mod tests {
         // Nobody wants it when it happens, so it is not read.
         assert!(!hub.clients().want(messages::shapes(&told)));
         let pattern = Pattern::parse("builds/*/*").expect("a pattern");
-        let client = Broadcaster(hub.clone()).listen(vec![pattern], Since::Now);
+        let client =
+            Broadcaster(hub.clone()).listen(vec![pattern], Since::Now, Pass::to_everything());
         let mut client = client.expect("there is room");
         let mut hears = std::pin::pin!(client.hear());
         assert!(futures::poll!(hears.as_mut()).is_pending());
         let message = messages::Message {
+            whose: messages::Whose::Farm,
             keys: vec!["builds/1/new".into()],
             body: "{}".into(),
         };

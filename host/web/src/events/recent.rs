@@ -214,6 +214,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::events::messages::Whose;
 
     fn lost(count: u64) -> Told {
         Told::Lost(count)
@@ -221,6 +222,7 @@ mod tests {
 
     fn message(bytes: usize) -> Arc<Message> {
         Arc::new(Message {
+            whose: Whose::Farm,
             keys: vec!["builds/1/new".into()],
             body: Bytes::from(vec![b'x'; bytes]),
         })

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber, span};
 
-use crate::support::{TestFarm, build, step};
+use crate::support::{Asker as _, TestFarm, build, step};
 
 /// Gathers the statements of the store.
 #[derive(Clone, Default)]

@@ -1,6 +1,7 @@
 //! Requests to a provider: over TLS that is vouched for, within limits of time and size, redirects not followed.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -31,14 +32,14 @@ pub(super) enum FetchError {
 }
 
 /// Asks providers.
-#[derive(Clone, Copy)]
-pub(super) struct Http<'a> {
-    trust: &'a Trust,
-    ca_file: Option<&'a Path>,
+#[derive(Clone)]
+pub(super) struct Http {
+    trust: Arc<Trust>,
+    ca_file: Option<PathBuf>,
 }
 
-impl<'a> Http<'a> {
-    pub(super) fn new(trust: &'a Trust, ca_file: Option<&'a Path>) -> Self {
+impl Http {
+    pub(super) fn new(trust: Arc<Trust>, ca_file: Option<PathBuf>) -> Self {
         Self { trust, ca_file }
     }
 
@@ -74,7 +75,7 @@ impl<'a> Http<'a> {
         if !is_tls {
             return exchange(stream, request, uri).await;
         }
-        let connector = self.trust.connector(self.ca_file).await;
+        let connector = self.trust.connector(self.ca_file.as_deref()).await;
         let connector = connector.map_err(|error| error.to_string())?;
         let server = ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
         let stream = connector.connect(server, stream).await;

@@ -43,7 +43,7 @@ fn api_of(site: &str) -> String {
 
 /// Who came back with a code.
 pub(super) async fn identity(
-    http: &Http<'_>,
+    http: &Http,
     provider: &ProviderConfig,
     secret: Option<String>,
     back: &str,
@@ -109,11 +109,11 @@ fn groups(orgs: &Value, teams: &Value) -> Vec<String> {
 }
 
 async fn json(
-    http: &Http<'_>,
+    http: &Http,
     request: Result<Request<Vec<u8>>, axum::http::Error>,
 ) -> Result<Value, ApiError> {
     let request = request.map_err(|error| failed(WHAT, &error))?;
-    let answer = http.send(request).await;
+    let answer = http.clone().send(request).await;
     let answer = answer.map_err(|error| failed(WHAT, &error))?;
     if answer.status() != StatusCode::OK {
         return Err(failed(WHAT, &answer.status()));

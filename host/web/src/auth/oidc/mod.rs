@@ -9,11 +9,14 @@ mod github;
 mod pending;
 mod provider;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect};
 use cookie::{Cookie, SameSite};
+use futures::FutureExt as _;
 use toolpost_config::config::{AuthConfig, ProviderConfig, ProviderKind};
 use toolpost_core::access::Identity;
 
@@ -45,7 +48,7 @@ pub(super) async fn begin(
     ask: Ask,
 ) -> Response<Body> {
     let redirect = own_page(ask.param("redirect").as_deref());
-    match Box::pin(lead(&web, &ask, &name, &redirect)).await {
+    match lead(&web, &ask, &name, &redirect).boxed().await {
         Ok(response) => response,
         Err(error) => ask.fail(&web, &error),
     }
@@ -120,7 +123,7 @@ pub(super) async fn end(
     Path(name): Path<String>,
     ask: Ask,
 ) -> Response<Body> {
-    match Box::pin(take(&web, &ask, &name)).await {
+    match take(&web, &ask, &name).boxed().await {
         Ok((identity, redirect)) => {
             let via = format!("{VIA_PROVIDER}{name}");
             let mut response = enter(&web, &ask, &via, identity, &redirect).await;
@@ -205,7 +208,7 @@ fn failed(what: &str, error: &dyn std::fmt::Display) -> ApiError {
 }
 
 impl Logins {
-    fn http(&self, auth: &AuthConfig) -> Http<'_> {
-        Http::new(&self.trust, auth.ca_file.as_deref())
+    fn http(&self, auth: &AuthConfig) -> Http {
+        Http::new(Arc::clone(&self.trust), auth.ca_file.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! Log-ins that were begun and have not come back. A restart ends them; people begin again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use openidconnect::core::CoreProviderMetadata;
@@ -39,7 +39,7 @@ pub(super) struct AskedOidc {
 #[derive(Default)]
 pub(crate) struct Logins {
     pending: Mutex<HashMap<String, (Instant, Pending)>>,
-    pub(super) trust: Trust,
+    pub(super) trust: Arc<Trust>,
 }
 
 impl Logins {

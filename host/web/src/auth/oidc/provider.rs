@@ -21,13 +21,14 @@ const GROUPS_MAX: usize = 1_000;
 
 /// The address to send somebody to, with its state and what the answer is held against.
 pub(super) async fn address(
-    http: &Http<'_>,
+    http: &Http,
     provider: &ProviderConfig,
     back: &str,
 ) -> Result<(String, String, Asked), ApiError> {
     let what = "the provider cannot be asked how to log in there";
     let issuer = IssuerUrl::new(provider.issuer.clone()).map_err(|error| failed(what, &error))?;
-    let ask = |request| http.send(request);
+    let ours = http.clone();
+    let ask = move |request| ours.clone().send(request);
     let metadata = CoreProviderMetadata::discover_async(issuer, &ask).await;
     let metadata = metadata.map_err(|error| failed(what, &chain(&error)))?;
     let client = CoreClient::from_provider_metadata(
@@ -60,7 +61,7 @@ pub(super) async fn address(
 
 /// Who came back with a code.
 pub(super) async fn identity(
-    http: &Http<'_>,
+    http: &Http,
     provider: &ProviderConfig,
     secret: Option<String>,
     back: &str,
@@ -82,7 +83,8 @@ pub(super) async fn identity(
         .exchange_code(AuthorizationCode::new(code))
         .map_err(|error| failed(what, &error))?
         .set_pkce_verifier(asked.verifier);
-    let ask = |request| http.send(request);
+    let ours = http.clone();
+    let ask = move |request| ours.clone().send(request);
     let tokens = request.request_async(&ask).await;
     let tokens = tokens.map_err(|error| failed(what, &chain(&error)))?;
     let id_token = tokens
@@ -117,7 +119,7 @@ fn payload(token: &str) -> Option<Map<String, Value>> {
 }
 
 async fn user_info(
-    http: &Http<'_>,
+    http: &Http,
     url: &str,
     bearer: &str,
 ) -> Result<Option<Map<String, Value>>, ApiError> {
@@ -127,7 +129,7 @@ async fn user_info(
         .header(header::ACCEPT, "application/json")
         .body(Vec::new())
         .map_err(|error| failed(what, &error))?;
-    let answer = http.send(request).await;
+    let answer = http.clone().send(request).await;
     let answer = answer.map_err(|error| failed(what, &error))?;
     let is_good = answer.status() == StatusCode::OK;
     Ok(is_good

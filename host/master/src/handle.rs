@@ -14,7 +14,7 @@ use crate::error::{ApplyError, ControlError, ForceError, StartError};
 use crate::force::ForceForm;
 use crate::status::{
     ConfigurationStatus, Forced, Health, LockReport, PollerStatus, ReporterStatus, SchedulerStatus,
-    Submitted, WaitingBuilder,
+    Submitted, WaitingBuilder, Why,
 };
 
 /// A running master. Cheap to clone; all clones are the same master.
@@ -260,6 +260,11 @@ impl MasterHandle {
     #[must_use]
     pub fn waiting(&self) -> Vec<WaitingBuilder> {
         self.engine.waiting().clone()
+    }
+
+    /// Where a request stands, and what it waits for at this moment.
+    pub async fn why(&self, request: RequestId) -> Result<Why, ControlError> {
+        self.engine.why(request).await
     }
 
     /// Whether and how the master works.

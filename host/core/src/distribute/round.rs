@@ -7,7 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::{
-    BuilderState, Claim, Distribution, Pending, Snapshot, WaitReason, Waiting, WorkerState,
+    BuilderState, Claim, Distribution, Pending, Snapshot, Standing, WaitReason, Waiting,
+    WorkerState,
 };
 use crate::ids::{BuilderId, WorkerId};
 use crate::locks::{LockBudget, Refused};
@@ -48,20 +49,13 @@ struct Contender<'a> {
     /// Workers that have not refused yet. Loads may be out of date, but only too low.
     workers: Option<BinaryHeap<Reverse<Load>>>,
     refused_by_lock: Option<WaitReason>,
+    /// Workers on which a lock was not to be had; kept only of a builder that is to be explained.
+    locked_out: Option<BTreeMap<WorkerId, Standing>>,
 }
 
 impl Contender<'_> {
     fn head(&self) -> Option<Pending> {
         self.builder.pending.get(self.next).copied()
-    }
-
-    fn waiting(&self, reason: WaitReason) -> Option<Waiting> {
-        Some(Waiting {
-            builder: self.builder.id,
-            first: self.head()?.id,
-            count: self.builder.pending.len() - self.next,
-            reason,
-        })
     }
 
     fn turn(&self, index: usize) -> Option<Turn> {
@@ -80,6 +74,7 @@ struct Round<'a> {
     workers: BTreeMap<WorkerId, WorkerState<'a>>,
     locks: LockBudget<'a>,
     master_free: Option<u32>,
+    explain: Option<BuilderId>,
     out: Distribution,
 }
 
@@ -88,6 +83,7 @@ pub(super) fn run(snapshot: Snapshot<'_>) -> Distribution {
         workers: snapshot.workers.into_iter().map(|w| (w.id, w)).collect(),
         locks: LockBudget::new(snapshot.locks),
         master_free: snapshot.master_free,
+        explain: snapshot.explain,
         out: Distribution::default(),
     };
     let draining = snapshot.draining;
@@ -105,7 +101,10 @@ pub(super) fn run(snapshot: Snapshot<'_>) -> Distribution {
         let contender = &mut contenders[turn.index];
         match round.serve(contender) {
             Ok(()) => turns.extend(contender.turn(turn.index)),
-            Err(reason) => round.out.waiting.extend(contender.waiting(reason)),
+            Err(reason) => {
+                let waiting = round.waiting(contender, reason);
+                round.out.waiting.extend(waiting);
+            }
         }
     }
     round.out
@@ -122,6 +121,7 @@ impl<'a> Round<'a> {
                 .pending
                 .iter()
                 .partition(|pending| pending.waited_for);
+            let workers = self.standings(&builder, None);
             self.out
                 .waiting
                 .extend(held_back.first().map(|first: &Pending| Waiting {
@@ -129,16 +129,52 @@ impl<'a> Round<'a> {
                     first: first.id,
                     count: held_back.len(),
                     reason: WaitReason::Draining,
+                    workers,
                 }));
             builder.pending = admitted;
         }
         (!builder.pending.is_empty()).then_some(Contender {
             served: Served::Earlier(builder.served_at),
+            locked_out: (self.explain == Some(builder.id)).then(BTreeMap::new),
             builder,
             next: 0,
             workers: None,
             refused_by_lock: None,
         })
+    }
+
+    fn waiting(&self, contender: &Contender<'_>, reason: WaitReason) -> Option<Waiting> {
+        let builder = &contender.builder;
+        Some(Waiting {
+            builder: builder.id,
+            first: contender.head()?.id,
+            count: builder.pending.len() - contender.next,
+            reason,
+            workers: self.standings(builder, contender.locked_out.as_ref()),
+        })
+    }
+
+    /// How a builder's workers stand; of nobody but the builder that is to be explained.
+    fn standings(
+        &self,
+        builder: &BuilderState<'_>,
+        locked_out: Option<&BTreeMap<WorkerId, Standing>>,
+    ) -> Vec<(WorkerId, Standing)> {
+        if self.explain != Some(builder.id) {
+            return Vec::new();
+        }
+        let workers = builder.workers.iter().map(|id| {
+            let standing = match self.workers.get(id) {
+                Some(worker) => standing(worker),
+                None => Standing::NotConnected,
+            };
+            let lock = locked_out.and_then(|locks| locks.get(id));
+            match (standing, lock) {
+                (Standing::Free, Some(lock)) => (*id, lock.clone()),
+                (standing, _) => (*id, standing),
+            }
+        });
+        workers.collect()
     }
 
     /// Finds a worker for the builder's first request and claims it, or says why not.
@@ -197,12 +233,21 @@ impl<'a> Round<'a> {
                 }
                 Err(Refused::Busy(key)) => {
                     let everywhere = key.worker.is_none();
+                    if let Some(out) = &mut contender.locked_out {
+                        let rest = heap.iter().filter(|_| everywhere);
+                        let rest = rest.map(|Reverse(load)| load.worker);
+                        let standing = || Standing::Lock(key.clone());
+                        out.extend(rest.chain([seen.worker]).map(|id| (id, standing())));
+                    }
                     contender.refused_by_lock = Some(WaitReason::Lock(key));
                     if everywhere {
                         heap.clear();
                     }
                 }
                 Err(Refused::Never(error)) => {
+                    if let Some(out) = &mut contender.locked_out {
+                        out.insert(seen.worker, Standing::LockNever(error.clone()));
+                    }
                     contender
                         .refused_by_lock
                         .get_or_insert(WaitReason::LockNever(error));
@@ -233,8 +278,21 @@ impl<'a> Round<'a> {
     }
 }
 
+/// How a worker stands, locks aside.
+fn standing(worker: &WorkerState<'_>) -> Standing {
+    if !worker.connected {
+        Standing::NotConnected
+    } else if worker.paused {
+        Standing::Paused
+    } else if worker.builds_max.is_some_and(|max| worker.running >= max) {
+        Standing::Full
+    } else {
+        Standing::Free
+    }
+}
+
 fn has_room(worker: &WorkerState<'_>) -> bool {
-    worker.connected && !worker.paused && worker.builds_max.is_none_or(|max| worker.running < max)
+    standing(worker) == Standing::Free
 }
 
 fn load(worker: &WorkerState<'_>) -> Load {

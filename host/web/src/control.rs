@@ -13,6 +13,7 @@ use toolpost_core::{
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
     LockReport, MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    WaitingBuilder, Why,
 };
 use toolpost_sandbox::metrics::TypeMetrics;
 use toolpost_sandbox::{PluginStatus, PoolStatus, PoolWait};
@@ -22,6 +23,8 @@ use toolpost_sandbox::{PluginStatus, PoolStatus, PoolWait};
 pub struct Farm {
     /// Title of the pages.
     pub title: String,
+    /// Where people reach this server, without a slash at the end.
+    pub url: String,
     /// Whom to ask about this farm.
     pub admin: Option<String>,
     /// Names of this server, in lower case, beside those that every server has.
@@ -161,6 +164,10 @@ pub trait Control: Send + Sync + 'static {
     fn worker_settings(&self) -> BTreeMap<String, WorkerSettings>;
     /// Who holds which lock and who waits for which.
     fn locks(&self) -> LockReport;
+    /// What the requests wait for that could not be given to a worker when that was last tried.
+    fn waiting(&self) -> Vec<WaitingBuilder>;
+    /// Where a request stands, and what it waits for at this moment.
+    async fn why(&self, request: RequestId) -> Result<Why, ControlError>;
     /// Sends a delivery again, whatever became of it.
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError>;
     /// Sends everything again that a reporter has given up; gives how much that is.
@@ -184,6 +191,7 @@ impl Control for MasterHandle {
         Farm {
             hosts: names_of(master),
             title: master.title.clone(),
+            url: master.url.trim_end_matches('/').to_owned(),
             admin: master.admin.clone(),
             links: master
                 .links
@@ -355,6 +363,14 @@ impl Control for MasterHandle {
 
     fn locks(&self) -> LockReport {
         self.locks()
+    }
+
+    fn waiting(&self) -> Vec<WaitingBuilder> {
+        self.waiting()
+    }
+
+    async fn why(&self, request: RequestId) -> Result<Why, ControlError> {
+        self.why(request).await
     }
 
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {

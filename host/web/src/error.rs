@@ -58,6 +58,9 @@ pub(crate) enum ApiError {
         /// The `Host` header, as it may be shown.
         host: String,
     },
+    /// As many do that already as may at one time.
+    #[error("{0}")]
+    Full(&'static str),
     /// It was possible, but is no longer.
     #[error("{0}")]
     Conflict(String),
@@ -90,6 +93,7 @@ impl ApiError {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::CrossSite { .. } => StatusCode::FORBIDDEN,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -107,7 +111,7 @@ impl ApiError {
             | Self::Conflict(_) => rpc_code::INVALID_REQUEST,
             Self::Query(_) | Self::UnknownAction(_) | Self::Method(_) => rpc_code::METHOD_NOT_FOUND,
             Self::Fields(_) => rpc_code::INVALID_PARAMS,
-            Self::Store(_) | Self::Internal(_) => rpc_code::INTERNAL_ERROR,
+            Self::Full(_) | Self::Store(_) | Self::Internal(_) => rpc_code::INTERNAL_ERROR,
         }
     }
 

@@ -6,13 +6,14 @@
 //!
 //! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `artifacts` gives uploaded files; `events` tells who listens
 //! what happened; `pages` renders HTML from `templates/`; `ansi` makes log lines safe to show; `cache` keeps answers
-//! while they are true; `security` holds for everything.
+//! while they are true, `caching` says who else may; `security` holds for everything.
 
 mod ansi;
 mod api;
 mod artifacts;
 mod assets;
 mod cache;
+mod caching;
 mod control;
 mod error;
 mod events;
@@ -74,6 +75,7 @@ pub fn router(state: WebState) -> Router {
         ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(security::headers))
+        .layer(middleware::from_fn(caching::keep_apart))
         .with_state(web)
 }
 

@@ -3,10 +3,12 @@
 //! A path is parsed into an [`Endpoint`] (pure), names in it are resolved to rows, rows are written as bytes. Answers of
 //! the store are kept while they are true; what lives in the master's memory (plugins, forms) is always asked for.
 
+mod actions;
 pub(crate) mod json;
 mod list;
 mod logs;
 mod memory;
+pub(crate) mod openapi;
 pub(crate) mod path;
 mod patterns;
 mod plugins;
@@ -18,7 +20,10 @@ pub(crate) mod rows;
 mod rpc;
 mod schedulers;
 pub(crate) mod schema;
+pub(crate) mod search;
 mod special;
+mod tail;
+pub(crate) mod why;
 
 use axum::Router;
 use axum::body::Body;
@@ -42,6 +47,7 @@ use self::path::{BuildRef, Endpoint, Scope, WorkerRef};
 pub(crate) use self::plugins::{plugin_state, wait_word};
 use self::schema::Resource;
 use crate::cache::{Blob, Depends, Form};
+use crate::caching;
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -196,22 +202,18 @@ async fn get(
     let key = key_of(uri);
     let endpoint = endpoint_of(uri)?;
     let depends = depends(&endpoint);
-    if let Endpoint::Raw { log, inline } = &endpoint {
-        let log = resolve::log(&web.store, log).await?;
-        return logs::raw(&web.store, log, *inline).await;
-    }
-    if let Endpoint::BuildDataValue(build, name) = &endpoint {
-        return special::build_data_value(&web.store, build, name).await;
-    }
-    if let Endpoint::Recording(step) = &endpoint {
-        let step = resolve::step(&web.store, step).await?;
-        return recording::recording(&web.store, step).await;
-    }
-    if let Endpoint::Component(digest) = &endpoint {
-        return recording::component(&web.store, digest).await;
+    if let Some(answer) = pieces(web, &endpoint, uri.query(), headers).await {
+        return answer;
     }
     if let Some(answer) = unkept(web, &endpoint, uri.query()).await {
         return Ok(blob(form, answer?).respond(headers));
+    }
+    // A list that is too long to be kept is known by the version of what it is made of.
+    let tag = caching::version_tag(web, form, depends);
+    if let Some(tag) = &tag
+        && caching::names(headers, tag)
+    {
+        return Ok(caching::unchanged(tag));
     }
     let read = Box::pin(async {
         match rows(web, endpoint, uri.query()).await? {
@@ -224,9 +226,49 @@ async fn get(
         Err(NotKept::Error(error)) => Err(error),
         Err(NotKept::Stream(body)) => {
             let headers = [(header::CONTENT_TYPE, content_type(form))];
-            Ok((headers, body).into_response())
+            let mut response = (headers, body).into_response();
+            if let Some(tag) = tag {
+                caching::revalidated(response.headers_mut(), tag);
+            }
+            Ok(response)
         }
     }
+}
+
+/// What is not JSON of resources: mostly long, and sent piece by piece. `None` for what is.
+async fn pieces(
+    web: &Web,
+    endpoint: &Endpoint,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Option<Result<Response<Body>, ApiError>> {
+    let store = &web.store;
+    let answer = async {
+        Ok(Some(match endpoint {
+            Endpoint::OpenApi => openapi::DOCUMENT.blob.respond(headers),
+            Endpoint::Raw { log, inline } => {
+                let log = resolve::log(store, log).await?;
+                logs::raw(store, log, *inline, headers).await?
+            }
+            Endpoint::Tail(log) => {
+                let missing = || ApiError::not_found("log");
+                let log = resolve::log(store, log).await?.ok_or_else(missing)?;
+                let wake = tail::wake(web, log.id);
+                let log = store.find::<Log>(log.id.0).await?;
+                tail::answer(web, log, wake, query)?
+            }
+            Endpoint::BuildDataValue(build, name) => {
+                special::build_data_value(store, build, name).await?
+            }
+            Endpoint::Recording(step) => {
+                let step = resolve::step(store, step).await?;
+                recording::recording(store, step).await?
+            }
+            Endpoint::Component(digest) => recording::component(store, digest).await?,
+            _ => return Ok(None),
+        }))
+    };
+    answer.await.transpose()
 }
 
 /// What makes the rows of an endpoint stale. Lists that are asked for all the time depend on little; the others need no
@@ -284,6 +326,11 @@ async fn unkept(
         Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,
         Endpoint::PluginEvents(name) => plugins::events(web, name, query).await,
         Endpoint::PluginMetrics(name) => plugins::metrics(&*web.master, name, query),
+        Endpoint::Why(id) => why::answer(web, *id, query).await,
+        Endpoint::Search(log) => match resolve::log(&web.store, log).await {
+            Ok(log) => search::answer(web, log, query).await,
+            Err(error) => Err(error),
+        },
         Endpoint::Reporters => reporters::list(web, query).await,
         Endpoint::Reporter(id) => reporters::one(web, *id, query).await,
         Endpoint::Collection(Resource::Scheduler, scopes) => {

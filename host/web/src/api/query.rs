@@ -144,6 +144,17 @@ fn page_number(name: &str, value: &str) -> Result<u32, ApiError> {
         .map_err(|_| ApiError::query(format!("invalid {name}")))
 }
 
+/// The operators that say something about fields of a kind.
+pub(crate) fn operators(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Int | Kind::Time => &["eq", "ne", "lt", "le", "gt", "ge"],
+        Kind::Text | Kind::Identifier => &["eq", "ne", "lt", "le", "gt", "ge", "contains"],
+        Kind::Bool => &["eq", "ne"],
+        Kind::IntList | Kind::TextList => &["eq", "ne", "contains"],
+        Kind::Nested => &[],
+    }
+}
+
 /// Checks a filter value and brings it to the form that the store takes.
 fn filter_value(kind: Kind, value: &str) -> Option<String> {
     match kind {

@@ -9,6 +9,7 @@ use toolpost_core::model::BuildRequest;
 use toolpost_core::{DeliveryId, ReporterId, SchedulerId};
 use toolpost_master::{ControlError, ForceError, ForceRequest, Forced, Submitted};
 
+use super::actions::{RELOAD, actions_of};
 use super::path::{BuildRef, Endpoint, WorkerRef};
 use super::{list, plugins, resolve};
 use crate::error::{ApiError, rpc_code};
@@ -16,9 +17,6 @@ use crate::state::Web;
 
 /// Who acts, until somebody is logged in.
 const ANONYMOUS: &str = "anonymous";
-
-/// The action that looks at the plugin directory; a path ends with it, too.
-const RELOAD: &str = "reload";
 
 /// A parsed call.
 struct Call {
@@ -163,6 +161,10 @@ impl Call {
 
 /// Does it; the result is what Buildbot gives.
 async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiError> {
+    let known = actions_of(&endpoint);
+    if !known.iter().any(|action| action.name == call.method) {
+        return Err(call.unknown_action());
+    }
     match endpoint {
         Endpoint::Build(build) => build_action(web, &build, call).await,
         Endpoint::Single(super::schema::Resource::BuildRequest, id, _) => {

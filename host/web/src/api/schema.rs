@@ -33,6 +33,8 @@ pub(crate) enum Resource {
     Project,
     RootLink,
     Spec,
+    Why,
+    LogMatch,
 }
 
 /// What a field holds, as far as a query string needs to know.
@@ -82,8 +84,7 @@ const fn nullable(name: &'static str, kind: Kind) -> Field {
 
 impl Resource {
     /// Every resource type.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Master,
         Self::Builder,
         Self::Worker,
@@ -113,6 +114,8 @@ impl Resource {
         Self::Project,
         Self::RootLink,
         Self::Spec,
+        Self::Why,
+        Self::LogMatch,
     ];
 
     /// The name of the type.
@@ -121,6 +124,7 @@ impl Resource {
             Self::Properties => "property",
             Self::PropertyList => "_property",
             Self::Delivery => "delivery",
+            Self::LogMatch => "match",
             _ => self.plural().strip_suffix('s').unwrap_or(self.plural()),
         }
     }
@@ -157,6 +161,8 @@ impl Resource {
             Self::Project => "projects",
             Self::RootLink => "rootlinks",
             Self::Spec => "specs",
+            Self::Why => "why",
+            Self::LogMatch => "matches",
         }
     }
 
@@ -192,6 +198,8 @@ impl Resource {
             Self::Project => PROJECT,
             Self::RootLink => ROOT_LINK,
             Self::Spec => SPEC,
+            Self::Why => WHY,
+            Self::LogMatch => LOG_MATCH,
         }
     }
 
@@ -509,6 +517,30 @@ const SPEC: &[Field] = &[
     field("plural", Kind::Text),
     field("type", Kind::Text),
     field("type_spec", Kind::Nested),
+];
+
+const WHY: &[Field] = &[
+    nullable("builderid", Kind::Int),
+    nullable("buildid", Kind::Int),
+    field("buildrequestid", Kind::Int),
+    nullable("lock", Kind::Nested),
+    nullable("masterid", Kind::Int),
+    nullable("position", Kind::Int),
+    nullable("reason", Kind::Identifier),
+    nullable("retry_at", Kind::Time),
+    field("state", Kind::Identifier),
+    field("text", Kind::Text),
+    field("workers", Kind::Nested),
+];
+
+const LOG_MATCH: &[Field] = &[
+    field("column", Kind::Int),
+    field("length", Kind::Int),
+    field("line", Kind::Int),
+    field("logid", Kind::Int),
+    field("stream", Kind::Identifier),
+    field("text", Kind::Text),
+    field("text_from", Kind::Int),
 ];
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod configuration;
 mod connections;
 mod crash;
 mod cuts;
+mod description;
 mod guide;
 mod hostile;
 mod kills;

@@ -149,6 +149,10 @@ fn environment(
             "TOOLPOST_TEST_MAIL_PYTHON",
             installed.mail_python.clone().into(),
         ),
+        (
+            "TOOLPOST_TEST_SCHEMATHESIS",
+            installed.schemathesis.clone().into(),
+        ),
     ]);
     variables
 }

@@ -26,6 +26,8 @@ pub(crate) struct Installed {
     pub(crate) buildbot: PathBuf,
     /// A Python with a library for mail servers.
     pub(crate) mail_python: PathBuf,
+    /// What asks an API whatever its description allows.
+    pub(crate) schemathesis: PathBuf,
 }
 
 /// Makes sure that everything is there.
@@ -42,6 +44,7 @@ pub(crate) fn everything() -> Result<Installed> {
     let buildbot_worker = venv::ensure(&programs.python, &venv::STOCK_WORKER)?;
     let buildbot = venv::ensure(&programs.python, &venv::STOCK_MASTER)?;
     let mail_python = venv::ensure(&programs.python, &venv::MAIL_SERVER)?;
+    let schemathesis = venv::ensure(&programs.python, &venv::API_TESTER)?;
     Ok(Installed {
         postgres_bin: programs.postgres_bin,
         redis_server: programs.redis_server,
@@ -50,6 +53,7 @@ pub(crate) fn everything() -> Result<Installed> {
         buildbot_worker,
         buildbot,
         mail_python,
+        schemathesis,
     })
 }
 

@@ -164,7 +164,7 @@ fn get(route: &Route) -> Option<Operation> {
             body(
                 &["text/plain"],
                 "Text without an end of its own while the log grows.",
-                text(),
+                &text(),
             ),
         ),
         Answer::Other(types, about) => {
@@ -176,7 +176,7 @@ fn get(route: &Route) -> Option<Operation> {
             (
                 about.trim_end_matches('.').to_owned(),
                 Vec::new(),
-                body(types, about, shape),
+                body(types, about, &shape),
             )
         }
     };
@@ -201,7 +201,7 @@ fn said(name: &str) -> String {
     name.trim_start_matches('_').replace('_', " ")
 }
 
-fn body(types: &[&str], about: &str, shape: Shape) -> Response {
+fn body(types: &[&str], about: &str, shape: &Shape) -> Response {
     let content = || ContentBuilder::new().schema(Some(shape.clone())).build();
     let response = ResponseBuilder::new().description(about);
     let types = types.iter();
@@ -338,7 +338,7 @@ fn post(route: &Route) -> Option<Operation> {
     let operation = begin(route, "call", format!("Actions: {}", names.join(", ")))
         .description(Some(told.join("\n")))
         .request_body(Some(calls(actions, needs_body)))
-        .response("200", body(&["application/json"], "It was done.", answer));
+        .response("200", body(&["application/json"], "It was done.", &answer));
     let refused = CALL_REFUSALS
         .iter()
         .fold(operation, |operation, (status, _)| {

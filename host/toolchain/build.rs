@@ -24,7 +24,7 @@ fn main() {
             .filter(|path| path.extension().is_some_and(|extension| extension == "wit"))
             .collect();
         files.sort();
-        let _ = writeln!(code, "const {name}: &[(&str, &str)] = &[");
+        let _ = writeln!(code, "pub(crate) const {name}: &[(&str, &str)] = &[");
         for path in files {
             let file_name = path.file_name().unwrap_or_default();
             let _ = writeln!(code, "    ({file_name:?}, include_str!({path:?})),");

@@ -18,8 +18,8 @@ const WINDOWS: [(&str, u32, u32); 2] = [("desktop", 1280, 900), ("phone", 390, 8
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
 /// Chromium under its driver; both end when dropped.
-struct Browser {
-    client: Client,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
     _driver: tokio::process::Child,
     _profile: TempDir,
 }
@@ -46,8 +46,35 @@ impl WebDriverCompatibleCommand for DevTools {
     }
 }
 
+/// What the console of the page said since the last time.
+#[derive(Debug)]
+struct ConsoleLog;
+
+impl WebDriverCompatibleCommand for ConsoleLog {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        let body = json!({"type": "browser"});
+        (http::Method::POST, Some(body.to_string()))
+    }
+}
+
 impl Browser {
-    async fn start() -> Self {
+    /// Errors that the console of the page has, since the last time.
+    pub(crate) async fn console_errors(&self) -> Vec<String> {
+        let log = self.client.issue_cmd(ConsoleLog).await.expect("a log");
+        let entries = log.as_array().cloned().unwrap_or_default();
+        let errors = entries.iter().filter(|entry| entry["level"] == "SEVERE");
+        errors.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    pub(crate) async fn start() -> Self {
         let driver = std::env::var("TOOLPOST_TEST_CHROMEDRIVER")
             .expect("TOOLPOST_TEST_CHROMEDRIVER is not set: run the tests with `cargo xtask test`");
         let mut driver = tokio::process::Command::new(driver)
@@ -99,7 +126,7 @@ impl Browser {
         }
     }
 
-    async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
+    pub(crate) async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
         self.client
             .issue_cmd(DevTools(command, parameters))
             .await
@@ -107,7 +134,7 @@ impl Browser {
     }
 
     /// Puts the page into a window of this size and a colour scheme.
-    async fn dress(&self, width: u32, height: u32, scheme: &str) {
+    pub(crate) async fn dress(&self, width: u32, height: u32, scheme: &str) {
         let mobile = width < 600;
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
@@ -121,7 +148,7 @@ impl Browser {
         .await;
     }
 
-    async fn number(&self, script: &str) -> f64 {
+    pub(crate) async fn number(&self, script: &str) -> f64 {
         self.client
             .execute(script, vec![])
             .await
@@ -131,7 +158,8 @@ impl Browser {
     }
 }
 
-fn screenshots() -> PathBuf {
+/// Where pictures are kept.
+pub(crate) fn screenshots() -> PathBuf {
     let folder = root().join("target/screenshots");
     std::fs::create_dir_all(&folder).unwrap();
     folder

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 use tempfile::TempDir;
-use toolpost_harness::eventually;
+use toolpost_harness::{Farm, eventually};
 
 use crate::far::{Far, Kind, connected, results};
 use crate::remote::{Line, config, free_port};
@@ -56,19 +56,24 @@ impl Waiting {
     }
 }
 
-#[tokio::test]
-async fn commands_of_a_lost_connection_do_not_run_beside_those_of_the_next() {
-    let commands = Waiting::new();
+/// A farm with a worker that lost its connection while it ran the command of this request.
+async fn cut_off(kind: Kind, commands: &Waiting) -> (Farm, Line, Far, i64) {
     let port = free_port();
-    let mut farm = farm(&config(port, &["far"], &[("unit", &commands.step())]))
-        .start()
-        .await;
+    let builder = ("unit", &*commands.step());
+    let farm = farm(&config(port, &["far"], &[builder])).start().await;
     let line = Line::to(port).await;
-    let far = Far::start(Kind::Stock, line.port);
+    let far = Far::start(kind, line.port);
     let request = farm.api().force("force", "unit").await;
     commands.begun(1).await;
     line.cut();
     connected(&farm, "far", false).await;
+    (farm, line, far, request)
+}
+
+#[tokio::test]
+async fn commands_of_a_lost_connection_do_not_run_beside_those_of_the_next() {
+    let commands = Waiting::new();
+    let (mut farm, line, far, request) = cut_off(Kind::Stock, &commands).await;
     line.mend();
     commands.begun(2).await;
     commands.ended(0).await;
@@ -166,17 +171,8 @@ async fn our_own_worker_builds_on_when_its_connection_is_cut() {
 #[tokio::test]
 async fn our_own_worker_builds_nothing_that_nobody_waits_for() {
     let commands = Waiting::new();
-    let port = free_port();
-    let mut farm = farm(&config(port, &["far"], &[("unit", &commands.step())]))
-        .start()
-        .await;
-    let line = Line::to(port).await;
-    let far = Far::start(Kind::Own, line.port);
     // A build that is stopped while its worker is away does not wait for it.
-    let request = farm.api().force("force", "unit").await;
-    commands.begun(1).await;
-    line.cut();
-    connected(&farm, "far", false).await;
+    let (mut farm, line, far, request) = cut_off(Kind::Own, &commands).await;
     let build = farm.api().running(request, "gate").await;
     let path = format!("builds/{}", build["buildid"]);
     farm.api()

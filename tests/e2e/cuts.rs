@@ -4,7 +4,7 @@
 //! `cargo xtask chaos cuts` lets the connection be away for longer.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -223,6 +223,55 @@ async fn stands_still(kind: Kind) {
         far.log()
     );
     journey.assert_logged(&farm, &build, 1).await;
+}
+
+/// After so long without a word a connection is tried, and after twice that again it is lost.
+const KEEPALIVE: Duration = Duration::from_secs(3);
+/// What a busy machine may need beyond that.
+const SLACK: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_build_whose_connection_stands_still_for_good_is_run_again_within_the_time_of_its_worker()
+{
+    tokio::join!(
+        stands_still_for_good(Kind::Stock),
+        stands_still_for_good(Kind::Own)
+    );
+}
+
+async fn stands_still_for_good(kind: Kind) {
+    let journey = Journey::new();
+    let port = free_port();
+    let text = config(port, &["far"], &[("unit", &*journey.steps(1))]);
+    let keepalive =
+        format!("max_builds = 4\nkeepalive = \"{KEEPALIVE:?}\"\nresume_within = \"0s\"\n");
+    let farm = farm(&text.replace("max_builds = 4\n", &keepalive))
+        .start()
+        .await;
+    let line = Line::to(port).await;
+    let first = Far::start(kind, line.port);
+    let request = farm.api().force("force", "unit").await;
+    journey.begun(1).await;
+    line.stall();
+    let stalled = Instant::now();
+    eventually("the build to be given up", async || {
+        (results(&farm, request).await == [RETRY]).then_some(())
+    })
+    .await;
+    let waited = stalled.elapsed();
+    assert!(waited < KEEPALIVE * 3 + SLACK, "{kind:?} {waited:?}");
+    let second = Far::start(kind, port);
+    journey.begun(2).await;
+    journey.open(1);
+    farm.api().finished(request).await;
+    assert_eq!(
+        results(&farm, request).await,
+        [RETRY, SUCCESS],
+        "{kind:?}\n{}\n{}\n{}",
+        first.log(),
+        second.log(),
+        farm.output()
+    );
 }
 
 #[tokio::test]

@@ -219,6 +219,14 @@ impl Far {
         child.wait().unwrap().code()
     }
 
+    /// Waits until it has ended by itself; its exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let child = self.process.child.as_mut().unwrap();
+        let ended = async || child.try_wait().unwrap();
+        let status = eventually("the worker to end", ended).await;
+        status.code()
+    }
+
     /// Lets it stand still, go on or end.
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal);

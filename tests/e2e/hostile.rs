@@ -111,7 +111,7 @@ async fn hostile_steps_end_with_their_reason_while_others_go_on() {
             offender.name, offender.setting.grants
         ));
     }
-    let mut builder = farm(&text);
+    let mut builder = farm(&text).compiles_all();
     for Offender { name, .. } in &offenders {
         builder = builder.plugin(name, toolpost_hostile::component(name));
     }

@@ -1,15 +1,13 @@
-//! Components are tested with scripts, on their authors' machines.
+//! Components are tested with scripts, on their authors' machines. Those of the templates are run by the chapters of the guide.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
-use axum::http::StatusCode;
 use serde_json::Value;
-use toolpost_harness::{Answer, Farm, Receiver, eventually};
+use toolpost_harness::Farm;
 
-use crate::support::{Repository, config, farm, first_party, hostile, root, shell};
+use crate::support::{config, farm, first_party, hostile, root, shell};
 
 /// What the program says when it is asked this, and its exit code.
 fn asked(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
@@ -67,87 +65,6 @@ fn every_plugin_of_ours_passes_its_scripts() {
         let (code, told) = asked(folder.path(), &args);
         assert_eq!(code, Some(0), "{name}: {told}");
     }
-}
-
-/// Those of Rust and of steps are run by the chapters of the guide.
-#[tokio::test]
-async fn new_plugins_in_python_and_javascript_pass_their_scripts_and_work_in_a_farm() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut made = Vec::new();
-    for (lang, sdk) in [("python", "python"), ("js", "js")] {
-        for kind in ["scheduler", "reporter"] {
-            let name = format!("my-{lang}-{kind}");
-            let sdk = root().join("sdk").join(sdk);
-            let new = [
-                "plugin", "new", &name, "--lang", lang, "--kind", kind, "--sdk",
-            ];
-            let new = [new.as_slice(), &[sdk.to_str().unwrap()]].concat();
-            let (code, told) = asked(folder.path(), &new);
-            assert_eq!(code, Some(0), "{told}");
-            let (code, told) = asked(folder.path(), &["plugin", "test", &name]);
-            assert_eq!(code, Some(0), "{name}: {told}");
-            let component = folder.path().join(&name).join(format!("build/{name}.wasm"));
-            made.push((name, fs::read(component).unwrap()));
-        }
-    }
-    a_change_is_built_and_told(made).await;
-}
-
-/// Lets schedulers and reporters work in a farm: a change becomes a build of each scheduler, and each reporter tells of both.
-async fn a_change_is_built_and_told(plugins: Vec<(String, Vec<u8>)>) {
-    let repository = Repository::new();
-    repository.commit("first", &[("README.md", "first")]);
-    let receiver = Receiver::start(|_, _| Answer {
-        after: Duration::ZERO,
-        status: StatusCode::OK,
-    })
-    .await;
-    let address = receiver.address();
-    let steps = shell("true");
-    let mut text = config(&[("python", &steps), ("js", &steps)]);
-    text += &format!(
-        "\n[[changes]]\nname = \"repository\"\nuse = \"git-poller\"\nrepository = {:?}\n\
-         branches = [\"main\"]\ninterval = \"1s\"\npoll_at_launch = true\nbuild_newest = true\n",
-        repository.path()
-    );
-    for lang in ["python", "js"] {
-        text += &format!(
-            "\n[[scheduler]]\nname = \"of-{lang}\"\nuse = \"my-{lang}-scheduler\"\nbuilders = [\"{lang}\"]\nquiet_s = 0\n\n\
-             [[reporter]]\nname = \"of-{lang}\"\nuse = \"my-{lang}-reporter\"\nurl = \"http://{address}/{lang}\"\nall = true\n\n\
-             [plugin.my-{lang}-reporter]\ngrant.http = [\"{address}\"]\n"
-        );
-    }
-    let mut farm = farm(&text);
-    for (name, component) in plugins {
-        farm = farm.plugin(&name, component);
-    }
-    let farm = farm.start().await;
-    let mut told = eventually("both reporters tell of both builds", async || {
-        let received = receiver.received();
-        (received.len() >= 4).then_some(received)
-    })
-    .await;
-    told.sort_by_key(|told| (told.line.clone(), told.body.clone()));
-    let told: Vec<_> = told
-        .iter()
-        .map(|told| {
-            let body: Value = serde_json::from_slice(&told.body).unwrap();
-            let text = body["text"].as_str().unwrap();
-            let (build, _) = text.split_once(':').unwrap();
-            format!("{} {build}", told.line)
-        })
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "POST /js js #1",
-            "POST /js python #1",
-            "POST /python js #1",
-            "POST /python python #1"
-        ],
-        "{}",
-        farm.output()
-    );
 }
 
 #[test]

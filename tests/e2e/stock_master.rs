@@ -11,7 +11,7 @@ use crate::far::{Far, Process};
 use crate::remote::free_port;
 
 /// A stock master in a folder of its own, with a database of its own; killed when dropped.
-struct StockMaster {
+pub(crate) struct StockMaster {
     dir: TempDir,
     process: Process,
     api: Api,
@@ -30,6 +30,11 @@ reactor.listenTCP = lambda port, factory, backlog=50, interface="": listen(port,
 impl StockMaster {
     /// A master with the worker `far`, these builders (name and steps in Python), and the force scheduler `force`.
     async fn start(builders: &[(&str, &str)]) -> Self {
+        Self::with(|port, web| config(port, web, builders)).await
+    }
+
+    /// A master with the configuration that is made of its ports, for workers and for the web.
+    pub(crate) async fn with(config: impl FnOnce(u16, u16) -> String) -> Self {
         let dir = TempDir::with_prefix("toolpost-stock-master-").unwrap();
         let (port, web) = (free_port(), free_port());
         let made = command()
@@ -39,25 +44,7 @@ impl StockMaster {
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");
-        let mut text = format!(
-            "{HEAD}\nc = BuildmasterConfig = {{\n\
-             \"buildbotNetUsageData\": None,\n\"title\": \"stock\",\n\
-             \"buildbotURL\": \"http://127.0.0.1:{web}/\",\n\"www\": {{\"port\": {web}}},\n\
-             \"protocols\": {{\"msgpack_experimental_v7\": {{\"port\": {port}}}}},\n\
-             \"workers\": [worker.Worker(\"far\", \"open sesame\")],\n\
-             \"db\": {{\"db_url\": \"sqlite:///state.sqlite\"}},\n\"builders\": [],\n}}\n"
-        );
-        for (name, steps) in builders {
-            text.push_str(&format!(
-                "c[\"builders\"].append(util.BuilderConfig(name={name:?}, workernames=[\"far\"],\n    \
-                 factory=util.BuildFactory([{steps}])))\n"
-            ));
-        }
-        text.push_str(
-            "c[\"schedulers\"] = [schedulers.ForceScheduler(name=\"force\", \
-             builderNames=[b.name for b in c[\"builders\"]])]\n",
-        );
-        std::fs::write(dir.path().join("master.cfg"), text).unwrap();
+        std::fs::write(dir.path().join("master.cfg"), config(port, web)).unwrap();
         let mut process = Process::logging_to(dir.path().join("out.log"));
         process.start(command().args(["start", "--nodaemon"]).arg(dir.path()));
         let mut master = Self {
@@ -81,8 +68,18 @@ impl StockMaster {
         self.dir.path().join(relative)
     }
 
+    /// Its client.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The port of its workers.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What it wrote about itself.
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("twistd.log")).unwrap_or_default()
     }
 
@@ -91,6 +88,29 @@ impl StockMaster {
         let master = format!("127.0.0.1:{}", self.port);
         Far::own("open sesame", &master).started()
     }
+}
+
+/// A configuration with the worker `far`, these builders and the force scheduler `force`.
+fn config(port: u16, web: u16, builders: &[(&str, &str)]) -> String {
+    let mut text = format!(
+        "{HEAD}\nc = BuildmasterConfig = {{\n\
+         \"buildbotNetUsageData\": None,\n\"title\": \"stock\",\n\
+         \"buildbotURL\": \"http://127.0.0.1:{web}/\",\n\"www\": {{\"port\": {web}}},\n\
+         \"protocols\": {{\"msgpack_experimental_v7\": {{\"port\": {port}}}}},\n\
+         \"workers\": [worker.Worker(\"far\", \"open sesame\")],\n\
+         \"db\": {{\"db_url\": \"sqlite:///state.sqlite\"}},\n\"builders\": [],\n}}\n"
+    );
+    for (name, steps) in builders {
+        text.push_str(&format!(
+            "c[\"builders\"].append(util.BuilderConfig(name={name:?}, workernames=[\"far\"],\n    \
+             factory=util.BuildFactory([{steps}])))\n"
+        ));
+    }
+    text.push_str(
+        "c[\"schedulers\"] = [schedulers.ForceScheduler(name=\"force\", \
+         builderNames=[b.name for b in c[\"builders\"]])]\n",
+    );
+    text
 }
 
 fn command() -> Command {

@@ -45,6 +45,7 @@ async fn a_reload_storm_disturbs_no_build() {
     let steps = "[[builder.step]]\nuse = \"empty0\"\n".repeat(STEPS);
     let farm = farm(&config(&[("b", &steps)]))
         .plugin("empty0", empty_plugin("empty0", "1.0.0"))
+        .compiles_all()
         .start()
         .await;
     let api = farm.api();

@@ -319,3 +319,68 @@ async fn our_own_worker_says_what_keeps_it_out_and_comes_in_when_that_is_mended(
         assert!(!far.log().contains("open sesame") && !far.log().contains("guessed"));
     }
 }
+
+#[tokio::test]
+async fn our_own_worker_finishes_what_it_builds_when_it_is_to_end_and_takes_nothing_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = dir.path().join("open");
+    let port = free_port();
+    let (waits, quick) = (gate(&open), shell("true"));
+    let builders = [("unit", &*waits), ("other", &*quick)];
+    let farm = farm(&config(port, &["far"], &builders)).start().await;
+    let mut far = Far::start(Kind::Own, port);
+    let api = farm.api();
+    let first = api.force("force", "unit").await;
+    api.running(first, "gate").await;
+    far.signal(Signal::HUP);
+    eventually("the worker to ask for its end", async || {
+        let worker = worker(api, "far").await;
+        (worker["graceful"] == true).then_some(())
+    })
+    .await;
+    let second = api.force("force", "other").await;
+    std::fs::write(&open, "").unwrap();
+    assert_eq!(api.finished(first).await["results"], 0);
+    assert_eq!(far.ended().await, Some(0), "{}", far.log());
+    assert!(results(&farm, second).await.is_empty());
+    // It is started again and takes what waited.
+    far.run();
+    assert_eq!(api.finished(second).await["results"], 0);
+}
+
+#[tokio::test]
+async fn builds_of_one_builder_at_one_time_have_a_directory_each() {
+    tokio::join!(
+        have_a_directory_each(Kind::Stock),
+        have_a_directory_each(Kind::Own)
+    );
+}
+
+async fn have_a_directory_each(kind: Kind) {
+    let dir = tempfile::tempdir().unwrap();
+    let open = dir.path().join("open");
+    let steps = shell("[ ! -e mark ] && touch mark") + &gate(&open) + &shell("rm mark");
+    let port = free_port();
+    let farm = farm(&config(port, &["far"], &[("unit", &steps)]))
+        .start()
+        .await;
+    let far = Far::start(kind, port);
+    let api = farm.api();
+    let requests = [
+        api.force("force", "unit").await,
+        api.force("force", "unit").await,
+    ];
+    for request in requests {
+        api.running(request, "gate").await;
+    }
+    std::fs::write(&open, "").unwrap();
+    for request in requests {
+        let build = api.finished(request).await;
+        assert_eq!(build["results"], 0, "{kind:?} {}", far.log());
+    }
+    // When nobody else is there, a build works where the first one did.
+    let build = api.finished(api.force("force", "unit").await).await;
+    assert_eq!(build["results"], 0);
+    assert!(far.path("unit/build").exists() && far.path("unit~2/build").exists());
+    assert!(!far.path("unit~3").exists());
+}

@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: long runs of the tests that kill masters, cut connections and move large files.
+//! `cargo xtask chaos`: long runs of the tests that kill masters, cut connections, listen to events and move large files.
 
 use std::process::Command;
 
@@ -21,6 +21,12 @@ pub(crate) struct Arguments {
     /// How long the connection of a worker is away, in seconds
     #[arg(long, default_value_t = 30)]
     cut_s: u32,
+    /// How long who listens to events is away, in seconds
+    #[arg(long, default_value_t = 60)]
+    away_s: u32,
+    /// How many builds run meanwhile, at least
+    #[arg(long, default_value_t = 1_200)]
+    builds: u32,
     /// The size of a large file, in MiB
     #[arg(long, default_value_t = 2_048)]
     file_mib: u32,
@@ -32,18 +38,21 @@ enum What {
     Kills,
     /// The connection of a worker is cut in each step of a build
     Cuts,
+    /// Who listens to events is cut off while builds run
+    Events,
     /// A large file goes from a worker to the master and back
     Files,
 }
 
 impl What {
-    const ALL: [Self; 3] = [Self::Kills, Self::Cuts, Self::Files];
+    const ALL: [Self; 4] = [Self::Kills, Self::Cuts, Self::Events, Self::Files];
 
     /// The tests, by the beginning of their names; they say there what has to hold.
     fn tests(self) -> &'static str {
         match self {
             Self::Kills => "kills::",
             Self::Cuts => "cuts::",
+            Self::Events => "events::",
             Self::Files => "large_files::",
         }
     }
@@ -68,6 +77,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .env("TOOLPOST_TEST_KILLS", arguments.kills.to_string())
         .env("TOOLPOST_TEST_CHANGES", arguments.changes.to_string())
         .env("TOOLPOST_TEST_CUT_S", arguments.cut_s.to_string())
+        .env("TOOLPOST_TEST_AWAY_S", arguments.away_s.to_string())
+        .env("TOOLPOST_TEST_AWAY_BUILDS", arguments.builds.to_string())
         .env("TOOLPOST_TEST_FILE_MIB", arguments.file_mib.to_string());
     ensure!(children::status(&mut test)?.success(), "the run failed");
     Ok(())

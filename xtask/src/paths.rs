@@ -50,6 +50,11 @@ pub(crate) fn built_plugins() -> PathBuf {
     target().join("plugins")
 }
 
+/// Where the programs that are tested keep what they have compiled of plugins.
+pub(crate) fn compiled_plugins() -> PathBuf {
+    target().join("compiled-plugins")
+}
+
 /// The directory that the caller chose with `CARGO_TARGET_DIR`, against the current directory as
 /// cargo takes it.
 fn caller_target() -> Option<PathBuf> {

@@ -1,9 +1,11 @@
 //! Runs every test there is, with everything they need; none is skipped for want of it.
 
+use crate::children::Running;
 use crate::services::Services;
 use crate::setup::Installed;
 use crate::{children, paths, plugins, setup, ui};
 use anyhow::{Result, bail};
+use rustix::process::Signal;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,8 +15,21 @@ use toolpost_toolchain::{Language, default_cache_dir, find_node, find_python};
 /// Sets up, runs the tests of the host and of the plugins, and stops the services again.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let start = Instant::now();
+    let compiling = compile_ahead(arguments)?;
     let installed = setup::everything()?;
     let plugins = plugins::build()?;
+    if let Some(compiling) = compiling {
+        ui::task("tests of the host", |_| {
+            // If that failed, those who run the tests say why.
+            let status = compiling.wait()?;
+            let outcome = if status.success() {
+                "compiled"
+            } else {
+                "do not compile"
+            };
+            Ok(((), outcome.to_owned()))
+        })?;
+    }
     let services = Services::start(&installed)?;
     let mut failed = Vec::new();
     for suite in suites(arguments).into_iter().chain(scripts()?) {
@@ -32,6 +47,24 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     }
     eprintln!("\nall tests passed ({elapsed})");
     Ok(())
+}
+
+/// Compiles the tests of the host while the rest is set up, which waits for a network and for programs with one thread. Whoever
+/// wants only some tests need not wait for all.
+fn compile_ahead(arguments: &[OsString]) -> Result<Option<Running>> {
+    if !arguments.is_empty() {
+        return Ok(None);
+    }
+    let mut command = cargo(&paths::root());
+    command.args(match has_nextest() {
+        true => ["nextest", "run", "--workspace", "--no-run"],
+        false => ["test", "--workspace", "--no-run", "--quiet"],
+    });
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    children::spawn(&mut command, Signal::TERM).map(Some)
 }
 
 /// A group of tests that one program runs.
@@ -135,6 +168,8 @@ fn environment(
     let mut variables = services.environment();
     variables.extend([
         ("TOOLPOST_TEST_PLUGINS", plugins.into()),
+        // What one farm has compiled is there for all others and for the guide: large components take the compiler a minute.
+        ("TOOLPOST_PLUGIN_CACHE", paths::compiled_plugins().into()),
         ("TOOLPOST_TEST_CHROMIUM", installed.chromium.clone().into()),
         (
             "TOOLPOST_TEST_CHROMEDRIVER",
@@ -145,6 +180,7 @@ fn environment(
             installed.buildbot_worker.clone().into(),
         ),
         ("TOOLPOST_TEST_BUILDBOT", installed.buildbot.clone().into()),
+        ("TOOLPOST_TEST_STOCK_UI", installed.stock_ui.clone().into()),
         (
             "TOOLPOST_TEST_MAIL_PYTHON",
             installed.mail_python.clone().into(),

@@ -30,10 +30,11 @@ pub use catalog::TypeCatalog;
 pub use check::{check, check_master, check_plugins, check_worker_port};
 pub use config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, Config, EnvironmentValue,
-    FileFilter, ForceCodebase, ForceConfig, ForceField, ForceParameter, GitPollerConfig,
-    LimitsConfig, Link, MasterConfig, ParameterKind, PluginConfig, PluginSchedulerConfig,
-    PropertyValues, ReporterConfig, SchedulerConfig, SchedulerKind, SchedulerUse, SecretReference,
-    SingleBranchConfig, StepConfig, StepUse, WorkerConfig, WorkerKind,
+    FileFilter, ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout,
+    GitPollerConfig, LimitsConfig, Link, MasterConfig, ParameterKind, PluginConfig,
+    PluginSchedulerConfig, PropertyValues, ReporterConfig, SchedulerConfig, SchedulerKind,
+    SchedulerUse, SecretReference, SingleBranchConfig, StepConfig, StepUse, WorkerConfig,
+    WorkerKind,
 };
 pub use parameters::{ParameterProblem, ParametersSchema, SchemaError};
 pub use plan::{Plan, diff};

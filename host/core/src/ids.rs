@@ -68,4 +68,12 @@ ids! {
     TestResultSetId,
     /// A test result.
     TestResultId,
+    /// A project: what builders and codebases belong to.
+    ProjectId,
+    /// A codebase of a project.
+    CodebaseId,
+    /// A branch of a codebase.
+    BranchId,
+    /// A commit of a codebase.
+    CommitId,
 }

@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod circle;
+pub mod codebase;
 pub mod collapse;
 pub mod distribute;
 pub mod event;

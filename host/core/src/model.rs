@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{
-    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, LogId, MasterId, RequestId,
-    SchedulerId, SourceStampId, StepId, WorkerId,
+    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, LogId, MasterId, ProjectId,
+    RequestId, SchedulerId, SourceStampId, StepId, WorkerId,
 };
 use crate::resources::Resources;
 use crate::{Properties, Results, Timestamp};
@@ -35,6 +35,8 @@ pub struct Builder {
     pub description: Option<String>,
     /// For filtering on pages.
     pub tags: Vec<String>,
+    /// The project that it belongs to.
+    pub project_id: Option<ProjectId>,
     /// Active masters that have it configured; empty when it is gone from the configuration.
     pub masters: Vec<MasterId>,
 }

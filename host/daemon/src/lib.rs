@@ -13,6 +13,7 @@
 mod connect;
 mod info;
 mod jobs;
+mod orders;
 mod paths;
 mod room;
 mod run;
@@ -21,6 +22,7 @@ mod settings;
 mod tls;
 
 pub use connect::ConnectError;
+pub use orders::Orders;
 pub use run::{RunError, run};
 pub use settings::{
     MasterAddress, PasswordSource, Settings, SettingsError, SettingsFile, TlsFiles,

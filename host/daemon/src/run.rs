@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use toolpost_core::backoff::Backoff;
 use toolpost_wire::Limits;
 use toolpost_worker::{LocalWorker, LocalWorkerOptions, OpenError, User, UserError};
@@ -12,6 +11,7 @@ use toolpost_worker::{LocalWorker, LocalWorkerOptions, OpenError, User, UserErro
 use crate::connect::{ConnectError, connect};
 use crate::info;
 use crate::jobs::{Depot, Jobs};
+use crate::orders::Orders;
 use crate::room::Room;
 use crate::session::{End, Outcome, Post, Session};
 use crate::settings::Settings;
@@ -33,11 +33,11 @@ pub enum RunError {
     User(#[from] UserError),
 }
 
-/// Runs a worker until `stop` is cancelled or its master tells it to end. Needs a runtime with several threads.
+/// Runs a worker until it is ordered to stop or its master tells it to end. Needs a runtime with several threads.
 ///
 /// # Errors
 /// The base directory or the user cannot be used. A master that cannot be reached is no error: it is tried again.
-pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
+pub async fn run(settings: Settings, orders: Orders) -> Result<(), RunError> {
     let mut options = LocalWorkerOptions::new(&settings.base_dir);
     if let Some(most) = settings.commands_max {
         options.limits.commands_max = most;
@@ -59,13 +59,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         info: info::collect(&settings, &worker),
         room: Room::new(worker.base_dir().to_owned(), settings.free_disk_bytes_min),
         limits: Arc::new(limits),
-        stop: stop.clone(),
+        orders: orders.clone(),
     };
     let (name, master) = (&settings.name, &settings.master);
     tracing::info!(
         "worker `{name}` in {} connects to {master}",
         worker.base_dir().display()
     );
+    orders.ready.cancel();
     let mut backoff = Backoff::new(DELAY_MIN, settings.max_delay.max(DELAY_MIN));
     // Until when commands of a lost connection are kept.
     let mut keep_until: Option<Instant> = None;
@@ -109,10 +110,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
             // Nobody would hear what they have to say.
             post.jobs.abandon().await;
         }
+        // Otherwise a build may wait for this worker to come back.
+        let idle = keep_until.is_none() && post.jobs.is_empty();
         let waiting = keeping(&post.jobs, &mut keep_until, tokio::time::sleep(wait));
         tokio::select! {
             () = waiting => {}
-            () = stop.cancelled() => break,
+            () = orders.stop.cancelled() => break,
+            () = orders.leave.cancelled(), if idle => break,
         }
     }
     tracing::info!("worker `{name}` stops");
@@ -126,7 +130,7 @@ async fn attempt(
     post: &mut Post,
     keep_until: &mut Option<Instant>,
 ) -> Result<Outcome, ConnectError> {
-    let stop = post.stop.clone();
+    let stop = post.orders.stop.clone();
     let connecting = keeping(&post.jobs, keep_until, connect(settings, &post.limits));
     let socket = tokio::select! {
         connected = connecting => connected?,

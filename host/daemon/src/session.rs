@@ -12,13 +12,13 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_util::sync::CancellationToken;
 use toolpost_wire::{
     CommandId, Limits, Resume, Sent, Ticket, WorkerEffect, WorkerEvent, WorkerInfo, WorkerSession,
 };
 
 use crate::connect::Socket;
 use crate::jobs::{Ask, Jobs, Piece, Record, Style};
+use crate::orders::Orders;
 use crate::room::Room;
 
 /// Records of one command that may be under way.
@@ -48,7 +48,7 @@ pub(crate) struct Post {
     pub(crate) info: WorkerInfo,
     pub(crate) room: Room,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) orders: Orders,
 }
 
 /// A connection that the master has accepted.
@@ -66,6 +66,8 @@ pub(crate) struct Session<'p> {
     keep: Option<Duration>,
     /// Why the master was asked to begin nothing new.
     paused: Option<String>,
+    /// The master was asked to let this worker end.
+    leaves: bool,
     room_looks: Interval,
     /// The master uses this worker without wanting that.
     plain: bool,
@@ -116,6 +118,7 @@ impl<'p> Session<'p> {
             attached: false,
             keep: None,
             paused: None,
+            leaves: false,
             room_looks: room_looks(),
             plain: false,
         }
@@ -156,7 +159,12 @@ impl<'p> Session<'p> {
         let read_after = self.wire.read_after(Instant::now());
         let depot = Arc::clone(&self.post.jobs.depot);
         tokio::select! {
-            () = self.post.stop.cancelled() => return Err(End::Stopped),
+            () = self.post.orders.stop.cancelled() => return Err(End::Stopped),
+            () = self.post.orders.leave.cancelled(), if self.keep.is_some() && !self.leaves => {
+                tracing::info!("the master is asked to let this worker end");
+                self.leaves = true;
+                self.wire.leave(Instant::now());
+            }
             message = self.socket.next(), if read_after.is_none() => self.heard(message)?,
             ask = self.post.asks.recv() => if let Some(ask) = ask { self.asked(ask) },
             () = depot.wake.notified() => {}

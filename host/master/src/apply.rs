@@ -13,7 +13,8 @@ use toolpost_core::{Event, ReporterId};
 use toolpost_sandbox::Prospect;
 use toolpost_sandbox::read_authorities;
 use toolpost_store::{
-    ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, StoreError,
+    ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredProject, ConfiguredWorker,
+    StoreError,
 };
 use tracing::{info, warn};
 
@@ -407,8 +408,16 @@ fn names(config: &Config) -> ConfiguredNames {
         name: builder.name.clone(),
         description: builder.description.clone(),
         tags: builder.tags.clone(),
+        project: builder.project.clone(),
+    });
+    let projects = config.projects.values().map(|project| ConfiguredProject {
+        name: project.name.clone(),
+        slug: project.slug.clone(),
+        description: project.description.clone(),
+        codebases: project.codebases.clone().into_iter().collect(),
     });
     ConfiguredNames {
+        projects: projects.collect(),
         builders: builders.collect(),
         workers: workers.collect(),
         schedulers: config.schedulers.keys().cloned().collect(),

@@ -89,6 +89,35 @@ impl Engine {
     }
 }
 
+/// Changes of what is there, as far as they are no more than that.
+impl Engine {
+    pub(crate) async fn set_priority(
+        &self,
+        id: RequestId,
+        priority: i32,
+    ) -> Result<(), ControlError> {
+        let request = self.store.find::<BuildRequest>(id.0).await?;
+        request.ok_or(ControlError::UnknownRequest(id))?;
+        let set = self.store.set_request_priority(id, priority).await;
+        set.map_err(|error| match error {
+            StoreError::NotFound { .. } => ControlError::RequestEnded(id),
+            error => error.into(),
+        })
+    }
+
+    pub(crate) async fn enable_scheduler(
+        &self,
+        id: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        let set = self.store.set_scheduler_enabled(id, enabled).await;
+        set.map_err(|error| match error {
+            StoreError::NotFound { .. } => ControlError::NoScheduler(id),
+            error => error.into(),
+        })
+    }
+}
+
 /// One line about who stopped a build and why, as far as that was said.
 fn stop_reason(reason: &str, who: &str) -> String {
     match (who.trim(), reason.trim()) {

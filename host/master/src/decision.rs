@@ -7,14 +7,46 @@ use toolpost_core::distribute::{
     BuilderState, Distribution, Pending, Snapshot, WorkerState, distribute,
 };
 use toolpost_core::model::Worker;
-use toolpost_core::{BuilderId, WorkerId};
+use toolpost_core::{BuilderId, RequestId, WorkerId};
 use toolpost_store::{PendingRequest, Query, ROWS_PER_LIST_MAX, StoreError};
 
 use crate::engine::{Engine, Running};
+use crate::force::FORM_SOURCE;
 use crate::stop::Phase;
 use crate::worker::Workers;
 
+/// Requests that wait, and what is known of them beyond what is in them.
+#[derive(Clone, Copy)]
+pub(crate) struct Heads<'a> {
+    pub(crate) requests: &'a [PendingRequest],
+    /// The workers that people chose in forms.
+    pub(crate) chosen: &'a HashMap<RequestId, WorkerId>,
+}
+
 impl Engine {
+    /// The workers that people chose in forms. Only requests of builders with such a form are looked at.
+    pub(crate) async fn chosen(
+        &self,
+        running: &Running,
+        heads: &[PendingRequest],
+    ) -> Result<HashMap<RequestId, WorkerId>, StoreError> {
+        let mut chosen = HashMap::new();
+        for head in heads {
+            let Some(fields) = running.worker_fields.get(&head.builder) else {
+                continue;
+            };
+            let properties = self.store.buildset_properties(head.buildset).await?;
+            let named = properties
+                .iter()
+                .find(|(name, property)| property.source == FORM_SOURCE && fields.contains(*name));
+            let name = named.and_then(|(_, property)| property.value.as_str());
+            if let Some(worker) = name.and_then(|name| running.ids.workers.get(name)) {
+                chosen.insert(head.id, *worker);
+            }
+        }
+        Ok(chosen)
+    }
+
     /// Workers that take no builds.
     pub(crate) async fn paused_workers(&self) -> Result<BTreeSet<WorkerId>, StoreError> {
         let query = Query::new().limit(ROWS_PER_LIST_MAX);
@@ -30,19 +62,20 @@ impl Engine {
         &self,
         running: &Running,
         workers: &Workers,
-        heads: &[PendingRequest],
+        heads: Heads<'_>,
         paused: &BTreeSet<WorkerId>,
         phase: Phase,
         explain: Option<BuilderId>,
     ) -> Distribution {
         let load = self.builds.load();
         let mut pending: BTreeMap<BuilderId, Vec<Pending>> = BTreeMap::new();
-        for head in heads {
+        for head in heads.requests {
             pending.entry(head.builder).or_default().push(Pending {
                 id: head.id,
                 priority: head.priority,
                 submitted_at: head.submitted_at,
                 waited_for: head.waited_for,
+                chosen: heads.chosen.get(&head.id).copied(),
             });
         }
         let worker_ids: HashMap<BuilderId, Vec<WorkerId>> = pending

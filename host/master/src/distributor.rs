@@ -15,8 +15,10 @@ use toolpost_core::{BuilderId, BuildsetId, Event, RequestId, WorkerId};
 use toolpost_store::{PendingRequest, StoreError};
 use tracing::{debug, warn};
 
+use crate::decision::Heads;
 use crate::engine::{Engine, Running};
 use crate::launch::{Launch, launch};
+use crate::queue::Queue;
 use crate::status::WaitingBuilder;
 use crate::stop::Phase;
 use crate::worker::Workers;
@@ -47,6 +49,7 @@ pub(crate) struct Distributor {
     /// Heard before each decision, whatever woke the loop: a worker that was paused before a request was
     /// made does not get it.
     events: Subscription,
+    queue: Queue,
 }
 
 /// Numbers of builds among the holders of locks. Not row ids: a build takes its locks before it has one.
@@ -62,6 +65,20 @@ enum Round {
     Lost,
 }
 
+/// The builders that have a worker now.
+fn able(running: &Running, workers: &Workers) -> BTreeSet<BuilderId> {
+    let builders = running.builders.iter();
+    builders
+        .filter(|(_, builder)| {
+            builder
+                .workers
+                .iter()
+                .any(|name| workers.contains_key(name))
+        })
+        .map(|(id, _)| *id)
+        .collect()
+}
+
 impl Distributor {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self {
@@ -69,6 +86,7 @@ impl Distributor {
             engine,
             paused: BTreeSet::new(),
             workers_changed: true,
+            queue: Queue::default(),
         }
     }
 
@@ -114,13 +132,18 @@ impl Distributor {
                 () = self.engine.locks.freed() => {}
                 () = self.engine.distribute.notified() => {}
                 () = retry => {}
+                () = self.queue.due() => {}
             }
         }
     }
 
     async fn round(&mut self) -> Result<Round, StoreError> {
         let engine = Arc::clone(&self.engine);
-        let heads = engine.store.pending_heads(HEADS_PER_BUILDER_MAX).await?;
+        let able = able(&engine.running(), &engine.workers.connected());
+        let heads = self
+            .queue
+            .heads(&engine.store, &able, HEADS_PER_BUILDER_MAX)
+            .await?;
         let now = engine.clock.now();
         let heads: Vec<PendingRequest> = heads
             .into_iter()
@@ -146,7 +169,12 @@ impl Distributor {
         }
         let running = engine.running();
         let workers = engine.workers.connected();
-        let mut claims = self.decide(&running, &workers, &heads, phase);
+        let chosen = engine.chosen(&running, &heads).await?;
+        let asked = Heads {
+            requests: &heads,
+            chosen: &chosen,
+        };
+        let mut claims = self.decide(&running, &workers, asked, phase);
         let mut starts: HashMap<BuilderId, u32> = HashMap::new();
         claims.retain(|claim| {
             let starts = starts.entry(claim.builder).or_default();
@@ -173,14 +201,14 @@ impl Distributor {
         &self,
         running: &Running,
         workers: &Workers,
-        heads: &[PendingRequest],
+        heads: Heads<'_>,
         phase: Phase,
     ) -> Vec<Claim> {
         let decided = self
             .engine
             .decide(running, workers, heads, &self.paused, phase, None);
         if decided.claims.is_empty() {
-            self.look_for_circles(running, heads, &decided.waiting);
+            self.look_for_circles(running, heads.requests, &decided.waiting);
         }
         self.tell(decided.waiting);
         decided.claims
@@ -296,6 +324,10 @@ impl Distributor {
                 builder: Arc::clone(builder),
                 worker_id: claim.worker,
                 worker: worker.clone(),
+                dir: self
+                    .engine
+                    .build_dirs
+                    .take(claim.worker, &builder.build_dir),
                 requests,
                 buildset,
                 holder,

@@ -1,7 +1,7 @@
 //! What all actors of one master share. Holds handles and the running configuration, never a truth that
 //! the store should have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +19,12 @@ use toolpost_store::{ConfiguredIds, Store};
 
 use crate::actor::Actor;
 use crate::apply::Actors;
+use crate::build_dirs::BuildDirs;
 use crate::builds::BuildTable;
 use crate::clock::Clock;
 use crate::error::ControlError;
+use crate::fleet::FleetBell;
+use crate::force;
 use crate::locks::LockManager;
 use crate::poller::PollerHandle;
 use crate::scheduler::PluginSchedulerActor;
@@ -50,6 +53,7 @@ pub(crate) struct Engine {
     pub(crate) workers: WorkerPool,
     pub(crate) locks: Arc<LockManager>,
     pub(crate) builds: BuildTable,
+    pub(crate) build_dirs: Arc<BuildDirs>,
     /// Tasks of builds, counted so that the end waits for them.
     pub(crate) build_tasks: TaskTracker,
     /// Cancelled when workers cannot connect any more.
@@ -65,7 +69,7 @@ pub(crate) struct Engine {
     /// Tells the distributor to look.
     pub(crate) distribute: Notify,
     /// Tells the keeper of the fleet to look.
-    pub(crate) fleet: Notify,
+    pub(crate) fleet: FleetBell,
     pub(crate) store_ok: AtomicBool,
     pub(crate) actors: tokio::sync::Mutex<Actors>,
     running: ArcSwap<Running>,
@@ -79,6 +83,8 @@ pub(crate) struct Running {
     pub(crate) config: Arc<Config>,
     pub(crate) ids: ConfiguredIds,
     pub(crate) builders: HashMap<BuilderId, Arc<BuilderConfig>>,
+    /// Properties in which forms of a builder say which worker it has to be; builders without are not here.
+    pub(crate) worker_fields: HashMap<BuilderId, BTreeSet<String>>,
 }
 
 /// Where actors write down how they stand.
@@ -110,8 +116,21 @@ impl Running {
             let id = ids.builders.get(name)?;
             Some((*id, Arc::clone(builder)))
         });
+        let mut worker_fields: HashMap<BuilderId, BTreeSet<String>> = HashMap::new();
+        for scheduler in config.schedulers.values() {
+            let fields = force::worker_fields(scheduler);
+            if fields.is_empty() {
+                continue;
+            }
+            let builders = scheduler.builders.iter();
+            for id in builders.filter_map(|name| ids.builders.get(name)) {
+                let known = worker_fields.entry(*id).or_default();
+                known.extend(fields.iter().cloned());
+            }
+        }
         Self {
             builders: builders.collect(),
+            worker_fields,
             config,
             ids,
         }
@@ -138,6 +157,7 @@ impl Engine {
             workers: WorkerPool::default(),
             locks: Arc::new(LockManager::new([])),
             builds: BuildTable::default(),
+            build_dirs: Arc::default(),
             build_tasks: TaskTracker::new(),
             stop_port: CancellationToken::new(),
             abandon: CancellationToken::new(),
@@ -146,7 +166,7 @@ impl Engine {
             ready: watch::Sender::new(false),
             loops: tokio::sync::Mutex::default(),
             distribute: Notify::new(),
-            fleet: Notify::new(),
+            fleet: FleetBell::default(),
             store_ok: AtomicBool::new(true),
             actors: tokio::sync::Mutex::default(),
             running: ArcSwap::from_pointee(empty),

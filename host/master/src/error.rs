@@ -164,6 +164,9 @@ pub enum ControlError {
     /// There is no such scheduler, or it is none of a plugin.
     #[error("there is no scheduler {0} of a plugin on this master")]
     UnknownScheduler(SchedulerId),
+    /// There is no such scheduler.
+    #[error("there is no scheduler {0}")]
+    NoScheduler(SchedulerId),
     /// The scheduler does not stand at such an event, or not any more.
     #[error("scheduler `{0}` does not fail at {1}: it may have gone on in the meantime")]
     NotStuck(String, String),

@@ -142,6 +142,30 @@ impl MasterHandle {
         self.engine.cancel_request(request, reason, who).await
     }
 
+    /// Changes the priority of a request that is not complete.
+    ///
+    /// # Errors
+    /// When there is no such request, or it is complete, or the store fails.
+    pub async fn set_priority(
+        &self,
+        request: RequestId,
+        priority: i32,
+    ) -> Result<(), ControlError> {
+        self.engine.set_priority(request, priority).await
+    }
+
+    /// Lets a scheduler make build sets, or not. One that is disabled takes in what happens, and makes nothing of it.
+    ///
+    /// # Errors
+    /// When there is no such scheduler or the store fails.
+    pub async fn enable_scheduler(
+        &self,
+        scheduler: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        self.engine.enable_scheduler(scheduler, enabled).await
+    }
+
     /// The worker takes no new builds.
     pub async fn pause_worker(&self, worker: WorkerId, reason: &str) -> Result<(), ControlError> {
         self.engine.set_worker_paused(worker, Some(reason)).await

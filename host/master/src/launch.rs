@@ -18,6 +18,7 @@ use crate::build::farm::EngineFarm;
 use crate::build::logs::LogRules;
 use crate::build::plugin::{PinnedStep, limits};
 use crate::build::{BuildContext, BuildParts, BuildRunner, StepPlan};
+use crate::build_dirs::BuildDir;
 use crate::builds::RunningBuild;
 use crate::engine::{Engine, Running};
 use crate::properties::{Origin, build_properties};
@@ -33,6 +34,8 @@ pub(crate) struct Launch {
     pub(crate) builder: Arc<BuilderConfig>,
     pub(crate) worker_id: WorkerId,
     pub(crate) worker: ConnectedWorker,
+    /// Where it works on the worker.
+    pub(crate) dir: BuildDir,
     /// The main request first.
     pub(crate) requests: Vec<RequestId>,
     /// Build set of the main request.
@@ -56,7 +59,12 @@ pub(crate) async fn launch(
     running: &Running,
     launches: Vec<Launch>,
 ) -> usize {
-    let prepared = join_all(launches.iter().map(|launch| prepare(engine, launch))).await;
+    let prepared = join_all(
+        launches
+            .iter()
+            .map(|launch| prepare(engine, running, launch)),
+    )
+    .await;
     // The claims reach the store in this order, so that the numbers of builds follow it.
     let claims = launches
         .iter()
@@ -81,7 +89,11 @@ pub(crate) async fn launch(
     started
 }
 
-async fn prepare(engine: &Engine, launch: &Launch) -> Result<Prepared, StoreError> {
+async fn prepare(
+    engine: &Engine,
+    running: &Running,
+    launch: &Launch,
+) -> Result<Prepared, StoreError> {
     let store = &engine.store;
     let (buildset, requested, changes) = futures::try_join!(
         store.get::<Buildset>(launch.buildset.0),
@@ -91,8 +103,14 @@ async fn prepare(engine: &Engine, launch: &Launch) -> Result<Prepared, StoreErro
     let (properties, problem) = build_properties(&Origin {
         builder_id: launch.builder_id,
         builder: &launch.builder,
+        project_id: launch
+            .builder
+            .project
+            .as_ref()
+            .and_then(|name| running.ids.projects.get(name).copied()),
         worker: &launch.worker.config,
         worker_dir: &launch.worker.link.base_dir(),
+        build_dir: launch.dir.path(),
         worker_texts: &launch.worker.link.properties(),
         buildset: &buildset,
         requested: &requested,
@@ -163,6 +181,7 @@ fn spawn(
         clock: Arc::clone(&engine.clock),
         build,
         builder: launch.builder,
+        build_dir: launch.dir.path().to_owned(),
         worker_name: launch.worker.config.name.clone(),
         worker: launch.worker.link,
         reason: buildset.reason,
@@ -191,12 +210,13 @@ fn spawn(
         abandon: engine.abandon.clone(),
         shown: String::new(),
     };
-    let engine = Arc::clone(engine);
+    let (engine, dir) = (Arc::clone(engine), launch.dir);
     engine.build_tasks.clone().spawn(async move {
         let results = runner.run().await;
-        drop(pins);
+        drop((pins, dir));
         engine.builds.ended(id, results, engine.clock.now());
         engine.distribute.notify_one();
+        engine.fleet.build_ended();
     });
 }
 

@@ -14,6 +14,7 @@ mod actor;
 mod applied;
 mod apply;
 mod build;
+mod build_dirs;
 mod builds;
 mod clock;
 mod control;
@@ -29,6 +30,7 @@ mod locks;
 mod plugin_lines;
 mod poller;
 mod properties;
+mod queue;
 mod reload;
 mod reporter;
 mod scheduler;
@@ -46,7 +48,7 @@ mod worker;
 pub use applied::applied_sources;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{ApplyError, ControlError, ForceError, StartError};
-pub use force::{FieldKind, ForceForm, FormField};
+pub use force::{ANY_WORKER, FieldKind, ForceForm, FormField};
 pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
 pub use status::{
@@ -57,6 +59,6 @@ pub use status::{
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;
 pub use worker::{
-    LinkCommand, LinkControl, LinkError, LinkFiles, ListenError, LocalWorkerLink, WorkerLink,
-    WorkerPort,
+    LinkArchive, LinkCommand, LinkControl, LinkError, LinkFiles, ListenError, LocalWorkerLink,
+    WorkerLink, WorkerPort,
 };

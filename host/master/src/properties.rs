@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use toolpost_config::config::{BuilderConfig, PropertyValues, WorkerConfig};
 use toolpost_core::model::{Buildset, Change, SourceStampSpec};
 use toolpost_core::template::{Scope, SourceScope, Templates};
-use toolpost_core::{BuilderId, Properties};
+use toolpost_core::{BuilderId, ProjectId, Properties};
 
 /// The template engine of this process.
 pub(crate) static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::default);
@@ -43,8 +43,12 @@ pub(crate) fn scheduler_properties(
 pub(crate) struct Origin<'a> {
     pub(crate) builder_id: BuilderId,
     pub(crate) builder: &'a BuilderConfig,
+    /// The project of the builder.
+    pub(crate) project_id: Option<ProjectId>,
     pub(crate) worker: &'a WorkerConfig,
     pub(crate) worker_dir: &'a str,
+    /// Where the build works, below that.
+    pub(crate) build_dir: &'a str,
     /// What the worker tells about itself.
     pub(crate) worker_texts: &'a BTreeMap<String, String>,
     pub(crate) buildset: &'a Buildset,
@@ -62,9 +66,13 @@ pub(crate) fn build_properties(origin: &Origin<'_>) -> (Properties, Option<Strin
     properties.merge(origin.requested);
     properties.set("buildername", origin.builder.name.clone(), "Builder");
     properties.set("builderid", origin.builder_id.0, "Builder");
+    if let (Some(name), Some(id)) = (&origin.builder.project, origin.project_id) {
+        properties.set("projectname", name.clone(), "Builder");
+        properties.set("projectid", id.0, "Builder");
+    }
     set_source(&mut properties, origin);
     let worker = &origin.worker.name;
-    let builddir = format!("{}/{}", origin.worker_dir, origin.builder.build_dir);
+    let builddir = format!("{}/{}", origin.worker_dir, origin.build_dir);
     properties.set("workername", worker.clone(), "Worker");
     properties.set("basedir", origin.worker_dir, "Worker");
     properties.set("builddir", builddir, "Worker");

@@ -4,11 +4,14 @@
 //! start, as is so after each round of the distributor, what a builder waits for does not depend on the others; that is a property
 //! of the core, which its tests hold. When the answer is that something can start, the distributor is about to find out.
 
+use std::collections::BTreeSet;
+
 use toolpost_core::RequestId;
 use toolpost_core::distribute::{Distribution, WaitReason, Waiting};
 use toolpost_core::model::BuildRequest;
 use toolpost_store::PendingRequest;
 
+use crate::decision::Heads;
 use crate::distributor::HEADS_PER_BUILDER_MAX;
 use crate::engine::{Engine, Running};
 use crate::error::ControlError;
@@ -56,10 +59,12 @@ impl Engine {
         if phase == Phase::Stopping {
             return Ok(WaitState::Waiting(WaitCause::Stopping));
         }
+        let builder = BTreeSet::from([why.builder]);
         let heads = self
             .store
-            .pending_heads_of(why.builder, HEADS_PER_BUILDER_MAX);
-        let heads = heads.await?;
+            .pending_heads_of(&builder, HEADS_PER_BUILDER_MAX)
+            .await?;
+        let chosen = self.chosen(&running, &heads).await?;
         let paused = self.paused_workers().await?;
         // From here on nothing is waited for: it is one moment.
         let now = self.clock.now();
@@ -73,14 +78,11 @@ impl Engine {
             .filter(|head| self.builds.may_run(head.id, now))
             .collect();
         let workers = self.workers.connected();
-        let decided = self.decide(
-            &running,
-            &workers,
-            &heads,
-            &paused,
-            phase,
-            Some(why.builder),
-        );
+        let asked = Heads {
+            requests: &heads,
+            chosen: &chosen,
+        };
+        let decided = self.decide(&running, &workers, asked, &paused, phase, Some(why.builder));
         Ok(match waiting_of(&decided, &heads, id) {
             Place::Starts => WaitState::Starting,
             Place::Behind => WaitState::Waiting(WaitCause::Behind),

@@ -4,7 +4,6 @@ mod reporter;
 mod scheduler;
 mod step;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -14,16 +13,15 @@ use crate::script::{Play, ScriptFault, Test};
 use crate::stage::{Clock, Notes, ScriptedServices, Secrets, text_of};
 use crate::verdict::{Mismatch, Verdict};
 
-/// How a sandbox has to be set up for tests; `cache_dir` keeps compiled components.
+/// How a sandbox has to be set up for tests.
 #[must_use]
-pub fn sandbox_options(cache_dir: Option<PathBuf>) -> SandboxOptions {
+pub fn sandbox_options() -> SandboxOptions {
     SandboxOptions {
         threads: 1,
         pooling: false,
         // Its author waits for it.
         low_priority: false,
         calls_on_callers_runtime: true,
-        cache_dir,
         ..SandboxOptions::default()
     }
 }

@@ -65,6 +65,12 @@ pub enum StoreError {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// A visitor's statement took longer than these may, and was interrupted.
+    #[error("{operation}: looking through the database for that would take too long")]
+    TooMuchWork {
+        /// Name of the operation.
+        operation: &'static str,
+    },
     /// There is no room for what was to be written. Nothing of the operation was kept; it may be tried again.
     #[error("{operation}: no space is left for the database; free some and try again")]
     DiskFull {
@@ -143,6 +149,10 @@ pub enum StoreError {
 const SQLITE_NO_SPACE: [&str; 2] = ["13", "4874"];
 /// Class 53 "insufficient resources": disk_full. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 const POSTGRES_DISK_FULL: &str = "53100";
+/// SQLITE_INTERRUPT.
+const SQLITE_INTERRUPTED: &str = "9";
+/// Class 57 "operator intervention": query_canceled.
+const POSTGRES_CANCELED: &str = "57014";
 /// serialization_failure and deadlock_detected.
 const POSTGRES_TRY_AGAIN: [&str; 2] = ["40001", "40P01"];
 
@@ -154,6 +164,7 @@ impl StoreError {
             Some(code) if SQLITE_NO_SPACE.contains(&code) || code == POSTGRES_DISK_FULL => {
                 Self::DiskFull { operation }
             }
+            Some(SQLITE_INTERRUPTED | POSTGRES_CANCELED) => Self::TooMuchWork { operation },
             _ => Self::Query { operation, source },
         }
     }

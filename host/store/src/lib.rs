@@ -8,6 +8,7 @@
 //! `toolpost-core` and `toolpost-master`; the store only refuses what would break the records, such as a second
 //! claim on a request.
 
+mod counts;
 mod digest;
 mod error;
 mod logs;
@@ -23,6 +24,7 @@ mod sql;
 mod sqlite;
 mod store;
 mod tx;
+mod visitors;
 
 pub use error::{Result, StoreError};
 pub use logs::{LOG_LINES_PER_READ_MAX, LogLines, LogStream, LogWriter};
@@ -30,6 +32,7 @@ pub use ops::artifacts::{ArtifactWriter, NewArtifact};
 pub use ops::builds::{BuildEnd, StartBuild};
 pub use ops::buildsets::{AddedBuildset, NewBuildset, ParentBuild};
 pub use ops::changes::NewChange;
+pub use ops::codebases::ConfiguredProject;
 pub use ops::configuration::{ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker};
 pub use ops::deliveries::{AfterFailure, Made};
 pub use ops::forced::{ForcedRow, NewForced};
@@ -43,7 +46,7 @@ pub use ops::storage::{Expected, StorageLimits};
 pub use ops::test_results::{NewTestResult, NewTestResultSet};
 pub use ops::workers::{WorkerEnd, WorkerSession};
 pub use options::{OnCommit, StoreOptions, Synchronous};
-pub use query::{Filter, Op, Order, Query, ROWS_PER_LIST_MAX};
+pub use query::{Filter, IDS_PER_LIST_MAX, Op, Order, Query, ROWS_PER_LIST_MAX};
 pub use resources::Resource;
 pub use store::Store;
 

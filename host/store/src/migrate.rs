@@ -18,6 +18,8 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../migrations/0008_worker_sessions.sql")),
     (9, include_str!("../migrations/0009_scheduler_skips.sql")),
     (10, include_str!("../migrations/0010_worker_history.sql")),
+    (12, include_str!("../migrations/0012_lists.sql")),
+    (13, include_str!("../migrations/0013_projects.sql")),
 ];
 
 /// PostgreSQL: two masters that start at once migrate one after the other.
@@ -73,7 +75,7 @@ async fn missing(connection: &mut Connection, migrations: &[(i64, &str)]) -> Res
 
 /// Fills in what differs between the databases.
 fn dialect(text: &str, backend: Backend) -> String {
-    let words: [(&str, &str, &str); 4] = [
+    let words: [(&str, &str, &str); 5] = [
         // An id is never given twice, also after its row is deleted.
         (
             "{{id}}",
@@ -85,6 +87,8 @@ fn dialect(text: &str, backend: Backend) -> String {
         ("{{text}}", "TEXT", "TEXT COLLATE \"C\""),
         // Rows that are nothing but their key are stored in its index.
         ("{{clustered}}", "WITHOUT ROWID", ""),
+        // Where SQLite has NULL anyway, and lists want it: before everything.
+        ("{{nulls_first}}", "", "NULLS FIRST"),
     ];
     words
         .into_iter()

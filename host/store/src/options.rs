@@ -34,6 +34,10 @@ pub struct StoreOptions {
     pub synchronous: Synchronous,
     /// Connections for reading (SQLite), or for everything (PostgreSQL).
     pub connections_max: u32,
+    /// Connections beside these for whoever asks from outside.
+    pub visitors_max: u32,
+    /// How long a statement of these may take until it is interrupted, milliseconds; more than 0.
+    pub visitor_statement_ms_max: u64,
     /// Writes that share one SQLite transaction, at most.
     pub group_jobs_max: usize,
     /// Writes that wait for the SQLite writer, at most; further callers wait for room.
@@ -65,6 +69,8 @@ impl StoreOptions {
             on_commit: Arc::new(|_| ()),
             synchronous: Synchronous::Normal,
             connections_max: 8,
+            visitors_max: 8,
+            visitor_statement_ms_max: 2_000,
             group_jobs_max: 64,
             queued_jobs_max: 1024,
             writes_per_party_max: 4,

@@ -22,6 +22,8 @@ const RETRY_WAIT_MS: u64 = 2;
 
 pub(crate) struct Postgres {
     pub(crate) pool: PgPool,
+    /// For whoever asks from outside, apart from the master's own parts; the server interrupts what takes too long.
+    pub(crate) visitors: PgPool,
     commits: Arc<Commits>,
 }
 
@@ -39,13 +41,27 @@ impl Postgres {
             connect.get_host(),
             connect.get_port()
         );
+        let wait_max = Duration::from_millis(options.busy_timeout_ms);
+        let statement_ms_max = options.visitor_statement_ms_max.to_string();
+        let visitors = PgPoolOptions::new()
+            .max_connections(options.visitors_max)
+            .acquire_timeout(wait_max)
+            .connect_lazy_with(
+                connect
+                    .clone()
+                    .options([("statement_timeout", statement_ms_max)]),
+            );
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max)
-            .acquire_timeout(Duration::from_millis(options.busy_timeout_ms))
+            .acquire_timeout(wait_max)
             .connect_with(connect)
             .await
             .map_err(|source| StoreError::Open { database, source })?;
-        let postgres = Self { pool, commits };
+        let postgres = Self {
+            pool,
+            visitors,
+            commits,
+        };
         let mut connection = postgres.connection("open database").await?;
         migrate::migrate(&mut connection).await?;
         Ok(postgres)
@@ -81,6 +97,7 @@ impl Postgres {
     }
 
     pub(crate) async fn close(&self) {
+        self.visitors.close().await;
         self.pool.close().await;
     }
 

@@ -3,12 +3,15 @@
 /// Rows that one list call gives at most, whatever limit was asked for.
 pub const ROWS_PER_LIST_MAX: u32 = 10_000;
 
+/// Ids that one call gives at most.
+pub const IDS_PER_LIST_MAX: u32 = 1_000_000;
+
 /// How a field is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// Equal to any of the values.
     Eq,
-    /// Equal to none of the values.
+    /// Equal to none of the values, and not NULL.
     Ne,
     /// Less than the value.
     Lt,
@@ -23,12 +26,13 @@ pub enum Op {
 }
 
 impl Op {
-    /// The operator with Buildbot's name (`eq`, `ne`, `lt`, `le`, `gt`, `ge`, `contains`).
+    /// The operator with Buildbot's name (`eq`, `ne`, `lt`, `le`, `gt`, `ge`, `contains`, `in`, `notin`); `in` is another name of
+    /// `eq`, which takes several values as well.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
-            "eq" => Self::Eq,
-            "ne" => Self::Ne,
+            "eq" | "in" => Self::Eq,
+            "ne" | "notin" => Self::Ne,
             "lt" => Self::Lt,
             "le" => Self::Le,
             "gt" => Self::Gt,

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::sql::Connection;
 use crate::store::Commits;
 use crate::tx::{QueuedJob, Tx, Waiting};
+use crate::visitors::Visitors;
 use crate::{Result, StoreError, StoreOptions, Synchronous, migrate};
 
 /// Prepared statements that a connection keeps.
@@ -39,6 +40,7 @@ const WAL_BYTES_KEPT: &str = "67108864";
 pub(crate) struct Sqlite {
     jobs: mpsc::Sender<Message>,
     pub(crate) readers: SqlitePool,
+    pub(crate) visitors: Visitors,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -76,6 +78,11 @@ impl Sqlite {
             .connect_with(read_options(&path, options))
             .await
             .map_err(failed)?;
+        let visitors = Visitors::new(
+            read_options(&path, options),
+            options.visitors_max,
+            Duration::from_millis(options.visitor_statement_ms_max),
+        );
         let (jobs, queue) = mpsc::channel(options.queued_jobs_max);
         let writer = Writer {
             tx: Tx::new(connection),
@@ -87,6 +94,7 @@ impl Sqlite {
         Ok(Self {
             jobs,
             readers,
+            visitors,
             writer: Mutex::new(Some(tokio::spawn(writer.run()))),
         })
     }
@@ -108,6 +116,7 @@ impl Sqlite {
         // The queue is closed already when somebody else has asked for it.
         let _closed = self.jobs.send(Message::Close).await;
         self.readers.close().await;
+        self.visitors.close().await;
         if let Some(writer) = self.writer.lock().await.take()
             && let Err(error) = writer.await
         {

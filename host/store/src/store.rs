@@ -9,8 +9,9 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use toolpost_core::Event;
 
+use crate::counts::Counts;
 use crate::parties::{Parties, Turns};
-use crate::sql::Connection;
+use crate::sql::{Backend, Connection};
 use crate::tx::Tx;
 use crate::{OnCommit, Result, StoreError, StoreOptions, postgres, sqlite};
 
@@ -20,6 +21,8 @@ pub struct Store {
     inner: Arc<Inner>,
     /// What the writes of this handle wait for first.
     turns: Option<Turns>,
+    /// Whether its reads are those of whoever asks from outside.
+    for_visitors: bool,
 }
 
 struct Inner {
@@ -27,6 +30,7 @@ struct Inner {
     database: Database,
     objects: Arc<dyn ObjectStore>,
     commits: Arc<Commits>,
+    counts: Counts,
     options: StoreOptions,
 }
 
@@ -85,8 +89,10 @@ impl Store {
                 database,
                 objects,
                 commits,
+                counts: Counts::default(),
                 options,
             }),
+            for_visitors: false,
         })
     }
 
@@ -98,6 +104,20 @@ impl Store {
         Self {
             inner: Arc::clone(&self.inner),
             turns: Some(self.inner.parties.turns_of(name)),
+            for_visitors: self.for_visitors,
+        }
+    }
+
+    /// The same store for whoever asks from outside, as often as he likes and for what he likes: reads go over connections of
+    /// their own, so that the master's parts do not wait behind them, a statement that takes too long ends with
+    /// [`StoreError::TooMuchWork`], and totals of more than 10,000 rows may be as old as it takes twenty times to count them,
+    /// 5 s at most.
+    #[must_use]
+    pub fn for_visitors(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            turns: self.turns.clone(),
+            for_visitors: true,
         }
     }
 
@@ -139,13 +159,39 @@ impl Store {
     /// A connection for reading.
     pub(crate) async fn read(&self, operation: &'static str) -> Result<Connection> {
         let connection = match &self.inner.database {
+            Database::Sqlite(sqlite) if self.for_visitors => {
+                return sqlite
+                    .visitors
+                    .acquire(operation)
+                    .await
+                    .map(Connection::Visitor);
+            }
             Database::Sqlite(sqlite) => sqlite.readers.acquire().await.map(Connection::Reader),
-            Database::Postgres(postgres) => postgres.pool.acquire().await.map(Connection::Postgres),
+            Database::Postgres(postgres) => {
+                let pool = if self.for_visitors {
+                    &postgres.visitors
+                } else {
+                    &postgres.pool
+                };
+                pool.acquire().await.map(Connection::Postgres)
+            }
         };
         connection.map_err(|source| match source {
             sqlx::Error::PoolClosed => StoreError::Closed,
             source => StoreError::query(operation, source),
         })
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        match &self.inner.database {
+            Database::Sqlite(_) => Backend::Sqlite,
+            Database::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// Totals that are told again, where that is done.
+    pub(crate) fn visitors_counts(&self) -> Option<&Counts> {
+        self.for_visitors.then_some(&self.inner.counts)
     }
 
     pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {

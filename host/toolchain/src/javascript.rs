@@ -1,6 +1,7 @@
 //! Builds plugins in JavaScript with componentize-js.
 
 use crate::guest::{Manifest, Workshop};
+use crate::unchanged::Sources;
 use crate::{Kind, Language, ToolchainError, cache, contract, process};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -104,6 +105,13 @@ pub(crate) fn build(
     ask.current_dir(&workshop.plugin)
         .args(["--input-type=module", "--eval", MANIFEST]);
     let manifest = Manifest::parse(&workshop.plugin, &process::run(ask, ASK_TIMEOUT)?)?;
+    let recipe = [&*recipe, &entry(&manifest)].concat();
+    let packages = workshop.plugin.join("node_modules");
+    let sources = Sources::of(workshop, &manifest, &recipe, &packages)?;
+    if sources.are_unchanged() {
+        return Ok(manifest);
+    }
+    sources.forget();
     let entry = workshop.prepare(&manifest, "component.js", &entry(&manifest))?;
     progress("making the component");
     let mut command = Command::new(&node);
@@ -117,6 +125,7 @@ pub(crate) fn build(
         .arg("fetch-event")
         .args((!manifest.http).then_some("http"));
     process::run(command, BUILD_TIMEOUT)?;
+    sources.note()?;
     Ok(manifest)
 }
 

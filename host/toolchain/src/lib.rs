@@ -19,6 +19,7 @@ mod build;
 mod cache;
 mod contract;
 mod debian;
+mod digest;
 mod error;
 mod guest;
 mod javascript;
@@ -28,6 +29,7 @@ mod process;
 mod python;
 mod requirements;
 mod template;
+mod unchanged;
 
 pub use build::{BuildOptions, Component};
 pub use error::ToolchainError;
@@ -110,7 +112,7 @@ impl Toolchain {
 }
 
 /// Builds the plugin in `directory`, in whatever language it is, optimised. `progress` gets a line for each thing that
-/// takes long.
+/// takes long. A component of what is there now is left as it is.
 ///
 /// # Errors
 ///

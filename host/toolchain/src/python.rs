@@ -1,6 +1,7 @@
 //! Builds plugins in Python with componentize-py.
 
 use crate::guest::{Manifest, Workshop};
+use crate::unchanged::Sources;
 use crate::{Kind, Language, ToolchainError, cache, contract, process, requirements};
 use std::ffi::OsStr;
 use std::fs;
@@ -20,6 +21,9 @@ const PROBE: &str = "import sys, venv, ensurepip; print(*sys.version_info[:2])";
 const ASK_TIMEOUT: Duration = Duration::from_secs(60);
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// What says in an environment which requirements it was made from.
+const MADE_FROM: &str = "toolpost-made-from";
 
 /// The module that the component starts with.
 const ENTRY: &str = "toolpost_component";
@@ -73,12 +77,23 @@ pub(crate) fn build(
     ask.current_dir(&workshop.plugin)
         .args(["-m", "toolpost_sdk.manifest"]);
     let manifest = Manifest::parse(&workshop.plugin, &process::run(ask, ASK_TIMEOUT)?)?;
+    let installed = environment.join(MADE_FROM);
+    let installed =
+        fs::read_to_string(&installed).map_err(ToolchainError::file("read", &installed))?;
+    let recipe = [COMPONENTIZE, &entry(&manifest), &installed].concat();
+    let packages = site_packages(&environment)?;
+    let sources = Sources::of(workshop, &manifest, &recipe, &packages)?;
+    if sources.are_unchanged() {
+        return Ok(manifest);
+    }
+    sources.forget();
     workshop.prepare(&manifest, &format!("{ENTRY}.py"), &entry(&manifest))?;
     progress("making the component");
     process::run(
         componentize(workshop, &manifest, &tool, &environment),
         BUILD_TIMEOUT,
     )?;
+    sources.note()?;
     Ok(manifest)
 }
 
@@ -155,7 +170,7 @@ pub fn ensure_environment(
     let requirements = fs::read_to_string(&requirements_file)
         .map_err(ToolchainError::file("read", &requirements_file))?;
     let environment = plugin.join(".venv");
-    let installed = environment.join("toolpost-made-from");
+    let installed = environment.join(MADE_FROM);
     let digest = requirements::digest(plugin, &requirements)?;
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == digest) {
         return Ok(environment);
@@ -171,6 +186,19 @@ pub fn ensure_environment(
     )?;
     fs::write(&installed, digest).map_err(ToolchainError::file("write", &installed))?;
     Ok(environment)
+}
+
+/// Where an environment has its packages: `lib/python3.N/site-packages`.
+fn site_packages(environment: &Path) -> Result<PathBuf, ToolchainError> {
+    let lib = environment.join("lib");
+    let listed = fs::read_dir(&lib).map_err(ToolchainError::file("list", &lib))?;
+    let mut found = listed
+        .flatten()
+        .map(|entry| entry.path().join("site-packages"));
+    found.find(|packages| packages.is_dir()).ok_or_else(|| {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        ToolchainError::file("find packages in", &lib)(missing)
+    })
 }
 
 fn make_environment(python: &Path, directory: &Path) -> Result<(), ToolchainError> {

@@ -1,25 +1,22 @@
 //! What a Python environment was made from: its requirements, and the files of those that are folders, such as an SDK beside
 //! the plugin. Their version says nothing while somebody works on them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::ToolchainError;
-
-/// Folders that come of using a package and are no part of it.
-const MADE: [&str; 4] = ["__pycache__", "build", "dist", "node_modules"];
+use crate::digest::{add, add_path, finish};
 
 /// A digest that changes with the requirements and with each file of those that are paths.
 pub(crate) fn digest(plugin: &Path, requirements: &str) -> Result<String, ToolchainError> {
     let mut hash = Sha256::new();
     add(&mut hash, requirements.as_bytes());
     for path in local_paths(plugin, requirements) {
-        add_path(&mut hash, &path)?;
+        // What is behind links is not looked at.
+        let _ = add_path(&mut hash, &path)?;
     }
-    let digest = hash.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(finish(hash))
 }
 
 /// Files and folders that the requirements name.
@@ -40,43 +37,10 @@ fn local_paths(plugin: &Path, requirements: &str) -> Vec<PathBuf> {
     lines.filter(|path| path.exists()).collect()
 }
 
-fn add_path(hash: &mut Sha256, path: &Path) -> Result<(), ToolchainError> {
-    if !path.is_dir() {
-        let bytes = fs::read(path).map_err(ToolchainError::file("read", path))?;
-        add(hash, &bytes);
-        return Ok(());
-    }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(ToolchainError::file("list", path))? {
-        entries.push(entry.map_err(ToolchainError::file("list", path))?);
-    }
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name();
-        let shown = name.to_string_lossy();
-        let is_made =
-            MADE.contains(&&*shown) || shown.starts_with('.') || shown.ends_with(".egg-info");
-        let kind = entry
-            .file_type()
-            .map_err(ToolchainError::file("read", path))?;
-        // A link could lead in a circle.
-        if is_made || kind.is_symlink() {
-            continue;
-        }
-        add(hash, shown.as_bytes());
-        add_path(hash, &entry.path())?;
-    }
-    Ok(())
-}
-
-/// With its length, so that two things never look like two others.
-fn add(hash: &mut Sha256, bytes: &[u8]) {
-    hash.update((bytes.len() as u64).to_le_bytes());
-    hash.update(bytes);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn write(path: &Path, text: &str) {

@@ -127,11 +127,15 @@ fn a_new_plugin_in_javascript_passes_its_tests() {
 /// A component starts with the magic number and, unlike a core module, the layer 1.
 const COMPONENT_HEADER: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 
-/// Builds a plugin that was just made, with all that this sets up.
-fn build(language: Language, kind: Kind, sdk: &str) -> PathBuf {
-    let (_parent, directory) = new(language, kind, sdk);
-    let built = build_plugin(&directory, &default_cache_dir(), &mut |line| {
+/// What building says that it makes a component.
+const MAKING: &str = "making the component";
+
+/// Builds the plugin, and gives its component and whether that was made.
+fn build_again(directory: &Path) -> (PathBuf, bool) {
+    let mut made = false;
+    let built = build_plugin(directory, &default_cache_dir(), &mut |line| {
         eprintln!("{line}");
+        made |= line == MAKING;
     });
     let [component] = built.as_deref().expect("it builds") else {
         panic!("not one: {built:?}")
@@ -139,7 +143,16 @@ fn build(language: Language, kind: Kind, sdk: &str) -> PathBuf {
     assert_eq!(component.package, NAME);
     let bytes = std::fs::read(&component.path).expect("the component is there");
     assert_eq!(bytes[..8], COMPONENT_HEADER);
-    component.path.clone()
+    (component.path.clone(), made)
+}
+
+/// Builds a plugin that was just made, with all that this sets up, and once more, which finds its component.
+fn build(language: Language, kind: Kind, sdk: &str) -> PathBuf {
+    let (_parent, directory) = new(language, kind, sdk);
+    let (path, made) = build_again(&directory);
+    assert!(made);
+    assert_eq!(build_again(&directory), (path.clone(), false));
+    path
 }
 
 #[test]

@@ -36,6 +36,7 @@ use toolpost_store::{Store, StoreOptions};
 use toolpost_web::{Reactor, WebOptions, WebState, names_of};
 use tracing::{info, warn};
 
+use crate::cli::RunArgs;
 use crate::output::Failure;
 use crate::records::PluginRecords;
 
@@ -118,25 +119,22 @@ impl App {
     ///
     /// # Errors
     /// What is wrong with the configuration, or what could not be started; nothing is left running.
-    pub(crate) async fn open(
-        config_path: &Path,
-        listen: Option<SocketAddr>,
-        web: Handle,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn open(args: &RunArgs, web: Handle) -> Result<Self, Failure> {
+        let config_path = &args.config.config;
         let sources = load(config_path)?;
         let settings = check_master(&sources)?;
         // All that can be said without plugins is said before anything is touched.
         let plugins = check_plugins(&sources)?;
         let worker_port = check_worker_port(&sources)?;
         // Taken first, so that a second master on this address fails before it touches anything.
-        let address = listen.unwrap_or(settings.listen);
+        let address = args.listen.unwrap_or(settings.listen);
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("listen on {address} (another program may have it; see --listen)")
         })?;
         let worker_port = WorkerPort::open(&worker_port).await?;
         let bus = Bus::new(BUS_CAPACITY_EVENTS);
         let store = open_store(&settings, bus.clone()).await?;
-        let sandbox = open_sandbox(&settings)?;
+        let sandbox = open_sandbox(&settings, args.plugin_cache.as_deref())?;
         let uses = Arc::new(RunningUses::with_plugins(plugins));
         let registry = open_registry(&settings, &store, &bus, &sandbox, Arc::clone(&uses)).await?;
         let options = WebOptions {
@@ -242,8 +240,9 @@ async fn open_store(settings: &MasterConfig, bus: Bus) -> anyhow::Result<Store> 
     Ok(Store::open(options).await?)
 }
 
-fn open_sandbox(settings: &MasterConfig) -> anyhow::Result<Sandbox> {
-    let cache_dir = settings.object_dir.with_file_name("plugin-cache");
+fn open_sandbox(settings: &MasterConfig, cache_dir: Option<&Path>) -> anyhow::Result<Sandbox> {
+    let beside = || settings.object_dir.with_file_name("plugin-cache");
+    let cache_dir = cache_dir.map_or_else(beside, Path::to_owned);
     let default = SandboxOptions::default();
     let settings = &settings.plugins;
     let or = |number: Option<u32>, default| number.map_or(Ok(default), usize::try_from);

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use toolpost_toolchain::{Kind, Language};
 
+use crate::components::CACHE_VARIABLE;
+
 /// A build master whose steps are sandboxed WebAssembly plugins, swapped while it runs.
 #[derive(Debug, Parser)]
 #[command(
@@ -78,6 +80,9 @@ pub(crate) struct RunArgs {
     /// Listen here instead of at the configured address; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Keep compiled plugins in this folder instead of beside the records; masters may share it. Nobody else may write there.
+    #[arg(long, value_name = "DIR", env = CACHE_VARIABLE)]
+    pub(crate) plugin_cache: Option<PathBuf>,
     /// Print log records as JSON, one a line.
     #[arg(long)]
     pub(crate) log_json: bool,

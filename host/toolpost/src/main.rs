@@ -3,8 +3,10 @@
 mod app;
 mod cli;
 mod commands;
+mod components;
 mod output;
 mod records;
+mod service;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -230,6 +230,17 @@
   openTails();
 
   // --- Small things ---
+  // A file is sent as text; without a script its contents are pasted.
+  for (const text of document.querySelectorAll("textarea[data-file]")) {
+    const choose = document.createElement("input");
+    choose.type = "file";
+    choose.setAttribute("aria-label", `File for ${text.labels[0]?.textContent.trim() ?? text.name}`);
+    choose.addEventListener("change", async () => {
+      if (choose.files[0]) text.value = await choose.files[0].text();
+    });
+    text.after(choose);
+  }
+
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();

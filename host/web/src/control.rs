@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::Uri;
-use toolpost_config::config::{MasterConfig, WorkerKind};
+use toolpost_config::config::{MasterConfig, UiConfig, WorkerKind};
 use toolpost_core::{
     BuildId, DeliveryId, PluginKind, ReporterId, RequestId, SchedulerId, WorkerId,
 };
@@ -23,14 +23,16 @@ use toolpost_sandbox::{PluginStatus, PoolStatus, PoolWait};
 pub struct Farm {
     /// Title of the pages.
     pub title: String,
-    /// Where people reach this server, without a slash at the end.
-    pub url: String,
     /// Whom to ask about this farm.
     pub admin: Option<String>,
     /// Names of this server, in lower case, beside those that every server has.
     pub hosts: Vec<String>,
     /// Links for the home page: text and address.
     pub links: Vec<(String, String)>,
+    /// Where people reach the pages; ends with a slash.
+    pub url: String,
+    /// What is served of Buildbot's own web interface.
+    pub ui: UiConfig,
 }
 
 /// The names of a server that is configured like this, in lower case.
@@ -140,6 +142,14 @@ pub trait Control: Send + Sync + 'static {
         reason: &str,
         who: &str,
     ) -> Result<(), ControlError>;
+    /// Changes the priority of a request that is not complete.
+    async fn set_priority(&self, request: RequestId, priority: i32) -> Result<(), ControlError>;
+    /// Lets a scheduler make build sets, or not.
+    async fn enable_scheduler(
+        &self,
+        scheduler: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError>;
     /// Pauses a worker, or with `None` lets it go on.
     async fn pause_worker(
         &self,
@@ -191,7 +201,8 @@ impl Control for MasterHandle {
         Farm {
             hosts: names_of(master),
             title: master.title.clone(),
-            url: master.url.trim_end_matches('/').to_owned(),
+            url: master.url.clone(),
+            ui: config.web.ui.clone(),
             admin: master.admin.clone(),
             links: master
                 .links
@@ -317,6 +328,18 @@ impl Control for MasterHandle {
         who: &str,
     ) -> Result<(), ControlError> {
         self.cancel_request(request, reason, who).await
+    }
+
+    async fn set_priority(&self, request: RequestId, priority: i32) -> Result<(), ControlError> {
+        self.set_priority(request, priority).await
+    }
+
+    async fn enable_scheduler(
+        &self,
+        scheduler: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        self.enable_scheduler(scheduler, enabled).await
     }
 
     async fn pause_worker(

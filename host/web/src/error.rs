@@ -64,6 +64,12 @@ pub(crate) enum ApiError {
     /// It was possible, but is no longer.
     #[error("{0}")]
     Conflict(String),
+    /// The database would have to look at more rows than a request is worth.
+    #[error(
+        "that would take too long: so many rows would have to be looked at; narrow it by builder, worker or time, and order it by \
+         an id or a time"
+    )]
+    TooMuchWork,
     /// The store failed. The details go to the log, not to whoever asked.
     #[error("the database could not be read; the log of the master says why")]
     Store(#[source] StoreError),
@@ -95,6 +101,7 @@ impl ApiError {
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooMuchWork => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -111,7 +118,9 @@ impl ApiError {
             | Self::Conflict(_) => rpc_code::INVALID_REQUEST,
             Self::Query(_) | Self::UnknownAction(_) | Self::Method(_) => rpc_code::METHOD_NOT_FOUND,
             Self::Fields(_) => rpc_code::INVALID_PARAMS,
-            Self::Full(_) | Self::Store(_) | Self::Internal(_) => rpc_code::INTERNAL_ERROR,
+            Self::Full(_) | Self::TooMuchWork | Self::Store(_) | Self::Internal(_) => {
+                rpc_code::INTERNAL_ERROR
+            }
         }
     }
 
@@ -120,6 +129,7 @@ impl ApiError {
         match self {
             Self::Store(error) => tracing::error!(%path, "answering {path} failed: {error}"),
             Self::Internal(error) => tracing::error!(%path, "answering {path} failed: {error}"),
+            Self::TooMuchWork => tracing::warn!(%path, "interrupted {path}: {self}"),
             _ => tracing::debug!(%path, "refused {path}: {self}"),
         }
     }
@@ -142,6 +152,7 @@ impl From<StoreError> for ApiError {
                 Self::Query(error.to_string())
             }
             StoreError::Conflict { .. } => Self::Conflict(error.to_string()),
+            StoreError::TooMuchWork { .. } => Self::TooMuchWork,
             error => Self::Store(error),
         }
     }

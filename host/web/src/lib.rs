@@ -6,7 +6,8 @@
 //!
 //! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `artifacts` gives uploaded files; `events` tells who listens
 //! what happened; `pages` renders HTML from `templates/`; `ansi` makes log lines safe to show; `cache` keeps answers
-//! while they are true, `caching` says who else may; `security` holds for everything.
+//! while they are true, `caching` says who else may; `security` holds for everything;
+//! `ui` serves Buildbot's own web interface from where the user has installed it.
 
 mod ansi;
 mod api;
@@ -17,12 +18,14 @@ mod caching;
 mod control;
 mod error;
 mod events;
+mod forms;
 mod metrics;
 mod pages;
 mod reactor;
 mod security;
 mod starting;
 mod state;
+mod ui;
 
 use std::any::Any;
 use std::time::Duration;
@@ -55,6 +58,7 @@ pub fn router(state: WebState) -> Router {
         .merge(events::routes())
         .merge(artifacts::routes())
         .merge(assets::routes())
+        .merge(ui::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
             security::same_site,

@@ -12,6 +12,7 @@ use crate::cache::{Depends, ResponseCache, Versions};
 use crate::control::SharedControl;
 use crate::events::Broadcaster;
 use crate::reactor::Reactor;
+use crate::ui::{self, Shelf};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -101,6 +102,7 @@ pub(crate) struct Inner {
     pub(crate) searches: Semaphore,
     /// Tells the counts of this process from those of another.
     pub(crate) process: u64,
+    pub(crate) ui: Shelf,
 }
 
 impl Web {
@@ -117,17 +119,24 @@ impl Web {
             .then(|| Duration::from_millis(SHARED_AGE_MAX_MS));
         let cache = ResponseCache::new(options.cache_bytes_max, age_max);
         let events = Broadcaster::start(&bus, store.clone(), options.event_clients_max);
-        Self(Arc::new(Inner {
+        let web = Self(Arc::new(Inner {
             tails: Arc::new(Semaphore::new(options.tails_max)),
             searches: Semaphore::new(options.searches_max),
             process: rand::random(),
-            store,
+            // Who listens to events must not wait behind those who ask; there is one reader for all of them.
+            store: store.for_visitors(),
             bus,
             master,
             options,
             cache,
             events,
-        }))
+            ui: Shelf::default(),
+        }));
+        // Which directory it is, is not known before.
+        if web.master.health().starting {
+            tokio::spawn(ui::prepare(web.clone()));
+        }
+        web
     }
 
     /// The time now.

@@ -25,8 +25,8 @@ mod worker;
 pub use cgroup::GroupLimits;
 pub use command::{
     Captured, CommandControl, CommandSpec, EnvValue, Exit, INTERRUPT_GRACE_DEFAULT,
-    InterruptSignal, Invocation, Launch, Output, OutputStream, RunningCommand, StartError, Status,
-    StopCause, Usage, quoted_words,
+    InterruptSignal, Invocation, Launch, LogFile, Output, OutputStream, RunningCommand, StartError,
+    Status, StopCause, Usage, quoted_words,
 };
 pub use files::{
     CopySummary, DirEntry, FileError, FileInfo, FileKind, Files, NewFile, Piece, WriteMode,

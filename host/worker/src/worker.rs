@@ -34,7 +34,6 @@ pub struct LocalWorker {
 struct Inner {
     starter: Starter,
     shutdown: watch::Sender<Option<Duration>>,
-    file_slots: Arc<Semaphore>,
     info: BTreeMap<String, String>,
 }
 
@@ -92,6 +91,7 @@ impl LocalWorker {
         let starter = Starter {
             launcher: Arc::new(launcher),
             slots: Arc::new(Semaphore::new(limits.commands_max.max(1))),
+            file_slots: Arc::new(Semaphore::new(limits.file_operations_max.max(1))),
             shutdown: shutting_down,
             tasks: TaskTracker::new(),
             limits: Arc::clone(&limits),
@@ -99,7 +99,6 @@ impl LocalWorker {
         let inner = Inner {
             starter,
             shutdown,
-            file_slots: Arc::new(Semaphore::new(limits.file_operations_max.max(1))),
             info: info::collect(&base_dir),
         };
         Ok(Self {
@@ -116,13 +115,7 @@ impl LocalWorker {
     /// The files of one build, confined to its directory (relative to the base directory).
     #[must_use]
     pub fn files(&self, build_dir: impl Into<String>) -> Files {
-        let starter = &self.inner.starter;
-        Files::new(
-            Arc::clone(&starter.launcher),
-            build_dir.into(),
-            Arc::clone(&starter.limits),
-            Arc::clone(&self.inner.file_slots),
-        )
+        self.inner.starter.files(build_dir.into())
     }
 
     /// Does something that blocks with the rights of whoever the builds run as.

@@ -10,6 +10,11 @@ use toolpost_harness::Farm;
 
 /// Four workers of four builds each, a force scheduler for everything, and these builders (name, steps).
 pub(crate) fn config(builders: &[(&str, &str)]) -> String {
+    config_with(builders, &[])
+}
+
+/// The same; these builders, which are configured elsewhere, can be forced as well.
+pub(crate) fn config_with(builders: &[(&str, &str)], others: &[&str]) -> String {
     let mut text = String::new();
     let workers: Vec<String> = (0..4).map(|i| format!("\"w{i}\"")).collect();
     for worker in &workers {
@@ -20,7 +25,9 @@ pub(crate) fn config(builders: &[(&str, &str)]) -> String {
     }
     let names: Vec<String> = builders
         .iter()
-        .map(|(name, _)| format!("{name:?}"))
+        .map(|(name, _)| name)
+        .chain(others)
+        .map(|name| format!("{name:?}"))
         .collect();
     let _ = write!(
         text,

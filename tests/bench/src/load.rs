@@ -1,5 +1,7 @@
 //! An HTTP client that costs little: it shares the machine with what it measures.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -94,14 +96,30 @@ pub(crate) async fn hammer(
     connections: usize,
     span: Duration,
 ) -> anyhow::Result<Latencies> {
+    let path = path.to_owned();
+    hammer_each(authority, move |_| path.clone(), connections, span).await
+}
+
+/// The same with a path for each request, which are counted over all connections.
+///
+/// # Errors
+/// When an answer is not a success.
+pub(crate) async fn hammer_each(
+    authority: &str,
+    path: impl Fn(usize) -> String + Clone + Send + 'static,
+    connections: usize,
+    span: Duration,
+) -> anyhow::Result<Latencies> {
+    let asked = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {
         let mut connection = Connection::open(authority).await?;
-        let path = path.to_owned();
+        let (path, count) = (path.clone(), Arc::clone(&asked));
         tasks.spawn(async move {
             let mut taken = Vec::new();
             while start.elapsed() < span {
+                let path = path(count.fetch_add(1, Ordering::Relaxed));
                 let asked = Instant::now();
                 connection.get(&path).await?;
                 taken.push(asked.elapsed());

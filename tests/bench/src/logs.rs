@@ -25,7 +25,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 }
 
 /// A command that prints so many lines of 60 bytes, as fast as it can.
-fn emit(lines: usize) -> String {
+pub(crate) fn emit(lines: usize) -> String {
     let line = "a line of sixty bytes, as compilers and their tests print it";
     farms::shell(&format!("\"yes '{}' | head -n {lines}\"", &line[..59]))
 }

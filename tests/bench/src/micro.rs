@@ -49,6 +49,7 @@ fn snapshot<'a>(
                 priority: i32::try_from((n * 7 + builder) % 5).unwrap_or(0),
                 submitted_at: Timestamp((n * 7919 + builder * 104_729) % 1_000_000),
                 waited_for: false,
+                chosen: None,
             })
             .collect(),
         workers,
@@ -72,5 +73,6 @@ fn snapshot<'a>(
         locks,
         master_free: None,
         draining: false,
+        explain: None,
     }
 }

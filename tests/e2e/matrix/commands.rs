@@ -82,6 +82,29 @@ pub(super) fn commands(kind: Kind) -> Vec<Case> {
             "'printf 'the end''",
         )
         .says("\nthe end"),
+        case(
+            "log-files",
+            shell("echo one > l; printf two >> l") + "logfiles = { mine = \"l\", none = \"n\" }\n",
+            SUCCESS,
+            "'echo one > l; printf two >> l'",
+        )
+        .says_in("mine", "one\ntwo")
+        .says_in("none", ""),
+        // A stock worker looks every two seconds.
+        case(
+            "log-files-meanwhile",
+            shell("for i in $(seq 8); do echo $i >> m; sleep 0.5; done")
+                + "timeout = \"3s\"\nlazy_logfiles = true\nlogfiles.mine.path = \"m\"\n",
+            SUCCESS,
+            "'for i in $(seq 8); do echo $i >> m; slee...'",
+        )
+        .says_in("mine", "1\n2\n3\n4\n5\n6\n7\n8\n"),
+        case(
+            "log-file-outside",
+            shell("true") + "logfiles = { mine = \"../../x\" }\n",
+            FAILURE,
+            "its log file cannot be followed: path `build/../../x` leads out of the build's directory (absolute, by `..` or by a symbolic link) (failure)",
+        ),
         case("many-lines", shell("seq 20000"), SUCCESS, "'seq 20000'").says("\n19999\n20000\n"),
         case(
             "elsewhere",

@@ -91,7 +91,7 @@ pub(super) fn uploads(kind: Kind) -> Vec<Case> {
     ]
 }
 
-/// A directory that is uploaded: `listdir`, and then as each file.
+/// A directory that is uploaded: `uploadDirectory` of a stock worker, or `listdir`, and then as each file.
 pub(super) fn directories(kind: Kind) -> Vec<Case> {
     let case = Case::new;
     let up = |source: &str| step("directory-upload", &format!("source = {source:?}"));
@@ -125,7 +125,7 @@ pub(super) fn directories(kind: Kind) -> Vec<Case> {
             FAILURE,
             of(
                 kind,
-                "cannot list `build/locked`: listdir: Permission denied: {dir}/locked (failure)",
+                "cannot read `build/locked`: Cannot read directory '{dir}/locked' for upload: [Errno 13] Permission denied: '{dir}/locked' (failure)",
                 "cannot list `build/locked`: listdir: cannot open directory `unit/build/locked`: Permission denied (os error 13) (failure)",
             ),
         ),
@@ -214,6 +214,158 @@ pub(super) fn downloads(kind: Kind) -> Vec<Case> {
             down("empty", "../../x"),
             FAILURE,
             "path `build/../../x` leads out of the build's directory (absolute, by `..` or by a symbolic link) (failure)",
+        ),
+    ]
+}
+
+/// Steps that look at files, make them and take them away: `stat`, `mkdir`, `cpdir`, `rmfile`, `rmdir`, `glob`.
+pub(super) fn on_disk(kind: Kind) -> Vec<Case> {
+    let case = Case::new;
+    let outside = "path `build/../../x` leads out of the build's directory (absolute, by `..` or by a symbolic link) (failure)";
+    vec![
+        case(
+            "make",
+            step("make-directory", "path = \"steps/a/b\""),
+            SUCCESS,
+            "made steps/a/b",
+        ),
+        case(
+            "write",
+            step(
+                "string-download",
+                "content = \"one\\ntwo é\\n\"\ndestination = \"steps/new/text\"\nmode = \"0640\"",
+            ),
+            SUCCESS,
+            "wrote steps/new/text (11 bytes)",
+        ),
+        case(
+            "write-json",
+            step(
+                "json-string-download",
+                "value = { a = [1, \"x\"] }\ndestination = \"steps/new/json\"",
+            ),
+            SUCCESS,
+            "wrote steps/new/json (13 bytes)",
+        ),
+        case(
+            "write-properties",
+            step(
+                "json-properties-download",
+                "destination = \"steps/properties\"\ndescription_done = \"written\"",
+            ),
+            SUCCESS,
+            "written",
+        ),
+        case(
+            "written",
+            shell("cd steps; cat new/*; stat -c %a new/text; grep -c '\"buildername\":\"unit\"' properties"),
+            SUCCESS,
+            "'cd steps; cat new/*; stat -c %a new/text...'",
+        )
+        .says("{\"a\":[1,\"x\"]}one\ntwo é\n640\n1\n"),
+        case(
+            "write-outside",
+            step("string-download", "content = \"\"\ndestination = \"../../x\""),
+            FAILURE,
+            "path `build/../..` leads out of the build's directory (absolute, by `..` or by a symbolic link) (failure)",
+        ),
+        case(
+            "exists",
+            step("file-exists", "path = \"steps/new/text\""),
+            SUCCESS,
+            "steps/new/text is there",
+        ),
+        case(
+            "exists-directory",
+            step("file-exists", "path = \"steps\""),
+            FAILURE,
+            "steps is not a file (failure)",
+        ),
+        case(
+            "exists-not",
+            step("file-exists", "path = \"none\""),
+            FAILURE,
+            "none is not there (failure)",
+        ),
+        case(
+            "copy-tree",
+            step("copy", "source = \"tree/a\"\ndestination = \"steps/copied/here\""),
+            SUCCESS,
+            "copied tree/a to steps/copied/here",
+        ),
+        case(
+            "copy-missing",
+            step("copy", "source = \"none\"\ndestination = \"steps/x\""),
+            FAILURE,
+            "`build/none` does not exist on the worker (failure)",
+        ),
+        case(
+            "copied-tree",
+            shell("cat steps/copied/here/b/deep"),
+            SUCCESS,
+            "'cat steps/copied/here/b/deep'",
+        )
+        .says("\ndeep\n"),
+        case(
+            "up-many",
+            step(
+                "multiple-file-upload",
+                "sources = [\"steps/new/*\", \"steps/copied\", \"empty\"]\nartifact = \"all\"",
+            ),
+            SUCCESS,
+            "uploaded 6 files",
+        ),
+        case(
+            "up-none",
+            step("multiple-file-upload", "sources = \"*.none\""),
+            FAILURE,
+            "nothing on the worker fits `*.none` (failure)",
+        ),
+        case(
+            "up-twice",
+            step("multiple-file-upload", "sources = [\"empty\", \"./empty\"]"),
+            FAILURE,
+            "two of the sources would be the artifact `empty` (failure)",
+        ),
+        case(
+            "remove-file",
+            step("remove", "path = \"steps/new/text\""),
+            SUCCESS,
+            "removed steps/new/text",
+        ),
+        case(
+            "remove-tree",
+            step("remove", "path = \"steps/copied\""),
+            SUCCESS,
+            "removed steps/copied",
+        ),
+        case(
+            "remove-nothing",
+            step("remove", "path = \"steps/copied\""),
+            SUCCESS,
+            "steps/copied was not there",
+        ),
+        case(
+            "lock-directory",
+            shell("chmod 500 steps/new"),
+            SUCCESS,
+            "'chmod 500 steps/new'",
+        ),
+        case(
+            "remove-file-denied",
+            step("remove", "path = \"steps/new/json\""),
+            FAILURE,
+            of(
+                kind,
+                "cannot remove `build/steps/new/json`: Permission denied (os error 13) (failure)",
+                "cannot remove `build/steps/new/json`: rmfile: cannot remove `unit/build/steps/new/json`: Permission denied (os error 13) (failure)",
+            ),
+        ),
+        case(
+            "remove-above",
+            step("remove", "path = \"../../x\""),
+            FAILURE,
+            outside,
         ),
     ]
 }

@@ -129,6 +129,7 @@ async fn everything_comes_out_as_it_should(kind: Kind) {
     cases.extend(commands::commands(kind));
     cases.extend(files::directories(kind));
     cases.extend(files::downloads(kind));
+    cases.extend(files::on_disk(kind));
     cases.extend(files::by_plugins(kind));
     cases.extend(files::copies(kind, &repository, &revision));
     let port = free_port();

@@ -16,6 +16,7 @@ pub struct FarmBuilder {
     binary: PathBuf,
     config: String,
     plugins: Vec<(String, Vec<u8>)>,
+    compiles_all: bool,
 }
 
 /// A running Toolpost in a temporary folder; killed when dropped.
@@ -26,7 +27,11 @@ pub struct Farm {
     process: Option<tokio::process::Child>,
     output: Arc<Mutex<String>>,
     api: Option<Api>,
+    compiles_all: bool,
 }
+
+/// Where farms find components that others have compiled.
+const PLUGIN_CACHE: &str = "TOOLPOST_PLUGIN_CACHE";
 
 /// The process ended before it listened.
 #[derive(Debug)]
@@ -42,6 +47,13 @@ impl FarmBuilder {
     #[must_use]
     pub fn plugin(mut self, name: &str, component: impl Into<Vec<u8>>) -> Self {
         self.plugins.push((name.to_owned(), component.into()));
+        self
+    }
+
+    /// Compiles every plugin itself, as a new master does, instead of taking what another farm has compiled.
+    #[must_use]
+    pub fn compiles_all(mut self) -> Self {
+        self.compiles_all = true;
         self
     }
 
@@ -82,6 +94,7 @@ impl FarmBuilder {
             process: None,
             output: Arc::default(),
             api: None,
+            compiles_all: self.compiles_all,
         };
         std::fs::create_dir(farm.path("plugins")).expect("a plugin folder");
         farm.write_config(&self.config);
@@ -100,6 +113,7 @@ impl Farm {
             binary: binary.into(),
             config: config.to_owned(),
             plugins: Vec::new(),
+            compiles_all: false,
         }
     }
 
@@ -234,6 +248,9 @@ impl Farm {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if self.compiles_all {
+            command.env_remove(PLUGIN_CACHE);
+        }
         command
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Installed {
     pub(crate) buildbot_worker: PathBuf,
     /// The stock master of Buildbot.
     pub(crate) buildbot: PathBuf,
+    /// The virtual environment with the web interface of Buildbot.
+    pub(crate) stock_ui: PathBuf,
     /// A Python with a library for mail servers.
     pub(crate) mail_python: PathBuf,
     /// What asks an API whatever its description allows.
@@ -43,6 +45,7 @@ pub(crate) fn everything() -> Result<Installed> {
     })?;
     let buildbot_worker = venv::ensure(&programs.python, &venv::STOCK_WORKER)?;
     let buildbot = venv::ensure(&programs.python, &venv::STOCK_MASTER)?;
+    let stock_ui = venv::ensure(&programs.python, &venv::STOCK_UI)?;
     let mail_python = venv::ensure(&programs.python, &venv::MAIL_SERVER)?;
     let schemathesis = venv::ensure(&programs.python, &venv::API_TESTER)?;
     Ok(Installed {
@@ -52,6 +55,8 @@ pub(crate) fn everything() -> Result<Installed> {
         chromedriver: programs.chromedriver,
         buildbot_worker,
         buildbot,
+        // Above `bin/python`.
+        stock_ui: stock_ui.ancestors().nth(2).unwrap_or(&stock_ui).to_owned(),
         mail_python,
         schemathesis,
     })

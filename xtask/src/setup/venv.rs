@@ -15,6 +15,8 @@ pub(super) struct Package {
     pub(super) release: &'static str,
     /// What it does not bring itself and cannot do without.
     pub(super) beside: &'static [&'static str],
+    /// Further options of pip.
+    pub(super) options: &'static [&'static str],
     /// The program of it that is used.
     pub(super) program: &'static str,
 }
@@ -24,6 +26,7 @@ pub(super) const STOCK_WORKER: Package = Package {
     title: "stock worker",
     release: "buildbot-worker==4.3.0",
     beside: &[],
+    options: &[],
     program: "buildbot-worker",
 };
 
@@ -32,7 +35,23 @@ pub(super) const STOCK_MASTER: Package = Package {
     title: "stock master",
     release: "buildbot==4.3.0",
     beside: &["buildbot-www==4.3.0"],
+    options: &[],
     program: "buildbot",
+};
+
+/// The web interface of Buildbot with its views.
+pub(super) const STOCK_UI: Package = Package {
+    title: "stock web interface",
+    release: "buildbot-www==4.3.0",
+    beside: &[
+        "buildbot-waterfall-view==4.3.0",
+        "buildbot-console-view==4.3.0",
+        "buildbot-grid-view==4.3.0",
+    ],
+    // Their files are all that is wanted of them, not the master that they come from.
+    options: &["--no-deps"],
+    // It has none; where this one is, is known by it.
+    program: "python",
 };
 
 /// A library for mail servers; the tests bring the server.
@@ -40,6 +59,7 @@ pub(super) const MAIL_SERVER: Package = Package {
     title: "mail server",
     release: "aiosmtpd==1.4.6",
     beside: &[],
+    options: &[],
     program: "python",
 };
 
@@ -78,7 +98,8 @@ pub(super) fn ensure(python: &Path, package: &Package) -> Result<PathBuf> {
                     directory.as_os_str(),
                 ],
             )?;
-            let packages = [&["install", "--quiet", release], package.beside].concat();
+            let install = ["install", "--quiet", release];
+            let packages = [&install, package.beside, package.options].concat();
             run(&directory.join("bin/pip"), packages.iter().map(OsStr::new))?;
             File::create(&complete)
                 .with_context(|| format!("could not create {}", complete.display()))?;

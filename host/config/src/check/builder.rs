@@ -36,6 +36,8 @@ impl Checker<'_, '_> {
             .filter_map(|step| self.step(step, reachable, &locks))
             .map(Arc::new)
             .collect();
+        let project = raw.project;
+        let project = project.filter(|project| self.is_known(Thing::Project, project));
         let name = raw.name?;
         let build_dir = self.build_dir(raw.build_dir, &name);
         let max_builds = self.at_least_one(raw.max_builds);
@@ -46,6 +48,7 @@ impl Checker<'_, '_> {
         Some(BuilderConfig {
             name: name.value,
             description: value(raw.description),
+            project: value(project),
             tags: texts(tags),
             workers: workers?,
             env,

@@ -8,19 +8,30 @@ use toolpost_core::filter::Pattern;
 use super::names::{Thing, identifier_fault};
 use super::{Checker, list, texts, value};
 use crate::config::{
-    ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind, SchedulerConfig,
-    SchedulerKind,
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+    SchedulerConfig, SchedulerKind,
 };
 use crate::raw::{
-    RawChoiceParameter, RawForce, RawForceCodebase, RawForceField, RawIntParameter,
-    RawNestedParameter, RawParameter, RawParameterCommon, RawTextParameter,
+    ParameterLayout, RawAnyParameter, RawChoiceParameter, RawFileParameter, RawForce,
+    RawForceCodebase, RawForceField, RawInheritParameter, RawIntParameter, RawNestedParameter,
+    RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
 };
 use crate::sources::Span;
 use crate::suggest;
 use crate::tree::At;
 
+/// Buildbot's.
+const REASON_DEFAULT: &str = "force build";
+
 const TEXT_COLUMNS_DEFAULT: u32 = 80;
 const TEXT_ROWS_DEFAULT: u32 = 6;
+const STRING_SIZE_DEFAULT: u32 = 30;
+
+/// A file becomes a property, which is kept with the build; and a request has a limit, too.
+const FILE_BYTES_MAX: u32 = 512 << 10;
+
+/// What the web interface of Buildbot can show.
+const COLUMNS_MAX: u32 = 4;
 
 impl Checker<'_, '_> {
     pub(super) fn force(&mut self, raw: RawForce) -> Option<SchedulerConfig> {
@@ -31,6 +42,13 @@ impl Checker<'_, '_> {
         let builders = self.references(Thing::Builder, raw.builders);
         let name = value(raw.name)?;
         let label = value(raw.label).unwrap_or_else(|| name.clone());
+        // Who says how it is asked for says also what it is at first.
+        let reason_default = match raw.reason {
+            Some(_) => "",
+            None => REASON_DEFAULT,
+        };
+        let reason = self.field(raw.reason, "Reason", reason_default);
+        let username = self.field(raw.username, "Your name", "");
         Some(SchedulerConfig {
             name,
             builders: builders?,
@@ -38,8 +56,8 @@ impl Checker<'_, '_> {
             kind: SchedulerKind::Force(Box::new(ForceConfig {
                 button: value(raw.button).unwrap_or_else(|| label.clone()),
                 label,
-                reason: field(raw.reason, "Reason"),
-                username: field(raw.username, "Your name"),
+                reason,
+                username,
                 codebases,
                 parameters,
             })),
@@ -51,7 +69,7 @@ impl Checker<'_, '_> {
         raw: Option<At<Vec<At<RawForceCodebase>>>>,
     ) -> Vec<ForceCodebase> {
         let Some(raw) = raw else {
-            return vec![codebase(RawForceCodebase::default())];
+            return vec![self.codebase(RawForceCodebase::default())];
         };
         if raw.value.is_empty() {
             self.report
@@ -70,8 +88,54 @@ impl Checker<'_, '_> {
         }
         raw.value
             .into_iter()
-            .map(|item| codebase(item.value))
+            .map(|item| self.codebase(item.value))
             .collect()
+    }
+
+    fn codebase(&mut self, raw: RawForceCodebase) -> ForceCodebase {
+        ForceCodebase {
+            codebase: value(raw.codebase).unwrap_or_default(),
+            branch: self.field(raw.branch, "Branch", ""),
+            revision: self.field(raw.revision, "Revision", ""),
+            repository: self.field(raw.repository, "Repository", ""),
+            project: self.field(raw.project, "Project", ""),
+        }
+    }
+
+    fn field(&mut self, raw: Option<At<RawForceField>>, label: &str, default: &str) -> ForceField {
+        let raw = value(raw).unwrap_or_default().0;
+        if let Some(choices) = &raw.choices {
+            if choices.value.is_empty() {
+                self.report
+                    .at(choices.span, "at least one choice is needed");
+            }
+            self.no_repetition(&choices.value);
+        }
+        let choices = texts(list(raw.choices));
+        if let Some(default) = &raw.default
+            && !choices.is_empty()
+            && !choices.contains(&default.value)
+        {
+            let help = suggest::help(
+                &default.value,
+                "choices",
+                choices.iter().map(String::as_str),
+            );
+            let mut note = self
+                .report
+                .at(default.span, "the default is not one of the choices");
+            if let Some(help) = help {
+                note.help(help);
+            }
+        }
+        let first = choices.first().map_or(default, String::as_str).to_owned();
+        ForceField {
+            label: value(raw.label).unwrap_or_else(|| label.into()),
+            default: value(raw.default).unwrap_or(first),
+            choices,
+            required: value(raw.required).unwrap_or(false),
+            hidden: value(raw.hidden).unwrap_or(false),
+        }
     }
 
     /// Checks the fields of a group; the group's name is part of theirs.
@@ -94,10 +158,12 @@ impl Checker<'_, '_> {
     ) -> Option<ForceParameter> {
         let (common, kind) = match raw {
             RawParameter::Nested(raw) => return Some(self.nested(raw, group, fields)),
-            RawParameter::String(mut raw) => {
-                let regex = self.whole_pattern(raw.regex.take());
-                (raw.take_common(), ParameterKind::String { regex })
-            }
+            RawParameter::Any(raw) => return self.any_property(raw, group, fields),
+            RawParameter::String(mut raw) => (raw.take_common(), self.string_kind(raw)),
+            RawParameter::Fixed(mut raw) => (raw.take_common(), ParameterKind::Fixed),
+            RawParameter::Worker(mut raw) => (raw.take_common(), ParameterKind::Worker),
+            RawParameter::File(mut raw) => (raw.take_common(), self.file_kind(&raw)),
+            RawParameter::Inherit(mut raw) => (raw.take_common(), self.inherit_kind(raw)),
             RawParameter::Text(mut raw) => (raw.take_common(), self.text_kind(raw)),
             RawParameter::Int(mut raw) => (raw.take_common(), self.int_kind(&raw)),
             RawParameter::Bool(mut raw) => (raw.take_common(), ParameterKind::Bool),
@@ -110,14 +176,45 @@ impl Checker<'_, '_> {
         let default = self.parameter_default(&common, &kind);
         let name = common.name?;
         self.claim_field(&name, group, fields);
+        let label = value(common.label).unwrap_or_else(|| name.value.clone());
+        let is_fixed = matches!(kind, ParameterKind::Fixed);
         Some(ForceParameter {
-            label: value(common.label).unwrap_or_else(|| name.value.clone()),
+            tab_label: value(common.tab_label).unwrap_or_else(|| label.clone()),
+            label,
             name: name.value,
             tooltip: value(common.tooltip),
             required: value(common.required).unwrap_or(false),
-            hidden: value(common.hidden).unwrap_or(false),
+            hidden: value(common.hidden).unwrap_or(is_fixed),
             default,
             kind,
+        })
+    }
+
+    fn any_property(
+        &mut self,
+        raw: RawAnyParameter,
+        group: &str,
+        fields: &mut FieldNames,
+    ) -> Option<ForceParameter> {
+        let name = raw.name?;
+        self.claim_field(&name, group, fields);
+        for field in ["name", "value"] {
+            let field = At {
+                value: join(&name.value, field),
+                span: name.span,
+            };
+            self.claim_field(&field, group, fields);
+        }
+        let label = value(raw.label).unwrap_or_else(|| name.value.clone());
+        Some(ForceParameter {
+            tab_label: value(raw.tab_label).unwrap_or_else(|| label.clone()),
+            label,
+            name: name.value,
+            tooltip: value(raw.tooltip),
+            required: false,
+            hidden: value(raw.hidden).unwrap_or(false),
+            default: Value::Null,
+            kind: ParameterKind::Any,
         })
     }
 
@@ -162,14 +259,32 @@ impl Checker<'_, '_> {
             None => String::new(),
         };
         let inner = self.parameters(list(raw.fields), &join(group, &name), fields);
+        if let Some(columns) = &raw.columns
+            && !(1..=COLUMNS_MAX).contains(&columns.value)
+        {
+            self.report.at(
+                columns.span,
+                format!("must be a number from 1 to {COLUMNS_MAX}"),
+            );
+        }
+        let label = value(raw.label).unwrap_or_else(|| name.clone());
         ForceParameter {
-            label: value(raw.label).unwrap_or_else(|| name.clone()),
+            tab_label: value(raw.tab_label).unwrap_or_else(|| label.clone()),
+            label,
             name,
             tooltip: None,
             required: false,
             hidden: false,
             default: Value::Null,
-            kind: ParameterKind::Nested { fields: inner },
+            kind: ParameterKind::Nested {
+                fields: inner,
+                layout: match value(raw.layout) {
+                    Some(ParameterLayout::Simple) => FormLayout::Simple,
+                    Some(ParameterLayout::Tabs) => FormLayout::Tabs,
+                    Some(ParameterLayout::Vertical) | None => FormLayout::Vertical,
+                },
+                columns: value(raw.columns),
+            },
         }
     }
 
@@ -180,8 +295,41 @@ impl Checker<'_, '_> {
         Some(regex.value)
     }
 
+    fn string_kind(&mut self, raw: RawStringParameter) -> ParameterKind {
+        ParameterKind::String {
+            regex: self.whole_pattern(raw.regex),
+            size: self.at_least_one(raw.size).unwrap_or(STRING_SIZE_DEFAULT),
+            chars_max: self.at_least_one(raw.max_length),
+        }
+    }
+
+    fn file_kind(&mut self, raw: &RawFileParameter) -> ParameterKind {
+        let size = raw.max_size.as_ref();
+        let bytes_max = size.map_or(Some(FILE_BYTES_MAX), |size| {
+            u32::try_from(size.value.0)
+                .ok()
+                .filter(|bytes| *bytes <= FILE_BYTES_MAX)
+        });
+        if let (None, Some(size)) = (bytes_max, size) {
+            self.report
+                .at(size.span, "must be at most 512KiB")
+                .help("a larger file is for a step to fetch; the form can ask where it is");
+        }
+        ParameterKind::File {
+            bytes_max: bytes_max.unwrap_or(FILE_BYTES_MAX),
+        }
+    }
+
+    fn inherit_kind(&mut self, raw: RawInheritParameter) -> ParameterKind {
+        let builders = self.references(Thing::Builder, raw.builders);
+        ParameterKind::Inherit {
+            builders: builders.unwrap_or_default(),
+        }
+    }
+
     fn text_kind(&mut self, raw: RawTextParameter) -> ParameterKind {
         ParameterKind::Text {
+            chars_max: self.at_least_one(raw.max_length),
             regex: self.whole_pattern(raw.regex),
             columns: self
                 .at_least_one(raw.columns)
@@ -224,14 +372,20 @@ impl Checker<'_, '_> {
         let Some(given) = &common.default else {
             return match kind {
                 ParameterKind::Bool => Value::Bool(false),
-                ParameterKind::Int { .. } | ParameterKind::Nested { .. } => Value::Null,
+                ParameterKind::Int { .. } | ParameterKind::Nested { .. } | ParameterKind::Any => {
+                    Value::Null
+                }
                 ParameterKind::Choice { multiple: true, .. } => Value::Array(Vec::new()),
                 ParameterKind::Choice { choices, .. } => choices
                     .first()
                     .map_or(Value::Null, |first| Value::from(first.as_str())),
                 ParameterKind::String { .. }
                 | ParameterKind::Text { .. }
-                | ParameterKind::Username { .. } => Value::from(""),
+                | ParameterKind::Username { .. }
+                | ParameterKind::Fixed
+                | ParameterKind::File { .. }
+                | ParameterKind::Worker
+                | ParameterKind::Inherit { .. } => Value::from(""),
             };
         };
         let default = given.value.0.to_json();
@@ -305,16 +459,19 @@ fn fits(kind: &ParameterKind, value: &Value) -> Result<(), Misfit> {
             }
             Some(_) => Ok(()),
         },
-        ParameterKind::String { regex } | ParameterKind::Text { regex, .. } => {
+        ParameterKind::String { regex, .. } | ParameterKind::Text { regex, .. } => {
             fits_text(regex.as_ref(), value)
         }
-        ParameterKind::Username { .. } => fits_text(None, value),
+        ParameterKind::Username { .. }
+        | ParameterKind::File { .. }
+        | ParameterKind::Worker
+        | ParameterKind::Inherit { .. } => fits_text(None, value),
         ParameterKind::Choice {
             choices,
             multiple,
             strict,
         } => fits_choice(choices, *multiple, *strict, value),
-        ParameterKind::Nested { .. } => Ok(()),
+        ParameterKind::Nested { .. } | ParameterKind::Any | ParameterKind::Fixed => Ok(()),
     }
 }
 
@@ -352,25 +509,5 @@ fn fits_choice(
         Value::Array(items) if multiple => items.iter().try_for_each(one),
         _ if multiple => misfit("expected a list of strings"),
         value => one(value),
-    }
-}
-
-fn codebase(raw: RawForceCodebase) -> ForceCodebase {
-    ForceCodebase {
-        codebase: value(raw.codebase).unwrap_or_default(),
-        branch: field(raw.branch, "Branch"),
-        revision: field(raw.revision, "Revision"),
-        repository: field(raw.repository, "Repository"),
-        project: field(raw.project, "Project"),
-    }
-}
-
-fn field(raw: Option<At<RawForceField>>, label: &str) -> ForceField {
-    let raw = value(raw).unwrap_or_default().0;
-    ForceField {
-        label: value(raw.label).unwrap_or_else(|| label.into()),
-        default: value(raw.default).unwrap_or_default(),
-        required: value(raw.required).unwrap_or(false),
-        hidden: value(raw.hidden).unwrap_or(false),
     }
 }

@@ -8,12 +8,15 @@ mod changes;
 mod force;
 mod master;
 mod names;
+mod project;
 mod reporter;
 mod scheduler;
 mod secrets;
 mod step;
 mod text;
 mod types;
+mod ui;
+mod web;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -154,6 +157,7 @@ impl<'c, 's> Checker<'c, 's> {
 
     fn config(mut self, raw: RawConfig) -> Config {
         let master = Arc::new(self.master(value(raw.master).unwrap_or_default()));
+        let web = Arc::new(self.web(value(raw.web).unwrap_or_default(), &master));
         // Locks come before builders, whose uses of them are checked against their counts.
         for lock in list(raw.lock) {
             if let Some(lock) = self.lock(lock.value) {
@@ -163,6 +167,7 @@ impl<'c, 's> Checker<'c, 's> {
         let workers = self.each(raw.worker, Self::worker, |worker| &worker.name);
         self.check_worker_directories(&workers);
         let worker_port = value(raw.workers).map(|raw| self.worker_port(raw));
+        let projects = self.each(raw.project, Self::project, |project| &project.name);
         let change_sources = self.each(raw.changes, Self::change_source, |source| &source.name);
         let builders = self.each(raw.builder, Self::builder, |builder| &builder.name);
         let schedulers = self.each(raw.scheduler, Self::scheduler, |scheduler| &scheduler.name);
@@ -186,6 +191,7 @@ impl<'c, 's> Checker<'c, 's> {
             master,
             workers,
             worker_port: Arc::new(worker_port.unwrap_or_default()),
+            projects,
             change_sources,
             schedulers,
             reporters,
@@ -194,6 +200,7 @@ impl<'c, 's> Checker<'c, 's> {
             plugins,
             secrets,
             mail,
+            web,
         }
     }
 

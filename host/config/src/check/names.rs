@@ -23,6 +23,8 @@ pub(super) enum Thing {
     Scheduler,
     Reporter,
     ChangeSource,
+    Project,
+    Codebase,
 }
 
 impl Thing {
@@ -34,6 +36,8 @@ impl Thing {
             Self::Scheduler => "scheduler",
             Self::Reporter => "reporter",
             Self::ChangeSource => "change source",
+            Self::Project => "project",
+            Self::Codebase => "codebase",
         }
     }
 
@@ -45,6 +49,8 @@ impl Thing {
             Self::Scheduler => "schedulers",
             Self::Reporter => "reporters",
             Self::ChangeSource => "change sources",
+            Self::Project => "projects",
+            Self::Codebase => "codebases",
         }
     }
 }
@@ -57,6 +63,7 @@ pub(super) struct Names {
     builders: BTreeMap<String, Span>,
     locks: BTreeMap<String, Span>,
     schedulers: BTreeMap<String, Span>,
+    projects: BTreeMap<String, Span>,
 }
 
 impl Names {
@@ -79,6 +86,7 @@ impl Names {
             }
         });
         let reporters = items(raw.reporter.as_ref()).filter_map(|item| item.value.name.as_ref());
+        let projects = items(raw.project.as_ref()).filter_map(|item| item.value.name.as_ref());
         register(Thing::ChangeSource, sources, report);
         register(Thing::Reporter, reporters, report);
         Self {
@@ -86,6 +94,7 @@ impl Names {
             builders: register(Thing::Builder, builders, report),
             locks: register(Thing::Lock, locks, report),
             schedulers: register(Thing::Scheduler, schedulers, report),
+            projects: register(Thing::Project, projects, report),
         }
     }
 
@@ -100,7 +109,8 @@ impl Names {
             Thing::Builder => Some(&self.builders),
             Thing::Lock => Some(&self.locks),
             Thing::Scheduler => Some(&self.schedulers),
-            Thing::Reporter | Thing::ChangeSource => None,
+            Thing::Project => Some(&self.projects),
+            Thing::Reporter | Thing::ChangeSource | Thing::Codebase => None,
         }
     }
 }
@@ -110,7 +120,7 @@ fn items<T>(list: Option<&At<Vec<T>>>) -> impl Iterator<Item = &T> {
 }
 
 /// Checks each name and that none is given twice.
-fn register<'a>(
+pub(super) fn register<'a>(
     thing: Thing,
     names: impl Iterator<Item = &'a At<String>>,
     report: &mut Report<'_>,
@@ -118,9 +128,12 @@ fn register<'a>(
     let mut known = BTreeMap::new();
     for name in names {
         let fault = match thing {
-            Thing::Worker | Thing::Lock | Thing::Scheduler | Thing::Reporter => {
-                identifier_fault(&name.value)
-            }
+            Thing::Worker
+            | Thing::Lock
+            | Thing::Scheduler
+            | Thing::Reporter
+            | Thing::Project
+            | Thing::Codebase => identifier_fault(&name.value),
             Thing::Builder | Thing::ChangeSource => free_name_fault(&name.value),
         };
         let what = thing.singular();

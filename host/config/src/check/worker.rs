@@ -51,6 +51,7 @@ impl Checker<'_, '_> {
     fn remote_worker(&mut self, raw: RawRemoteWorker, span: Span) -> Option<WorkerConfig> {
         let password = self.password(&raw, span);
         let resume_within = self.resume_within(raw.resume_within);
+        let keepalive = self.keepalive(raw.keepalive);
         let max_builds = self.at_least_one(raw.max_builds);
         let missing_timeout = raw
             .missing_timeout
@@ -62,6 +63,7 @@ impl Checker<'_, '_> {
             kind: WorkerKind::Remote {
                 password: password?,
                 resume_within,
+                keepalive,
             },
             max_builds,
             missing_timeout: (!missing_timeout.is_zero()).then_some(missing_timeout),
@@ -81,6 +83,22 @@ impl Checker<'_, '_> {
                 .help("give `resume_within = \"1h\"` or less");
         }
         given.value.0.min(most)
+    }
+
+    fn keepalive(&mut self, given: Option<At<HumanDuration>>) -> Duration {
+        let Some(given) = given else {
+            return WorkerKind::KEEPALIVE_DEFAULT;
+        };
+        let (least, most) = (WorkerKind::KEEPALIVE_MIN, WorkerKind::KEEPALIVE_MAX);
+        if !(least..=most).contains(&given.value.0) {
+            self.report
+                .at(
+                    given.span,
+                    "a connection is tried after 2 s to 1 h without a word",
+                )
+                .help("give `keepalive = \"60s\"`, or leave it out");
+        }
+        given.value.0.clamp(least, most)
     }
 
     /// The one way that is given in which a worker's password is known.

@@ -17,6 +17,8 @@ pub struct BuilderConfig {
     pub name: String,
     /// For people; Markdown.
     pub description: Option<String>,
+    /// Name of the project that it belongs to.
+    pub project: Option<String>,
     /// For filtering on pages, in the order in which they are written.
     pub tags: Vec<String>,
     /// Names of the workers that may run its builds; not empty.

@@ -26,6 +26,8 @@ pub struct ForceField {
     pub label: String,
     /// What it holds at first.
     pub default: String,
+    /// What it takes; empty for any text.
+    pub choices: Vec<String>,
     /// Whether it must not be empty.
     pub required: bool,
     /// Whether the form leaves it out and the default counts.
@@ -54,6 +56,8 @@ pub struct ForceParameter {
     pub name: String,
     /// Text beside it.
     pub label: String,
+    /// Text of its tab, if it is one.
+    pub tab_label: String,
     /// Explanation shown on demand.
     pub tooltip: Option<String>,
     /// Whether it must have a value.
@@ -73,6 +77,10 @@ pub enum ParameterKind {
     String {
         /// A regular expression that the whole value has to match.
         regex: Option<String>,
+        /// Width of the field, characters.
+        size: u32,
+        /// A longer value is not taken, characters.
+        chars_max: Option<u32>,
     },
     /// Several lines of text.
     Text {
@@ -82,6 +90,8 @@ pub enum ParameterKind {
         columns: u32,
         /// Height of the field, lines.
         rows: u32,
+        /// A longer value is not taken, characters.
+        chars_max: Option<u32>,
     },
     /// A whole number.
     Int {
@@ -106,12 +116,56 @@ pub enum ParameterKind {
         /// Whether the mail address must be there.
         need_email: bool,
     },
+    /// The default, whatever is sent.
+    Fixed,
+    /// The name and the value of a property.
+    Any,
+    /// The contents of a file, as text.
+    File {
+        /// A larger file is not taken.
+        bytes_max: u32,
+    },
+    /// A worker that the build has to run on, if one is chosen.
+    Worker,
+    /// A build whose parameters are taken over.
+    Inherit {
+        /// Builders whose builds it may be.
+        builders: Vec<String>,
+    },
     /// A group of fields.
     Nested {
         /// The fields; their values form an object under the group's name, or stand on their own if
         /// the group has none.
         fields: Vec<ForceParameter>,
+        /// How they stand.
+        layout: FormLayout,
+        /// How many stand side by side; `None` leaves it to their number.
+        columns: Option<u32>,
     },
+}
+
+/// How the fields of a group stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FormLayout {
+    /// With a frame and the heading.
+    #[default]
+    Vertical,
+    /// Without.
+    Simple,
+    /// Each field or group is a tab.
+    Tabs,
+}
+
+impl FormLayout {
+    /// The word for it in the configuration and the REST API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vertical => "vertical",
+            Self::Simple => "simple",
+            Self::Tabs => "tabs",
+        }
+    }
 }
 
 impl ParameterKind {
@@ -125,6 +179,11 @@ impl ParameterKind {
             Self::Bool => "bool",
             Self::Choice { .. } => "choice",
             Self::Username { .. } => "username",
+            Self::Fixed => "fixed",
+            Self::Any => "any",
+            Self::File { .. } => "file",
+            Self::Worker => "worker",
+            Self::Inherit { .. } => "inherit",
             Self::Nested { .. } => "nested",
         }
     }

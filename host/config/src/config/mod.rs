@@ -8,9 +8,12 @@ mod builder;
 mod changes;
 mod force;
 mod master;
+mod project;
 mod reporter;
 mod scheduler;
 mod secrets;
+mod ui;
+mod web;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -19,13 +22,18 @@ use std::sync::Arc;
 pub use builder::{BuilderConfig, EnvironmentValue, StepConfig};
 pub(crate) use changes::compile_glob;
 pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};
-pub use force::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
+pub use force::{
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+};
 pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig, UploadLimits};
+pub use project::ProjectConfig;
 pub use reporter::ReporterConfig;
 pub use scheduler::{
     FileFilter, PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,
 };
 pub use secrets::{Grants, MailConfig, MailLogin, MailTls, SecretConfig};
+pub use ui::UiConfig;
+pub use web::WebConfig;
 pub use worker::{
     PlainPassword, SecretReference, TlsConfig, WorkerConfig, WorkerKind, WorkerPassword,
     WorkersConfig,
@@ -46,6 +54,8 @@ pub struct Config {
     pub workers: BTreeMap<String, Arc<WorkerConfig>>,
     /// Where workers from elsewhere connect.
     pub worker_port: Arc<WorkersConfig>,
+    /// Projects by name.
+    pub projects: BTreeMap<String, Arc<ProjectConfig>>,
     /// Change sources by name.
     pub change_sources: BTreeMap<String, Arc<ChangeSourceConfig>>,
     /// Schedulers by name.
@@ -62,6 +72,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, Arc<SecretConfig>>,
     /// The mail server; `None` when no mail can be sent.
     pub mail: Option<Arc<MailConfig>>,
+    /// The web server.
+    pub web: Arc<WebConfig>,
 }
 
 /// One place where a step type is used.

@@ -38,6 +38,9 @@ pub enum WorkerKind {
         password: WorkerPassword,
         /// How long builds wait for it when its connection is lost, if it can go on where it was; zero for not at all.
         resume_within: Duration,
+        /// How long its connection may be quiet before it is asked whether it is still there. Who does not answer within twice
+        /// that is lost.
+        keepalive: Duration,
     },
 }
 
@@ -46,6 +49,12 @@ impl WorkerKind {
     pub const RESUME_WITHIN_DEFAULT: Duration = Duration::from_secs(300);
     /// The longest that a worker keeps what runs for a connection that is lost.
     pub const RESUME_WITHIN_MAX: Duration = Duration::from_secs(3_600);
+    /// What `keepalive` is when nothing else is said.
+    pub const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(60);
+    /// The shortest `keepalive`: a worker that computes must be able to answer in twice that.
+    pub const KEEPALIVE_MIN: Duration = Duration::from_secs(2);
+    /// The longest.
+    pub const KEEPALIVE_MAX: Duration = Duration::from_secs(3_600);
 }
 
 /// The password of a worker.

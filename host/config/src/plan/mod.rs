@@ -67,12 +67,16 @@ pub enum ItemKind {
     Secret,
     /// The mail server.
     Mail,
+    /// The web server.
+    Web,
     /// A lock.
     Lock,
     /// Where workers from elsewhere connect.
     WorkerPort,
     /// A worker.
     Worker,
+    /// A project.
+    Project,
     /// A change source.
     ChangeSource,
     /// A builder.
@@ -141,6 +145,14 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
         &by_no_name(running.mail.as_ref()),
         &by_no_name(wanted.mail.as_ref()),
     );
+    let web = changed_fields(&*running.web, &*wanted.web);
+    if !web.is_empty() {
+        items.push(PlannedItem {
+            kind: ItemKind::Web,
+            name: String::new(),
+            action: Action::Changed(web),
+        });
+    }
     compare(&mut items, ItemKind::Lock, &running.locks, &wanted.locks);
     let mut port = changed_fields(&*running.worker_port, &*wanted.worker_port);
     for change in &mut port {
@@ -158,6 +170,12 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
         ItemKind::Worker,
         &running.workers,
         &wanted.workers,
+    );
+    compare(
+        &mut items,
+        ItemKind::Project,
+        &running.projects,
+        &wanted.projects,
     );
     compare(
         &mut items,
@@ -375,9 +393,11 @@ impl fmt::Display for ItemKind {
             Self::Plugin => "plugin",
             Self::Secret => "secret",
             Self::Mail => "mail",
+            Self::Web => "web server",
             Self::Lock => "lock",
             Self::WorkerPort => "port of workers",
             Self::Worker => "worker",
+            Self::Project => "project",
             Self::ChangeSource => "change source",
             Self::Builder => "builder",
             Self::Scheduler => "scheduler",

@@ -17,6 +17,8 @@ raw_table! {
         workers ! Vec<At<String>>,
         /// For people; Markdown.
         description ? String,
+        /// The project that it belongs to.
+        project ? String,
         /// For filtering on pages.
         tags ? Vec<At<String>>,
         /// Environment of every command of its steps; `false` unsets a variable.

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::decode::{Decode, Json, JsonObject, expected, raw_choice, raw_table};
+use crate::decode::{
+    ByteSize, Decode, Json, JsonObject, expected, raw_choice, raw_table, raw_words,
+};
 use crate::problem::Report;
 use crate::tree::{At, Kind, Node};
 
@@ -53,8 +55,10 @@ raw_table! {
     RawForceFieldTable("a field of a form") {
         /// Text beside it.
         label ? String,
-        /// What it holds at first.
+        /// What it holds at first. Default: the first of `choices`, if there are any.
         default ? String,
+        /// What it takes, and nothing else. Default: any text.
+        choices ? Vec<At<String>>,
         /// Whether it must not be empty. Default: false.
         required ? bool,
         /// Whether the form leaves it out and the default counts. Default: false.
@@ -102,6 +106,11 @@ raw_choice! {
         "bool" => Bool(RawBoolParameter),
         "choice" => Choice(RawChoiceParameter),
         "username" => Username(RawUsernameParameter),
+        "fixed" => Fixed(RawFixedParameter),
+        "any" => Any(RawAnyParameter),
+        "file" => File(RawFileParameter),
+        "worker" => Worker(RawWorkerParameter),
+        "inherit" => Inherit(RawInheritParameter),
         "nested" => Nested(RawNestedParameter),
     }
 }
@@ -111,6 +120,7 @@ raw_choice! {
 pub(crate) struct RawParameterCommon {
     pub(crate) name: Option<At<String>>,
     pub(crate) label: Option<At<String>>,
+    pub(crate) tab_label: Option<At<String>>,
     pub(crate) tooltip: Option<At<String>>,
     pub(crate) required: Option<At<bool>>,
     pub(crate) hidden: Option<At<bool>>,
@@ -132,6 +142,8 @@ macro_rules! raw_parameter {
                 name ! String,
                 /// Text beside it. Default: the name.
                 label ? String,
+                /// Text of its tab, in a group whose layout is "tabs". Default: the label.
+                tab_label ? String,
                 /// Explanation shown on demand.
                 tooltip ? String,
                 /// Whether it must have a value. Default: false.
@@ -150,6 +162,7 @@ macro_rules! raw_parameter {
                 RawParameterCommon {
                     name: self.name.take(),
                     label: self.label.take(),
+                    tab_label: self.tab_label.take(),
                     tooltip: self.tooltip.take(),
                     required: self.required.take(),
                     hidden: self.hidden.take(),
@@ -165,6 +178,10 @@ raw_parameter! {
     RawStringParameter("a string parameter") {
         /// The whole value has to match this regular expression.
         regex ? String,
+        /// Width of the field, characters. Default: 30.
+        size ? u32,
+        /// A longer value is not taken, characters. Default: no limit.
+        max_length ? u32,
     }
 }
 
@@ -177,6 +194,8 @@ raw_parameter! {
         columns ? u32,
         /// Height of the field, lines. Default: 6.
         rows ? u32,
+        /// A longer value is not taken, characters. Default: no limit.
+        max_length ? u32,
     }
 }
 
@@ -215,6 +234,57 @@ raw_parameter! {
     }
 }
 
+raw_parameter! {
+    /// A value that nobody can change; the form does not show it.
+    RawFixedParameter("a fixed parameter") {}
+}
+
+raw_table! {
+    /// Any property: the form asks for its name and its value.
+    RawAnyParameter("an any parameter") {
+        /// Name of the pair of fields; its values are sent as `NAME_name` and `NAME_value`.
+        name ! String,
+        /// Heading of the pair.
+        label ? String,
+        /// Text of its tab, in a group whose layout is "tabs". Default: the label.
+        tab_label ? String,
+        /// Explanation shown on demand.
+        tooltip ? String,
+        /// Whether the form leaves it out. Default: false.
+        hidden ? bool,
+    }
+}
+
+raw_parameter! {
+    /// The contents of a file, as text.
+    RawFileParameter("a file parameter") {
+        /// A larger file is not taken. Default and most: "512KiB".
+        max_size ? ByteSize,
+    }
+}
+
+raw_parameter! {
+    /// A worker of the builder, or "-any-". A build that somebody chose a worker for runs there and nowhere else.
+    RawWorkerParameter("a worker parameter") {}
+}
+
+raw_parameter! {
+    /// An earlier build, as `BUILDER/NUMBER`, whose parameters are taken over.
+    RawInheritParameter("an inherit parameter") {
+        /// Builders whose successful builds are offered.
+        builders ! Vec<At<String>>,
+    }
+}
+
+raw_words! {
+    /// How the fields of a group stand.
+    ParameterLayout {
+        "vertical" => Vertical,
+        "simple" => Simple,
+        "tabs" => Tabs,
+    }
+}
+
 raw_table! {
     /// A group of fields.
     RawNestedParameter("a nested parameter") {
@@ -223,6 +293,12 @@ raw_table! {
         name ? String,
         /// Heading of the group.
         label ? String,
+        /// Text of its tab, in a group whose layout is "tabs". Default: the label.
+        tab_label ? String,
+        /// "vertical": with a frame and the heading. "simple": without. "tabs": each field or group is a tab. Default: "vertical".
+        layout ? ParameterLayout,
+        /// Fields that stand side by side, 1 to 4. Default: 2 for four fields or more, otherwise 1.
+        columns ? u32,
         /// The fields.
         fields ! Vec<At<RawParameter>>,
     }

@@ -136,6 +136,9 @@ raw_table! {
         /// How long builds wait for it when its connection is lost, if it is one that can go on where it was
         /// (`toolpost worker`). "0s" for not at all; at most "1h". Default: "5m". A change counts from its next connection on.
         resume_within ? HumanDuration,
+        /// A connection that was quiet for this long is tried, and lost when the worker says nothing within twice that. From "2s"
+        /// to "1h". Default: "60s". A change counts from its next connection on.
+        keepalive ? HumanDuration,
         /// Properties of every build that runs on it.
         properties ? JsonObject,
         /// The same, where nothing else sets them.

@@ -6,8 +6,10 @@ mod builder;
 mod changes;
 mod force;
 mod master;
+mod project;
 mod reporter;
 mod scheduler;
+mod web;
 
 pub(crate) use builder::{
     FailureWord, LockMode, RawBuilder, RawEnvironmentValue, RawLockUse, RawStep, RawSummaryPolicy,
@@ -15,18 +17,21 @@ pub(crate) use builder::{
 };
 pub(crate) use changes::{RawBranches, RawChangeSource, RawGitPoller};
 pub(crate) use force::{
-    RawChoiceParameter, RawForce, RawForceCodebase, RawForceField, RawIntParameter,
-    RawNestedParameter, RawParameter, RawParameterCommon, RawTextParameter,
+    ParameterLayout, RawAnyParameter, RawChoiceParameter, RawFileParameter, RawForce,
+    RawForceCodebase, RawForceField, RawInheritParameter, RawIntParameter, RawNestedParameter,
+    RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
 };
 pub(crate) use master::{
     LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,
     RawPlugin, RawPlugins, RawRemoteWorker, RawSecret, RawWorker, RawWorkers,
 };
+pub(crate) use project::RawProject;
 pub(crate) use reporter::{RawReporter, RawRetry, ReportedResults, ReporterEvent};
 pub(crate) use scheduler::{
     NATIVE_SCHEDULERS, RawCodebase, RawFilter, RawMatcher, RawPluginScheduler, RawScheduler,
     RawSingleBranch,
 };
+pub(crate) use web::RawWeb;
 
 use crate::decode::{Keyed, ROOT, raw_table};
 use crate::tree::At;
@@ -40,6 +45,8 @@ raw_table! {
         worker ? Vec<At<RawWorker>>,
         /// Where workers from elsewhere connect.
         workers ? RawWorkers,
+        /// What builders and codebases belong to.
+        project ? Vec<At<RawProject>>,
         /// Where changes come from.
         changes ? Vec<At<RawChangeSource>>,
         /// When what is built.
@@ -56,5 +63,7 @@ raw_table! {
         secret ? Keyed<RawSecret>,
         /// The mail server that plugins send mail through.
         mail ? RawMail,
+        /// The web server: what it serves beside its own pages.
+        web ? RawWeb,
     }
 }

@@ -94,6 +94,7 @@ decode_rc = { 0 = "success", 77 = "skipped" }
     BuilderConfig {
         name: "unit test / linux",
         description: None,
+        project: None,
         tags: [
             "fast",
         ],
@@ -326,12 +327,14 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
             reason: ForceField {
                 label: "Reason",
                 default: "",
+                choices: [],
                 required: true,
                 hidden: false,
             },
             username: ForceField {
                 label: "Your name",
                 default: "",
+                choices: [],
                 required: false,
                 hidden: false,
             },
@@ -341,24 +344,28 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                     branch: ForceField {
                         label: "Branch",
                         default: "main",
+                        choices: [],
                         required: false,
                         hidden: false,
                     },
                     revision: ForceField {
                         label: "Revision",
                         default: "",
+                        choices: [],
                         required: false,
                         hidden: true,
                     },
                     repository: ForceField {
                         label: "Repository",
                         default: "",
+                        choices: [],
                         required: false,
                         hidden: false,
                     },
                     project: ForceField {
                         label: "Project",
                         default: "",
+                        choices: [],
                         required: false,
                         hidden: false,
                     },
@@ -368,6 +375,7 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                 ForceParameter {
                     name: "channel",
                     label: "channel",
+                    tab_label: "channel",
                     tooltip: None,
                     required: false,
                     hidden: false,
@@ -384,6 +392,7 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                 ForceParameter {
                     name: "options",
                     label: "options",
+                    tab_label: "options",
                     tooltip: None,
                     required: false,
                     hidden: false,
@@ -393,6 +402,7 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                             ForceParameter {
                                 name: "jobs",
                                 label: "jobs",
+                                tab_label: "jobs",
                                 tooltip: None,
                                 required: false,
                                 hidden: false,
@@ -405,6 +415,8 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                                 },
                             },
                         ],
+                        layout: Vertical,
+                        columns: None,
                     },
                 },
             ],

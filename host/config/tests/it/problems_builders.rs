@@ -54,6 +54,49 @@ error: there is no step type `junit`
 }
 
 #[test]
+fn projects_and_their_codebases() {
+    assert_snapshot!(problems(r#"
+[[project]]
+name = "things"
+slug = "the things"
+codebase = [
+    { name = "thing" },
+    { name = "thing" },
+]
+[[builder]]
+name = "unit"
+project = "thing"
+workers = ["w"]
+"#), @r#"
+error: a slug consists of letters, digits, `_` and `-`, and does not start with a digit
+ --> toolpost.toml:4:8
+  |
+4 | slug = "the things"
+  |        ^^^^^^^^^^^^
+
+error: two codebases have the name `thing`
+ --> toolpost.toml:7:14
+  |
+7 |     { name = "thing" },
+  |              ^^^^^^^
+ --> toolpost.toml:6:14
+  |
+6 |     { name = "thing" },
+  |              ------- the first is here
+  = help: give one of them another name
+
+error: there is no project `thing`
+  --> toolpost.toml:11:11
+   |
+11 | project = "thing"
+   |           ^^^^^^^
+   = help: did you mean `things`?
+
+3 problems in the configuration
+"#);
+}
+
+#[test]
 fn no_workers_at_all() {
     assert_snapshot!(problems("[[builder]]\nname = \"unit\"\nworkers = []\n"), @r#"
     error: at least one worker is needed

@@ -310,3 +310,30 @@ error: in a template: there is no secret `other`: add a [secret.other]
 9 problems in the configuration
 "#);
 }
+
+#[test]
+fn the_interface_of_buildbot() {
+    assert_snapshot!(problems("[web]\nui_plugins = { grid_view = 3 }\nui_default_config = { home = 3 }\n"), @r#"
+    error: this says how `ui` is shown, but there is no `ui`
+     --> toolpost.toml:2:14
+      |
+    2 | ui_plugins = { grid_view = 3 }
+      |              ^^^^^^^^^^^^^^^^^
+      = help: add `ui = "DIR"`, the directory that buildbot-www is installed in
+
+    error: expected a table, found an integer
+     --> toolpost.toml:2:28
+      |
+    2 | ui_plugins = { grid_view = 3 }
+      |                            ^
+
+    error: `home` is not the name of a setting
+     --> toolpost.toml:3:23
+      |
+    3 | ui_default_config = { home = 3 }
+      |                       ^^^^
+      = help: write group and name, such as "Home.max_recent_builds"
+
+    3 problems in the configuration
+    "#);
+}

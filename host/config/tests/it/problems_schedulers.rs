@@ -375,7 +375,7 @@ error: `date` is not known here
    |
 34 | type = "date"
    |        ^^^^^^
-   = help: known words: `string`, `text`, `int`, `bool`, `choice`, `username`, `nested`
+   = help: known words: `string`, `text`, `int`, `bool`, `choice`, `username`, `fixed`, `any`, `file`, `worker`, `inherit`, `nested`
 
 error: two parameters have the name `tag`
   --> toolpost.toml:39:35

@@ -122,7 +122,7 @@ error: unknown key `hooks` in a builder
    |
 11 | hooks = true
    | ^^^^^
-   = help: known keys: `name`, `workers`, `description`, `tags`, `env`, `properties`, `default_properties`, `locks`, `max_builds`, `collapse_requests`, `build_dir`, `workdir`, `step`
+   = help: known keys: `name`, `workers`, `description`, `project`, `tags`, `env`, `properties`, `default_properties`, `locks`, `max_builds`, `collapse_requests`, `build_dir`, `workdir`, `step`
 
 error: step type `shell` has no parameter `haltOnFailure`
   --> toolpost.toml:16:1
@@ -422,7 +422,7 @@ fn a_byte_order_mark_and_other_line_ends() {
       |
     1 | titel = 1
       | ^^^^^
-      = help: known keys: `master`, `worker`, `workers`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`, `secret`, `mail`
+      = help: known keys: `master`, `worker`, `workers`, `project`, `changes`, `scheduler`, `reporter`, `builder`, `lock`, `plugin`, `secret`, `mail`, `web`
 
     1 problem in the configuration
     "#);

@@ -94,6 +94,7 @@ name = "patient"
 kind = "remote"
 password_env = "FAR_PASSWORD"
 resume_within = "61m"
+keepalive = "1s"
 "#), @r#"
     error: a worker keeps what runs for at most an hour
      --> toolpost.toml:6:17
@@ -102,7 +103,14 @@ resume_within = "61m"
       |                 ^^^^^
       = help: give `resume_within = "1h"` or less
 
-    1 problem in the configuration
+    error: a connection is tried after 2 s to 1 h without a word
+     --> toolpost.toml:7:13
+      |
+    7 | keepalive = "1s"
+      |             ^^^^
+      = help: give `keepalive = "60s"`, or leave it out
+
+    2 problems in the configuration
     "#);
 }
 

@@ -31,6 +31,8 @@ pub struct Pending {
     pub submitted_at: Timestamp,
     /// Whether a running build waits for it.
     pub waited_for: bool,
+    /// The only worker that may run it; `None` for any of its builder.
+    pub chosen: Option<WorkerId>,
 }
 
 /// A builder with something to do.
@@ -117,6 +119,8 @@ pub enum WaitReason {
     MasterFull,
     /// The master drains.
     Draining,
+    /// The worker that somebody chose for it cannot take it.
+    Chosen,
     /// A lock of the builder is held, or others wait for it.
     Lock(LockKey),
     /// A lock of the builder can never be had.
@@ -133,6 +137,7 @@ impl fmt::Display for WaitReason {
             Self::BuilderFull => f.write_str("its builder runs as many builds as it may"),
             Self::MasterFull => f.write_str("the master runs as many builds as it may"),
             Self::Draining => f.write_str("the master takes no new builds"),
+            Self::Chosen => f.write_str("the worker that was chosen for it takes no build now"),
             Self::Lock(key) => write!(f, "lock {key} is not free"),
             Self::LockNever(error) => error.fmt(f),
         }

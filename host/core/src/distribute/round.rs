@@ -1,7 +1,8 @@
 //! One round of distribution.
 //!
 //! Two facts keep it cheap: in a round workers and locks only get scarcer, so whoever was refused once need
-//! not be asked again; and a builder's requests all need the same, so the first one speaks for the rest.
+//! not be asked again; and a builder's requests all need the same but for a worker that somebody chose, so the
+//! first one speaks for the rest.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -186,9 +187,12 @@ impl<'a> Round<'a> {
         if builder.builds_max.is_some_and(|max| builder.running >= max) {
             return Err(WaitReason::BuilderFull);
         }
-        let worker = self.pick_worker(contender)?;
         let Some(head) = contender.head() else {
             return Ok(());
+        };
+        let worker = match head.chosen {
+            Some(chosen) => self.take_chosen(contender, chosen)?,
+            None => self.pick_worker(contender)?,
         };
         contender.next += 1;
         contender.builder.running += 1;
@@ -205,6 +209,32 @@ impl<'a> Round<'a> {
             worker,
         });
         Ok(())
+    }
+
+    /// The worker that was chosen, with its locks taken, if it can start a build now.
+    fn take_chosen(
+        &mut self,
+        contender: &mut Contender<'a>,
+        chosen: WorkerId,
+    ) -> Result<WorkerId, WaitReason> {
+        let builder = &contender.builder;
+        let worker = self
+            .workers
+            .get(&chosen)
+            .filter(|worker| builder.workers.contains(&chosen) && has_room(worker))
+            .ok_or(WaitReason::Chosen)?;
+        let (standing, reason) = match self.locks.take(builder.locks, worker.name) {
+            Ok(()) => return Ok(chosen),
+            Err(Refused::Busy(key)) => (Standing::Lock(key.clone()), WaitReason::Lock(key)),
+            Err(Refused::Never(error)) => (
+                Standing::LockNever(error.clone()),
+                WaitReason::LockNever(error),
+            ),
+        };
+        if let Some(out) = &mut contender.locked_out {
+            out.insert(chosen, standing);
+        }
+        Err(reason)
     }
 
     /// The least loaded worker that can start a build now, and its locks taken; of equals the one that has

@@ -40,6 +40,7 @@ fn request(id: i64, priority: i32, submitted_at: i64) -> Pending {
         priority,
         submitted_at: Timestamp(submitted_at),
         waited_for: false,
+        chosen: None,
     }
 }
 
@@ -119,6 +120,30 @@ fn priority_comes_first_then_age_then_id() {
         ..Farm::default()
     };
     assert_eq!(farm.claims(), "2>1 3>1 4>1 1>1");
+}
+
+#[test]
+fn a_chosen_worker_is_the_only_one() {
+    let chosen = |id, worker| Pending {
+        chosen: Some(WorkerId(worker)),
+        ..request(id, 0, id)
+    };
+    let mut farm = Farm {
+        builders: vec![builder(
+            &[1, 2],
+            vec![chosen(1, 2), chosen(2, 2), request(3, 0, 3)],
+        )],
+        workers: vec![worker(1, 2), worker(2, 3)],
+        ..Farm::default()
+    };
+    assert_eq!(farm.claims(), "1>2 2>2 3>1");
+    // Others of its builder do not overtake it.
+    farm.workers[1].paused = true;
+    assert_eq!(farm.claims(), "");
+    assert_eq!(farm.reasons()[&1], WaitReason::Chosen);
+    farm.workers[1].paused = false;
+    farm.builders[0].pending = vec![chosen(1, 3)];
+    assert_eq!(farm.reasons()[&1], WaitReason::Chosen);
 }
 
 #[test]
@@ -499,7 +524,11 @@ proptest! {
                 let is_free = alone.workers.iter().any(|(_, standing)| *standing == Standing::Free);
                 let by_worker = !matches!(
                     alone.reason,
-                    WaitReason::BuilderFull | WaitReason::MasterFull | WaitReason::Draining
+                    WaitReason::BuilderFull
+                        | WaitReason::MasterFull
+                        | WaitReason::Draining
+                        // Others may be free while the one that was chosen is not.
+                        | WaitReason::Chosen
                 );
                 prop_assert!(!(by_worker && is_free), "{:?}", alone);
             }

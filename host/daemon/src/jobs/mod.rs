@@ -7,7 +7,6 @@
 mod disk;
 mod exchange;
 mod lines;
-mod logfiles;
 mod outbox;
 mod shell;
 mod spool;

@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tokio::time::{Instant as Moment, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant as Moment, sleep_until};
 use toolpost_wire::{Argv, EnvValue as WireEnv, FailureReason, Shell, Update};
 use toolpost_worker::{
-    CommandSpec, EnvValue, Exit, INTERRUPT_GRACE_DEFAULT, InterruptSignal, Output, OutputStream,
-    RunningCommand, StartError, Status, StopCause,
+    CommandSpec, EnvValue, Exit, INTERRUPT_GRACE_DEFAULT, InterruptSignal, LogFile, Output,
+    OutputStream, RunningCommand, StartError, Status, StopCause,
 };
 
 use super::lines::{Lines, Style};
-use super::logfiles::{LOOK_INTERVAL, LogFiles};
 use super::outbox::Record;
 use super::{Abandoned, Bench, elapsed, said};
 
@@ -26,8 +25,9 @@ const BATCH_WAIT: Duration = Duration::from_millis(50);
 impl Bench {
     pub(super) async fn shell(&self, shell: Shell) -> Result<Option<String>, Abandoned> {
         let begun = Instant::now();
+        let followed = self.followed(&shell);
         let started = tokio::select! {
-            started = self.start(&shell) => started,
+            started = self.start(&shell, followed.files) => started,
             () = self.job.stop.cancelled() => {
                 let text = said("interrupted before it was started\n");
                 let updates = vec![Update::Header(text), Update::Rc(-1), elapsed(begun)];
@@ -54,19 +54,18 @@ impl Bench {
             control.interrupt();
             std::future::pending::<()>().await;
         };
-        let mut talk = Talk::new(self, &shell);
+        let mut talk = Talk::new(self, &shell, followed.names);
         talk.header(running.launch().header(shell.log_environ));
         if shell.use_pty {
             talk.header("a terminal was asked for; this worker has none\n".into());
         }
-        let (log_files, refused) = self.log_files(&shell).await;
-        for path in refused {
+        for path in followed.refused {
             talk.header(format!(
                 "{path} is not followed: it is outside of the base directory\n"
             ));
         }
         tokio::select! {
-            done = talk.listen(&mut running, log_files) => done?,
+            done = talk.listen(&mut running) => done?,
             never = interrupting => never,
         }
         let exit = running.exit().await;
@@ -74,8 +73,13 @@ impl Bench {
         Ok(None)
     }
 
-    async fn start(&self, shell: &Shell) -> Result<RunningCommand, StartError> {
-        let spec = self.spec(shell)?;
+    async fn start(
+        &self,
+        shell: &Shell,
+        log_files: Vec<LogFile>,
+    ) -> Result<RunningCommand, StartError> {
+        let mut spec = self.spec(shell)?;
+        spec.log_files = log_files;
         self.worker.start(spec).await
     }
 
@@ -106,16 +110,36 @@ impl Bench {
         Ok(spec)
     }
 
-    async fn log_files(&self, shell: &Shell) -> (LogFiles, Vec<String>) {
-        let path_of = |name: &str| {
-            let path = match name.starts_with('/') {
-                true => name.to_owned(),
-                false => format!("{}/{name}", shell.workdir),
+    /// The files that the master wants to follow, as far as they are beneath the base directory.
+    fn followed(&self, shell: &Shell) -> Followed {
+        let mut followed = Followed::default();
+        for (name, file) in &shell.logfiles {
+            let path = match file.filename.starts_with('/') {
+                true => file.filename.clone(),
+                false => format!("{}/{}", shell.workdir, file.filename),
             };
-            self.beneath(&path).ok()
-        };
-        LogFiles::new(self.files(), shell.logfiles.clone(), path_of).await
+            let Ok(path) = self.beneath(&path) else {
+                followed.refused.push(file.filename.clone());
+                continue;
+            };
+            followed.names.push(name.clone());
+            followed.files.push(LogFile {
+                path,
+                new_only: file.follow,
+            });
+        }
+        followed
     }
+}
+
+/// Files that are followed.
+#[derive(Default)]
+struct Followed {
+    /// What the master calls them.
+    names: Vec<String>,
+    files: Vec<LogFile>,
+    /// Paths of those that are not.
+    refused: Vec<String>,
 }
 
 /// The signal that asks it to end, and how long it has then. A master without a time for SIGTERM wants it killed, unless it
@@ -151,14 +175,16 @@ struct Talk<'b> {
     lines: u64,
     stdout: Lines,
     stderr: Lines,
-    log_files: Option<LogFiles>,
+    /// Those of files, with their names.
+    files: Vec<(String, Lines)>,
     updates: Vec<Update>,
     bytes: usize,
     sent_at: Moment,
 }
 
 impl<'b> Talk<'b> {
-    fn new(bench: &'b Bench, shell: &Shell) -> Self {
+    fn new(bench: &'b Bench, shell: &Shell, files: Vec<String>) -> Self {
+        let files = files.into_iter().map(|name| (name, Lines::default()));
         Self {
             bench,
             style: &bench.style,
@@ -168,7 +194,7 @@ impl<'b> Talk<'b> {
             lines: 0,
             stdout: Lines::default(),
             stderr: Lines::default(),
-            log_files: None,
+            files: files.collect(),
             updates: Vec::new(),
             bytes: 0,
             sent_at: Moment::now(),
@@ -181,13 +207,7 @@ impl<'b> Talk<'b> {
     }
 
     /// Takes what the command says until it says no more.
-    async fn listen(
-        &mut self,
-        running: &mut RunningCommand,
-        mut log_files: LogFiles,
-    ) -> Result<(), Abandoned> {
-        let mut looks = interval(LOOK_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    async fn listen(&mut self, running: &mut RunningCommand) -> Result<(), Abandoned> {
         loop {
             let send_at = (!self.updates.is_empty()).then(|| self.sent_at + BATCH_WAIT);
             let output = tokio::select! {
@@ -196,14 +216,9 @@ impl<'b> Talk<'b> {
                     self.send().await?;
                     continue;
                 }
-                _ = looks.tick(), if !log_files.is_empty() => {
-                    let updates = log_files.look(self.style).await;
-                    self.add(updates);
-                    continue;
-                }
                 output = running.next() => output,
             };
-            let Some(output) = output else { break };
+            let Some(output) = output else { return Ok(()) };
             self.take(output);
             // What is there already goes with it.
             while self.bytes < BATCH_BYTES
@@ -218,45 +233,34 @@ impl<'b> Talk<'b> {
                 self.send().await?;
             }
         }
-        loop {
-            let updates = log_files.look(self.style).await;
-            if updates.is_empty() {
-                break;
-            }
-            self.add(updates);
-            self.send().await?;
-        }
-        self.log_files = Some(log_files);
-        Ok(())
     }
 
     fn take(&mut self, output: Output) {
         let Output { stream, bytes } = output;
-        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let (wanted, lines) = match stream {
-            OutputStream::Stdout => (self.want_stdout, &mut self.stdout),
-            OutputStream::Stderr => (self.want_stderr, &mut self.stderr),
+        if !matches!(stream, OutputStream::File(_)) {
+            self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        let wanted = match stream {
+            OutputStream::Stdout => self.want_stdout.then_some(&mut self.stdout),
+            OutputStream::Stderr => self.want_stderr.then_some(&mut self.stderr),
+            OutputStream::File(index) => self.files.get_mut(index).map(|(_, lines)| lines),
         };
-        if wanted && let Some(text) = lines.take(self.style, bytes) {
+        if let Some(text) = wanted.and_then(|lines| lines.take(self.style, bytes)) {
             self.say(stream, text);
         }
     }
 
     fn say(&mut self, stream: OutputStream, text: Bytes) {
         self.bytes += text.len();
-        self.updates.push(match stream {
-            OutputStream::Stdout => Update::Stdout(said(text)),
-            OutputStream::Stderr => Update::Stderr(said(text)),
+        let text = said(text);
+        self.updates.extend(match stream {
+            OutputStream::Stdout => Some(Update::Stdout(text)),
+            OutputStream::Stderr => Some(Update::Stderr(text)),
+            OutputStream::File(index) => self.files.get(index).map(|(name, _)| Update::Log {
+                name: name.clone(),
+                text,
+            }),
         });
-    }
-
-    fn add(&mut self, updates: Vec<Update>) {
-        for update in &updates {
-            if let Update::Log { text, .. } = update {
-                self.bytes += text.bytes.len();
-            }
-        }
-        self.updates.extend(updates);
     }
 
     async fn send(&mut self) -> Result<(), Abandoned> {
@@ -269,20 +273,18 @@ impl<'b> Talk<'b> {
 
     /// Says how it ended.
     async fn end(&mut self, exit: &Exit, begun: Instant) -> Result<(), Abandoned> {
-        let (stdout, stderr) = (
-            self.stdout.finish(self.style),
-            self.stderr.finish(self.style),
+        let mut rests = vec![
+            (OutputStream::Stdout, self.stdout.finish(self.style)),
+            (OutputStream::Stderr, self.stderr.finish(self.style)),
+        ];
+        let files = self.files.iter_mut().enumerate();
+        rests.extend(
+            files.map(|(index, (_, lines))| (OutputStream::File(index), lines.finish(self.style))),
         );
-        for (stream, rest) in [
-            (OutputStream::Stdout, stdout),
-            (OutputStream::Stderr, stderr),
-        ] {
+        for (stream, rest) in rests {
             if let Some(text) = rest {
                 self.say(stream, text);
             }
-        }
-        if let Some(log_files) = &mut self.log_files {
-            self.updates.extend(log_files.finish(self.style));
         }
         let too_many = self.lines_max.is_some_and(|most| self.lines > most);
         let reason = match exit.cause {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use toolpost_core::Results;
+use toolpost_core::model::LogType;
 use toolpost_core::step::CutShort;
 use toolpost_store::LogStream;
 use toolpost_worker::{
     CommandSpec, EnvValue, Exit, Invocation, Output, OutputStream, StartError, Status, StopCause,
 };
 
-use super::logs::{CommandOutput, StepLog};
+use super::logs::{CommandOutput, LogError, StepLog, StepLogs};
 use super::outcome::{Fault, StepEnd};
 use super::tally::Tally;
 use crate::steps::params::{Command, Environment, EnvironmentEntry};
@@ -35,6 +36,47 @@ pub(crate) struct OutputPlan<'a> {
     pub(crate) keep_bytes_max: usize,
     /// The command is ended when both together have more lines than this.
     pub(crate) lines_max: Option<u64>,
+    /// Logs of the files that the command's spec has followed, in the same order.
+    pub(crate) files: Vec<FileLog<'a>>,
+}
+
+/// The log of a file that is followed.
+pub(crate) struct FileLog<'a> {
+    logs: &'a StepLogs,
+    name: &'a str,
+    /// Once there is one.
+    output: Option<CommandOutput>,
+}
+
+impl<'a> FileLog<'a> {
+    /// A log that is opened now, or when something is written to the file.
+    pub(crate) async fn new(
+        logs: &'a StepLogs,
+        name: &'a str,
+        lazy: bool,
+    ) -> Result<Self, LogError> {
+        let mut log = Self {
+            logs,
+            name,
+            output: None,
+        };
+        if !lazy {
+            log.open().await?;
+        }
+        Ok(log)
+    }
+
+    async fn open(&mut self) -> Result<&mut CommandOutput, LogError> {
+        let output = match self.output.take() {
+            Some(output) => output,
+            None => self.logs.open(self.name, LogType::Stdio).await?.output(),
+        };
+        Ok(self.output.insert(output))
+    }
+
+    async fn append(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        self.open().await?.append(LogStream::Output, bytes).await
+    }
 }
 
 /// A command that has ended.
@@ -51,7 +93,7 @@ pub(crate) struct Ended {
 pub(crate) async fn run(
     worker: &dyn WorkerLink,
     spec: CommandSpec,
-    plan: OutputPlan<'_>,
+    mut plan: OutputPlan<'_>,
     cancel: &CancellationToken,
     tally: &Tally,
 ) -> Result<Ended, Fault> {
@@ -65,9 +107,14 @@ pub(crate) async fn run(
     }
     let mut kept = Kept::new(plan.keep_bytes_max);
     let mut output = plan.log.cloned().map(StepLog::output);
-    let too_many_lines = pump(command.as_mut(), &plan, output.as_mut(), &mut kept, cancel).await?;
+    let log = output.as_mut();
+    let too_many_lines = pump(command.as_mut(), &mut plan, log, &mut kept, cancel).await?;
     let exit = end(command.as_mut(), cancel).await;
-    if let Some(output) = &mut output {
+    let files = plan
+        .files
+        .iter_mut()
+        .filter_map(|file| file.output.as_mut());
+    for output in files.chain(&mut output) {
         output.flush().await;
     }
     if let (true, Some(most), Some(log)) = (too_many_lines, plan.lines_max, plan.log) {
@@ -104,7 +151,7 @@ pub(crate) async fn run(
 /// Takes the output to its end; whether it had too many lines.
 async fn pump(
     command: &mut dyn LinkCommand,
-    plan: &OutputPlan<'_>,
+    plan: &mut OutputPlan<'_>,
     mut log: Option<&mut CommandOutput>,
     kept: &mut Kept,
     cancel: &CancellationToken,
@@ -125,6 +172,12 @@ async fn pump(
         let Some(Output { stream, bytes }) = output else {
             return Ok(too_many_lines);
         };
+        if let OutputStream::File(index) = stream {
+            if let Some(file) = plan.files.get_mut(index) {
+                file.append(&bytes).await?;
+            }
+            continue;
+        }
         kept.take(stream, &bytes);
         if let Some(left) = lines_left {
             let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
@@ -135,8 +188,8 @@ async fn pump(
             }
         }
         let (wanted, letter) = match stream {
-            OutputStream::Stdout => (plan.log_stdout, LogStream::Output),
             OutputStream::Stderr => (plan.log_stderr, LogStream::Error),
+            _ => (plan.log_stdout, LogStream::Output),
         };
         if let (Some(log), true) = (&mut log, wanted) {
             log.append(letter, &bytes).await?;
@@ -186,6 +239,7 @@ impl Kept {
                 self.stderr.drain(..excess.min(self.stderr.len()));
                 self.stderr.extend_from_slice(tail);
             }
+            OutputStream::File(_) => {}
         }
     }
 }

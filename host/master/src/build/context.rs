@@ -33,6 +33,8 @@ pub(crate) struct BuildContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) build: Build,
     pub(crate) builder: Arc<BuilderConfig>,
+    /// Where it works, relative to the base directory of its worker.
+    pub(crate) build_dir: String,
     pub(crate) worker_name: String,
     pub(crate) worker: Arc<dyn WorkerLink>,
     pub(crate) reason: String,
@@ -58,6 +60,7 @@ pub(crate) struct BuildParts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) build: Build,
     pub(crate) builder: Arc<BuilderConfig>,
+    pub(crate) build_dir: String,
     pub(crate) worker_name: String,
     pub(crate) worker: Arc<dyn WorkerLink>,
     pub(crate) reason: String,
@@ -77,6 +80,7 @@ impl BuildContext {
             clock: parts.clock,
             build: parts.build,
             builder: parts.builder,
+            build_dir: parts.build_dir,
             worker_name: parts.worker_name,
             worker: parts.worker,
             reason: parts.reason,
@@ -204,7 +208,7 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(250);
 impl StepContext {
     /// A command in the step's directory and environment, without limits.
     pub(crate) fn command(&self, invocation: Invocation) -> CommandSpec {
-        let build_dir = &self.build.builder.build_dir;
+        let build_dir = &self.build.build_dir;
         let mut spec = match invocation {
             Invocation::Argv(words) => CommandSpec::argv(build_dir, words),
             Invocation::Shell(line) => CommandSpec::shell(build_dir, line),
@@ -238,7 +242,7 @@ impl StepContext {
 
     /// The files of the build.
     pub(crate) fn files(&self) -> Arc<dyn LinkFiles> {
-        self.build.worker.files(&self.build.builder.build_dir)
+        self.build.worker.files(&self.build.build_dir)
     }
 
     /// A path of the step, relative to the build's directory.

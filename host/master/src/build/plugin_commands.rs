@@ -175,6 +175,8 @@ async fn transfer(
         let (letter, source) = match stream {
             OutputStream::Stdout => (LogStream::Output, OutputSource::Stdout),
             OutputStream::Stderr => (LogStream::Error, OutputSource::Stderr),
+            // No command of a plugin has any.
+            OutputStream::File(_) => continue,
         };
         if let Some(log) = &mut log {
             // The plugin may have finished the log; the command goes on without.

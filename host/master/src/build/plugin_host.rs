@@ -91,7 +91,7 @@ impl StepHost for PluginHost {
         let builder = &build.builder;
         let workdir = [
             build.worker.base_dir(),
-            builder.build_dir.clone(),
+            build.build_dir.clone(),
             self.step.rendered.workdir.clone(),
         ];
         BuildInfo {

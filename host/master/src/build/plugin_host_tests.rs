@@ -64,6 +64,7 @@ pub(super) async fn stage() -> Stage {
         clock: Arc::new(SystemClock),
         build,
         builder: Arc::new(builder()),
+        build_dir: "b".into(),
         worker_name: "w".into(),
         worker: Arc::new(LocalWorkerLink::new(worker)),
         reason: "because".into(),
@@ -112,6 +113,7 @@ fn builder() -> BuilderConfig {
     BuilderConfig {
         name: "b".into(),
         description: None,
+        project: None,
         tags: Vec::new(),
         workers: vec!["w".into()],
         env: [].into(),

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use toolpost_bus::{Wake, Woken};
@@ -23,8 +22,6 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// The actor.
 pub(crate) struct FleetKeeper {
     engine: Arc<Engine>,
-    /// Whether a worker waits for its builds to end; only then does their end matter.
-    leaving: Arc<AtomicBool>,
     /// Since when workers are looked for, by name.
     watched: BTreeMap<String, Timestamp>,
     /// Those whose absence was told, or will not be.
@@ -35,7 +32,6 @@ impl FleetKeeper {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self {
             engine,
-            leaving: Arc::default(),
             watched: BTreeMap::new(),
             settled: BTreeSet::new(),
         }
@@ -43,12 +39,7 @@ impl FleetKeeper {
 
     /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
-        let leaving = Arc::clone(&self.leaving);
-        let wanted = move |event: &Event| match event {
-            Event::Worker(_) | Event::Configuration => true,
-            Event::BuildFinished(..) => leaving.load(Ordering::Relaxed),
-            _ => false,
-        };
+        let wanted = |event: &Event| matches!(event, Event::Worker(_) | Event::Configuration);
         let mut wake = Wake::new(self.engine.bus.subscribe(), LOOK_INTERVAL, wanted);
         loop {
             let next_look = match self.look().await {
@@ -69,7 +60,7 @@ impl FleetKeeper {
                     Woken::Timer => self.settled.clear(),
                     Woken::Signal => {}
                 },
-                () = self.engine.fleet.notified() => {}
+                () = self.engine.fleet.rung() => {}
                 () = clock.sleep_until_some(next_look) => {}
             }
         }
@@ -84,7 +75,7 @@ impl FleetKeeper {
     async fn dismiss_idle(&self) -> Result<(), StoreError> {
         let engine = &self.engine;
         let leaving = engine.store.leaving_workers(engine.master_id).await?;
-        self.leaving.store(!leaving.is_empty(), Ordering::Relaxed);
+        engine.fleet.set_leaving(!leaving.is_empty());
         for (id, name) in leaving {
             if engine.builds.on_worker(id).is_empty() {
                 engine.dismiss(&name, "it was to end when it is idle");

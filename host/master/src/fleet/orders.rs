@@ -35,7 +35,15 @@ impl Engine {
         self.store.set_worker_graceful(id, true).await?;
         let name = &worker.name;
         info!(worker.name = %name, "worker `{name}` is to end when it is idle, says {who}: {reason}");
-        self.fleet.notify_one();
+        self.fleet.ring();
+        Ok(())
+    }
+
+    /// The same, because the worker itself asks for it.
+    pub(crate) async fn let_go(&self, worker: &str, id: WorkerId) -> Result<(), ControlError> {
+        self.store.set_worker_graceful(id, true).await?;
+        info!(worker.name = %worker, "worker `{worker}` is to end when it is idle, as it asks itself");
+        self.fleet.ring();
         Ok(())
     }
 
@@ -55,8 +63,8 @@ impl Engine {
                 reason: format!("worker `{}` was killed by {who}: {reason}", worker.name),
             };
             if let Some(stops) = self.builds.stops_of(build) {
-                // A build that does not listen has ended.
-                let _ = stops.send(stop).await;
+                // A build that does not listen has ended, and one that has several of these to read ends anyway.
+                let _ = stops.try_send(stop);
             }
         }
         match self.dismiss(&worker.name, &why) {

@@ -2,7 +2,9 @@
 //! names, defaults and limits. Names and nesting are those of Buildbot's `forceschedulers` resource.
 
 use serde_json::{Value, json};
-use toolpost_config::{ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind};
+use toolpost_config::{
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+};
 
 /// A force scheduler with its form.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub struct FormField {
     pub full_name: String,
     /// Text beside it.
     pub label: String,
+    /// Text of its tab, if it is one.
+    pub tab_label: String,
     /// Explanation shown on demand.
     pub tooltip: String,
     /// What it holds at first.
@@ -49,6 +53,10 @@ pub enum FieldKind {
     Text {
         /// Regular expression.
         regex: Option<String>,
+        /// Width, characters.
+        size: u32,
+        /// A longer value is not taken, characters.
+        chars_max: Option<u32>,
     },
     /// Several lines of text.
     TextArea {
@@ -58,6 +66,32 @@ pub enum FieldKind {
         columns: u32,
         /// Height, lines.
         rows: u32,
+        /// A longer value is not taken, characters.
+        chars_max: Option<u32>,
+    },
+    /// Nothing: it is the default.
+    Fixed,
+    /// The contents of a file, as text.
+    File {
+        /// A larger file is not taken.
+        bytes_max: u32,
+    },
+    /// A worker, or [`ANY_WORKER`].
+    Worker {
+        /// Those that there are, with that word first.
+        choices: Vec<String>,
+    },
+    /// A build whose parameters are taken over, as `BUILDER/NUMBER`.
+    Inherit {
+        /// Builders whose builds it may be.
+        builders: Vec<String>,
+        /// Builds that are offered. Whoever shows the form fills them in.
+        choices: Vec<String>,
+    },
+    /// The name and the value of a property.
+    Any {
+        /// `name` and `value`.
+        fields: Vec<FormField>,
     },
     /// A whole number.
     Int {
@@ -100,6 +134,10 @@ pub enum FieldKind {
     Nested {
         /// Its fields.
         fields: Vec<FormField>,
+        /// How they stand.
+        layout: FormLayout,
+        /// How many stand side by side; `None` leaves it to their number.
+        columns: Option<u32>,
     },
     /// A group that says what is built of one codebase.
     Codebase {
@@ -119,9 +157,11 @@ impl FieldKind {
             Self::TextArea { .. } | Self::Json { .. } => "textarea",
             Self::Int { .. } => "int",
             Self::Bool => "bool",
-            Self::List { .. } => "list",
+            Self::Fixed => "fixed",
+            Self::File { .. } => "file",
+            Self::List { .. } | Self::Worker { .. } | Self::Inherit { .. } => "list",
             Self::Username { .. } => "username",
-            Self::Nested { .. } | Self::Codebase { .. } => "nested",
+            Self::Nested { .. } | Self::Codebase { .. } | Self::Any { .. } => "nested",
         }
     }
 
@@ -129,18 +169,43 @@ impl FieldKind {
     #[must_use]
     pub fn fields(&self) -> &[FormField] {
         match self {
-            Self::Nested { fields } | Self::Codebase { fields, .. } => fields,
+            Self::Nested { fields, .. } | Self::Codebase { fields, .. } | Self::Any { fields } => {
+                fields
+            }
             _ => &[],
         }
     }
+
+    /// The fields of a group, to be changed.
+    pub fn fields_mut(&mut self) -> &mut [FormField] {
+        match self {
+            Self::Nested { fields, .. } | Self::Codebase { fields, .. } | Self::Any { fields } => {
+                fields
+            }
+            _ => &mut [],
+        }
+    }
 }
+
+/// Stands for any worker in a field that asks for one; Buildbot's word.
+pub const ANY_WORKER: &str = "-any-";
+
+/// Width of a field for one line of text, characters.
+const TEXT_COLUMNS: u32 = 30;
 
 /// Priorities that a form takes; far from the ends of what the store keeps.
 const PRIORITY_ABS_MAX: i64 = 1_000_000;
 
 impl ForceForm {
     /// The form of one scheduler.
-    pub(crate) fn new(name: &str, builders: &[String], config: &ForceConfig) -> Self {
+    ///
+    /// `workers` are those of its builders.
+    pub(crate) fn new(
+        name: &str,
+        builders: &[String],
+        config: &ForceConfig,
+        workers: &[String],
+    ) -> Self {
         let who_and_why = vec![
             FormField {
                 kind: FieldKind::Username { need_email: false },
@@ -157,15 +222,10 @@ impl ForceForm {
                 ..fixed("priority", "", &ForceField::default())
             },
         ];
-        let mut fields = vec![group(
-            "",
-            "",
-            FieldKind::Nested {
-                fields: who_and_why,
-            },
-        )];
+        let mut fields = vec![group("", "", nested(who_and_why))];
         fields.extend(config.codebases.iter().map(codebase));
-        fields.extend(config.parameters.iter().map(|field| parameter(field, "")));
+        let parameters = config.parameters.iter();
+        fields.extend(parameters.map(|field| parameter(field, "", workers)));
         Self {
             name: name.into(),
             label: config.label.clone(),
@@ -185,11 +245,21 @@ pub(super) fn join(parent: &str, name: &str) -> String {
     }
 }
 
+/// A group with the usual layout.
+pub(super) fn nested(fields: Vec<FormField>) -> FieldKind {
+    FieldKind::Nested {
+        fields,
+        layout: FormLayout::Vertical,
+        columns: None,
+    }
+}
+
 pub(super) fn group(name: &str, label: &str, kind: FieldKind) -> FormField {
     FormField {
         name: name.into(),
         full_name: name.into(),
         label: label.into(),
+        tab_label: label.into(),
         tooltip: String::new(),
         default: Value::from(""),
         required: false,
@@ -203,11 +273,28 @@ pub(super) fn fixed(name: &str, parent: &str, field: &ForceField) -> FormField {
         name: name.into(),
         full_name: join(parent, name),
         label: field.label.clone(),
+        tab_label: field.label.clone(),
         tooltip: String::new(),
         default: Value::from(field.default.clone()),
         required: field.required,
         hidden: field.hidden,
-        kind: FieldKind::Text { regex: None },
+        kind: match field.choices.is_empty() {
+            true => one_line(),
+            false => FieldKind::List {
+                choices: field.choices.clone(),
+                multiple: false,
+                strict: true,
+            },
+        },
+    }
+}
+
+/// Any text of one line.
+pub(super) fn one_line() -> FieldKind {
+    FieldKind::Text {
+        regex: None,
+        size: TEXT_COLUMNS,
+        chars_max: None,
     }
 }
 
@@ -231,18 +318,28 @@ fn codebase(config: &ForceCodebase) -> FormField {
     group(name, &label, kind)
 }
 
-fn parameter(config: &ForceParameter, parent: &str) -> FormField {
+fn parameter(config: &ForceParameter, parent: &str, workers: &[String]) -> FormField {
     let full_name = join(parent, &config.name);
     let kind = match config.kind.clone() {
-        ParameterKind::String { regex } => FieldKind::Text { regex },
+        ParameterKind::String {
+            regex,
+            size,
+            chars_max,
+        } => FieldKind::Text {
+            regex,
+            size,
+            chars_max,
+        },
         ParameterKind::Text {
             regex,
             columns,
             rows,
+            chars_max,
         } => FieldKind::TextArea {
             regex,
             columns,
             rows,
+            chars_max,
         },
         ParameterKind::Int { min, max } => FieldKind::Int { min, max },
         ParameterKind::Bool => FieldKind::Bool,
@@ -256,19 +353,52 @@ fn parameter(config: &ForceParameter, parent: &str) -> FormField {
             strict,
         },
         ParameterKind::Username { need_email } => FieldKind::Username { need_email },
-        ParameterKind::Nested { fields } => FieldKind::Nested {
-            fields: fields
-                .iter()
-                .map(|field| parameter(field, &full_name))
+        ParameterKind::Fixed => FieldKind::Fixed,
+        ParameterKind::File { bytes_max } => FieldKind::File { bytes_max },
+        ParameterKind::Worker => FieldKind::Worker {
+            choices: std::iter::once(ANY_WORKER.to_owned())
+                .chain(workers.iter().cloned())
                 .collect(),
         },
+        ParameterKind::Inherit { builders } => FieldKind::Inherit {
+            builders,
+            choices: Vec::new(),
+        },
+        ParameterKind::Any => FieldKind::Any {
+            fields: [("name", "Name"), ("value", "Value")]
+                .map(|(name, label)| {
+                    let field = ForceField {
+                        label: label.into(),
+                        ..ForceField::default()
+                    };
+                    fixed(name, &full_name, &field)
+                })
+                .into(),
+        },
+        ParameterKind::Nested {
+            fields,
+            layout,
+            columns,
+        } => FieldKind::Nested {
+            fields: fields
+                .iter()
+                .map(|field| parameter(field, &full_name, workers))
+                .collect(),
+            layout,
+            columns,
+        },
+    };
+    let default = match &kind {
+        FieldKind::Worker { .. } if config.default == "" => Value::from(ANY_WORKER),
+        _ => config.default.clone(),
     };
     FormField {
         name: config.name.clone(),
         full_name,
         label: config.label.clone(),
+        tab_label: config.tab_label.clone(),
         tooltip: config.tooltip.clone().unwrap_or_default(),
-        default: config.default.clone(),
+        default,
         required: config.required,
         hidden: config.hidden,
         kind,

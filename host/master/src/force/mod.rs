@@ -4,20 +4,27 @@ mod form;
 mod schema;
 mod validate;
 
-use serde_json::Value;
-use toolpost_config::ForceConfig;
-use toolpost_config::config::{SchedulerConfig, SchedulerKind};
-use toolpost_core::{ForcedId, SchedulerId};
-use toolpost_sandbox::TypeInfo;
-use toolpost_store::{NewBuildset, NewForced};
+use std::collections::{BTreeMap, BTreeSet};
 
-pub use form::{FieldKind, ForceForm, FormField};
+use serde_json::Value;
+use toolpost_config::config::{SchedulerConfig, SchedulerKind};
+use toolpost_config::{Config, ForceConfig, ForceParameter, ParameterKind};
+use toolpost_core::model::Build;
+use toolpost_core::{ForcedId, Properties, SchedulerId};
+use toolpost_sandbox::TypeInfo;
+use toolpost_store::{NewBuildset, NewForced, Query};
+
+pub(crate) use validate::FORM_SOURCE;
+
+pub use form::{ANY_WORKER, FieldKind, ForceForm, FormField};
 
 use crate::engine::{Engine, Running};
 use crate::error::ForceError;
 use crate::handle::ForceRequest;
 use crate::properties::scheduler_properties;
 use crate::status::{Forced, Submitted};
+
+use validate::Inherited;
 
 /// Forms that may wait for one scheduler.
 const FORMS_WAITING_MAX: u32 = 500;
@@ -28,7 +35,10 @@ pub(crate) fn forms(engine: &Engine) -> Vec<ForceForm> {
     let forms = config.schedulers.values().filter_map(|scheduler| {
         let (name, builders) = (&scheduler.name, &scheduler.builders);
         match &scheduler.kind {
-            SchedulerKind::Force(force) => Some(ForceForm::new(name, builders, force)),
+            SchedulerKind::Force(force) => {
+                let workers = workers_of(&config, builders);
+                Some(ForceForm::new(name, builders, force, &workers))
+            }
             SchedulerKind::Plugin(plugin) => {
                 let live = engine.registry.scheduler_type(&plugin.scheduler_type)?;
                 let info = live.info();
@@ -39,6 +49,35 @@ pub(crate) fn forms(engine: &Engine) -> Vec<ForceForm> {
         }
     });
     forms.collect()
+}
+
+/// The workers of these builders, by name.
+fn workers_of(config: &Config, builders: &[String]) -> Vec<String> {
+    let builders = builders.iter().filter_map(|name| config.builders.get(name));
+    let workers: BTreeSet<_> = builders.flat_map(|builder| &builder.workers).collect();
+    workers.into_iter().cloned().collect()
+}
+
+/// Properties in which a form of this scheduler says which worker it has to be.
+pub(crate) fn worker_fields(scheduler: &SchedulerConfig) -> Vec<String> {
+    let mut names = Vec::new();
+    if let SchedulerKind::Force(force) = &scheduler.kind {
+        gather_worker_fields(&force.parameters, &mut names);
+    }
+    names
+}
+
+/// What is in a group with a name is no property of its own.
+fn gather_worker_fields(parameters: &[ForceParameter], names: &mut Vec<String>) {
+    for parameter in parameters {
+        match &parameter.kind {
+            ParameterKind::Worker => names.push(parameter.name.clone()),
+            ParameterKind::Nested { fields, .. } if parameter.name.is_empty() => {
+                gather_worker_fields(fields, names);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Checks what was sent, and makes the build set or keeps the form for the plugin.
@@ -111,10 +150,9 @@ async fn make(
         let builders = request.builders.as_ref();
         builders.is_none_or(|builders| builders.contains(*builder))
     };
-    let builders: Vec<_> = scheduler
-        .builders
+    let builders_asked: Vec<String> = scheduler.builders.iter().filter(asked).cloned().collect();
+    let builders: Vec<_> = builders_asked
         .iter()
-        .filter(asked)
         .filter_map(|builder| running.ids.builders.get(builder).copied())
         .collect();
     if builders.is_empty() {
@@ -123,11 +161,13 @@ async fn make(
             known: scheduler.builders.clone(),
         });
     }
-    let form = ForceForm::new(name, &scheduler.builders, config);
+    let workers = workers_of(&running.config, &builders_asked);
+    let form = ForceForm::new(name, &scheduler.builders, config, &workers);
     let forced = validate::validate(&form, request.owner.as_deref(), &request.fields)
         .map_err(|fields| ForceError::Fields { fields })?;
     let mut properties = scheduler_properties(name, &scheduler.properties, &forced.sourcestamps)
         .map_err(ForceError::Properties)?;
+    properties.merge(&inherit(engine, running, &forced.inherited).await?);
     properties.merge(&forced.properties);
     let new = NewBuildset {
         reason: reason(&forced.owner, &forced.reason),
@@ -145,11 +185,48 @@ async fn make(
     })
 }
 
-/// What the build set shows as its reason.
-fn reason(owner: &str, reason: &str) -> String {
-    let who = if owner.is_empty() { "somebody" } else { owner };
-    match reason {
-        "" => format!("forced by {who}"),
-        reason => format!("forced by {who}: {reason}"),
+/// The parameters that were filled in for these builds; who asked for them becomes `orig_owner`.
+async fn inherit(
+    engine: &Engine,
+    running: &Running,
+    builds: &[Inherited],
+) -> Result<Properties, ForceError> {
+    let mut inherited = Properties::new();
+    for wanted in builds {
+        let refused = |message: String| ForceError::Fields {
+            fields: BTreeMap::from([(wanted.full_name.clone(), message)]),
+        };
+        let name = &wanted.builder;
+        let builder = running.ids.builders.get(name).copied();
+        let Some(builder) = builder.filter(|_| wanted.builders.contains(name)) else {
+            return Err(refused(format!(
+                "builds of `{name}` cannot be taken over; those of `{}` can",
+                wanted.builders.join("`, `")
+            )));
+        };
+        let query = Query::new()
+            .eq("builderid", builder.0)
+            .eq("number", wanted.number)
+            .limit(1);
+        let found = engine.store.list::<Build>(&query).await?;
+        let Some(build) = found.into_iter().next() else {
+            return Err(refused(format!(
+                "there is no build {name}/{}",
+                wanted.number
+            )));
+        };
+        let properties = engine.store.build_properties(build.id).await?;
+        for (name, property) in properties.iter() {
+            if property.source == FORM_SOURCE {
+                let name = if name == "owner" { "orig_owner" } else { name };
+                inherited.set(name, property.value.clone(), FORM_SOURCE);
+            }
+        }
     }
+    Ok(inherited)
+}
+
+/// What the build set shows as its reason, in Buildbot's words.
+fn reason(owner: &str, reason: &str) -> String {
+    format!("A build was forced by '{owner}': {reason}")
 }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use toolpost_config::ForceField;
 
-use super::form::{FieldKind, ForceForm, FormField, fixed, group, join};
+use super::form::{FieldKind, ForceForm, FormField, fixed, group, join, nested, one_line};
 use super::validate::{FieldErrors, Reader};
 
 /// The group that the plugin's fields are in, so that their names are no others' names.
@@ -38,17 +38,11 @@ pub(super) fn form(name: &str, builders: &[String], summary: &str, schema: &Valu
         fixed("reason", "", &labelled("Reason")),
     ];
     let values = fields_of(schema, schema, GROUP, 0);
-    let mut fields = vec![group(
-        "",
-        "",
-        FieldKind::Nested {
-            fields: who_and_why,
-        },
-    )];
+    let mut fields = vec![group("", "", nested(who_and_why))];
     if !values.is_empty() {
         fields.push(FormField {
             tooltip: summary.into(),
-            ..group(GROUP, "", FieldKind::Nested { fields: values })
+            ..group(GROUP, "", nested(values))
         });
     }
     ForceForm {
@@ -98,7 +92,7 @@ pub(super) fn read(
 fn collect(reader: &mut Reader<'_>, fields: &[FormField], into: &mut Map<String, Value>) {
     for field in fields {
         let value = match &field.kind {
-            FieldKind::Nested { fields } => {
+            FieldKind::Nested { fields, .. } => {
                 let mut inner = Map::new();
                 collect(reader, fields, &mut inner);
                 Some(Value::Object(inner)).filter(|inner| {
@@ -149,8 +143,10 @@ fn field(
     let text = |key: &str| said(key).and_then(Value::as_str).map(str::to_owned);
     let full_name = join(parent, name);
     let kind = kind(root, meaning, &full_name, depth);
+    let label = text("title").unwrap_or_else(|| name.to_owned());
     FormField {
-        label: text("title").unwrap_or_else(|| name.to_owned()),
+        tab_label: label.clone(),
+        label,
         tooltip: text("description").unwrap_or_default(),
         default: said("default").cloned().unwrap_or_default(),
         // A box that is not ticked says no.
@@ -176,7 +172,7 @@ fn kind(root: &Value, schema: &Value, full_name: &str, depth: usize) -> FieldKin
             min: schema["minimum"].as_f64(),
             max: schema["maximum"].as_f64(),
         },
-        Some("string") => FieldKind::Text { regex: None },
+        Some("string") => one_line(),
         Some("array") => match choices(resolve(root, &schema["items"])) {
             Some(choices) => list(choices, true),
             None => json(),
@@ -184,7 +180,7 @@ fn kind(root: &Value, schema: &Value, full_name: &str, depth: usize) -> FieldKin
         Some("object") if depth < DEPTH_MAX => {
             match fields_of(root, schema, full_name, depth + 1) {
                 fields if fields.is_empty() => json(),
-                fields => FieldKind::Nested { fields },
+                fields => nested(fields),
             }
         }
         _ => json(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use toolpost_core::Properties;
 use toolpost_core::model::SourceStampSpec;
 
-use super::form::{FieldKind, ForceForm, FormField};
+use super::form::{ANY_WORKER, FieldKind, ForceForm, FormField};
 
 /// Source of properties that came from a form, as Buildbot writes it.
 pub(crate) const FORM_SOURCE: &str = "Force Build Form";
@@ -25,6 +25,21 @@ pub(crate) struct Forced {
     pub(crate) priority: i32,
     pub(crate) sourcestamps: Vec<SourceStampSpec>,
     pub(crate) properties: Properties,
+    /// Builds whose parameters are taken over.
+    pub(crate) inherited: Vec<Inherited>,
+}
+
+/// A build whose parameters are taken over: what was filled in, of which nothing is known yet but that it looks like a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inherited {
+    /// The field, for what is wrong with it.
+    pub(crate) full_name: String,
+    /// Builders whose builds it may be.
+    pub(crate) builders: Vec<String>,
+    /// Name of the builder.
+    pub(crate) builder: String,
+    /// Number of the build.
+    pub(crate) number: i64,
 }
 
 /// Reads the fields that were sent for this form.
@@ -41,7 +56,7 @@ pub(crate) fn validate(
     let mut about = Map::new();
     for (index, field) in form.fields.iter().enumerate() {
         match &field.kind {
-            FieldKind::Nested { fields } if index == 0 => {
+            FieldKind::Nested { fields, .. } if index == 0 => {
                 let asked = fields
                     .iter()
                     .filter(|field| field.name != "username" || owner.is_none());
@@ -55,7 +70,7 @@ pub(crate) fn validate(
             _ => reader.field(field, &mut values),
         }
     }
-    reader.finish()?;
+    let inherited = reader.finish()?;
     let owner = owner.map_or_else(|| text(&about, "username"), str::to_owned);
     let reason = text(&about, "reason");
     let mut properties: Properties = Properties::new();
@@ -71,6 +86,7 @@ pub(crate) fn validate(
         priority: i32::try_from(priority).unwrap_or(0),
         sourcestamps,
         properties,
+        inherited,
     })
 }
 
@@ -98,6 +114,7 @@ fn source_stamp(codebase: &str, values: &Map<String, Value>) -> SourceStampSpec 
 pub(super) struct Reader<'a> {
     sent: &'a Map<String, Value>,
     errors: FieldErrors,
+    inherited: Vec<Inherited>,
 }
 
 impl<'a> Reader<'a> {
@@ -105,12 +122,14 @@ impl<'a> Reader<'a> {
         Self {
             sent,
             errors: FieldErrors::new(),
+            inherited: Vec::new(),
         }
     }
 
-    pub(super) fn finish(self) -> Result<(), FieldErrors> {
+    /// The builds whose parameters are taken over, if nothing is wrong.
+    pub(super) fn finish(self) -> Result<Vec<Inherited>, FieldErrors> {
         match self.errors.is_empty() {
-            true => Ok(()),
+            true => Ok(self.inherited),
             false => Err(self.errors),
         }
     }
@@ -139,21 +158,89 @@ impl<'a> Reader<'a> {
     /// Reads one field into `into`, under its own name; the fields of a group without a name go there
     /// directly.
     fn field(&mut self, field: &FormField, into: &mut Map<String, Value>) {
-        if let FieldKind::Nested { fields } = &field.kind {
-            if field.name.is_empty() {
-                return self.group(fields, into);
+        match &field.kind {
+            FieldKind::Nested { fields, .. } if field.name.is_empty() => self.group(fields, into),
+            FieldKind::Nested { fields, .. } => {
+                let mut values = Map::new();
+                self.group(fields, &mut values);
+                into.insert(field.name.clone(), Value::Object(values));
             }
-            let mut values = Map::new();
-            self.group(fields, &mut values);
-            into.insert(field.name.clone(), Value::Object(values));
-            return;
-        }
-        if let Some(value) = self.read(field) {
-            into.insert(field.name.clone(), value);
+            FieldKind::Any { fields } => self.any(field, fields, into),
+            kind => {
+                let Some(value) = self.read(field) else {
+                    return;
+                };
+                match kind {
+                    // Nobody was chosen.
+                    FieldKind::Worker { .. } if value == ANY_WORKER || is_blank(&value) => {}
+                    FieldKind::Inherit { builders, .. } => {
+                        self.inherit(field, builders, &value, into)
+                    }
+                    _ => {
+                        into.insert(field.name.clone(), value);
+                    }
+                }
+            }
         }
     }
 
+    /// A property by the name that was filled in, if one was.
+    fn any(&mut self, field: &FormField, fields: &[FormField], into: &mut Map<String, Value>) {
+        let mut pair = Map::new();
+        if !field.hidden {
+            self.group(fields, &mut pair);
+        }
+        let part = |name: &str| text(&pair, name);
+        let (name, value) = (part("name"), part("value"));
+        if name.is_empty() {
+            return;
+        }
+        for (what, given) in [("name", &name), ("value", &value)] {
+            if !given.chars().all(is_of_a_property) {
+                let message =
+                    format!("a {what} of a property has letters, digits and `_ . - / ~ :`");
+                self.errors
+                    .insert(format!("{}_{what}", field.full_name), message);
+            }
+        }
+        into.insert(name, Value::from(value));
+    }
+
+    /// The build that was chosen, to be looked up by who can.
+    fn inherit(
+        &mut self,
+        field: &FormField,
+        builders: &[String],
+        value: &Value,
+        into: &mut Map<String, Value>,
+    ) {
+        let given = value.as_str().unwrap_or_default().trim();
+        if given.is_empty() {
+            return;
+        }
+        // The name of a builder may have slashes and spaces; after the number other words may follow.
+        let found = given.rsplit_once('/').and_then(|(builder, rest)| {
+            let number = rest.split(' ').next()?.parse().ok()?;
+            Some((builder.to_owned(), number))
+        });
+        let Some((builder, number)) = found else {
+            let message = format!("`{given}` is not a build: write `BUILDER/NUMBER`");
+            self.errors.insert(field.full_name.clone(), message);
+            return;
+        };
+        into.insert(field.name.clone(), format!("{builder}/{number}").into());
+        self.inherited.push(Inherited {
+            full_name: field.full_name.clone(),
+            builders: builders.to_vec(),
+            builder,
+            number,
+        });
+    }
+
     fn value(&self, field: &FormField) -> Result<Value, String> {
+        if field.kind == FieldKind::Fixed {
+            return Ok(field.default.clone());
+        }
         let several = matches!(field.kind, FieldKind::List { multiple: true, .. });
         // A field may be sent as a list of one, as older clients do.
         let given: Vec<&Value> = match self.sent.get(&field.full_name) {
@@ -202,11 +289,41 @@ fn scalar(field: &FormField, value: &Value) -> Result<Value, String> {
         FieldKind::Number { min, max } => number(field, value, *min, *max),
         FieldKind::Json { .. } => json(field, value),
         FieldKind::Bool => boolean(field, value),
-        FieldKind::Text { regex } | FieldKind::TextArea { regex, .. } => {
+        FieldKind::Text {
+            regex, chars_max, ..
+        }
+        | FieldKind::TextArea {
+            regex, chars_max, ..
+        } => {
             let text = string(field, value)?;
+            let length = text.chars().count();
+            if let Some(max) = chars_max.filter(|max| length > *max as usize) {
+                let label = label(field);
+                return Err(format!(
+                    "`{label}` has {length} characters, and takes at most {max}"
+                ));
+            }
             matches_whole(field, regex.as_deref(), &text)?;
             Ok(Value::from(text))
         }
+        FieldKind::File { bytes_max } => {
+            let text = string(field, value)?;
+            if text.len() > *bytes_max as usize {
+                let (label, length) = (label(field), text.len());
+                return Err(format!(
+                    "`{label}` has {length} bytes, and takes at most {bytes_max}"
+                ));
+            }
+            Ok(Value::from(text))
+        }
+        FieldKind::Worker { choices } => {
+            let text = string(field, value)?;
+            match choices.contains(&text) {
+                true => Ok(Value::from(text)),
+                false => Err(format!("there is no worker `{text}` for these builders")),
+            }
+        }
+        FieldKind::Inherit { .. } => string(field, value).map(Value::from),
         FieldKind::List {
             choices, strict, ..
         } => {
@@ -224,10 +341,16 @@ fn scalar(field: &FormField, value: &Value) -> Result<Value, String> {
             }
             Ok(Value::from(text))
         }
-        FieldKind::Nested { .. } | FieldKind::Codebase { .. } => {
+        FieldKind::Fixed => Ok(field.default.clone()),
+        FieldKind::Nested { .. } | FieldKind::Codebase { .. } | FieldKind::Any { .. } => {
             Err(format!("`{}` is a group of fields", label(field)))
         }
     }
+}
+
+/// What Buildbot takes in names and values of properties that people make up.
+fn is_of_a_property(c: char) -> bool {
+    c.is_alphanumeric() || "_.-/~:".contains(c)
 }
 
 fn string(field: &FormField, value: &Value) -> Result<String, String> {
@@ -326,7 +449,7 @@ fn has_mail_address(text: &str) -> bool {
 mod tests {
     use serde_json::json;
     use toolpost_config::config::{
-        ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind,
+        ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
     };
 
     use super::*;
@@ -335,6 +458,7 @@ mod tests {
         ForceParameter {
             name: name.into(),
             label: String::new(),
+            tab_label: String::new(),
             tooltip: None,
             required: false,
             hidden: false,
@@ -364,7 +488,7 @@ mod tests {
             codebases: codebases.collect(),
             parameters,
         };
-        ForceForm::new("f", &["b".into()], &config)
+        ForceForm::new("f", &["b".into()], &config, &["w".into()])
     }
 
     fn check(form: &ForceForm, sent: &Value) -> Result<Forced, FieldErrors> {
@@ -390,7 +514,29 @@ mod tests {
 
     fn string() -> ForceParameter {
         let regex = Some("a+".into());
-        field("p", ParameterKind::String { regex }, json!("a"))
+        let kind = ParameterKind::String {
+            regex,
+            size: 30,
+            chars_max: Some(4),
+        };
+        field("p", kind, json!("a"))
+    }
+
+    fn any_string() -> ParameterKind {
+        ParameterKind::String {
+            regex: None,
+            size: 30,
+            chars_max: None,
+        }
+    }
+
+    fn file() -> ParameterKind {
+        ParameterKind::File { bytes_max: 5 }
+    }
+
+    fn inherited() -> ParameterKind {
+        let builders = vec!["b".to_owned()];
+        ParameterKind::Inherit { builders }
     }
 
     fn several() -> ForceParameter {
@@ -424,6 +570,26 @@ mod tests {
             (several(), json!({"p": ["y", "x"]}), json!(["y", "x"])),
             (several(), json!({"p": []}), json!(["x"])),
             (person(), json!({"p": mail}), json!(mail)),
+            (
+                field("p", ParameterKind::Fixed, json!([1])),
+                json!({"p": "x"}),
+                json!([1]),
+            ),
+            (
+                field("p", file(), json!("")),
+                json!({"p": "a\nb\n"}),
+                json!("a\nb\n"),
+            ),
+            (
+                field("p", ParameterKind::Worker, json!("")),
+                json!({"p": "w"}),
+                json!("w"),
+            ),
+            (
+                field("p", inherited(), json!("")),
+                json!({"p": "a/b/7 (old)"}),
+                json!("a/b/7"),
+            ),
         ];
         for (parameter, sent, expected) in table {
             assert_eq!(value(parameter, &sent), Ok(expected), "{sent}");
@@ -439,6 +605,31 @@ mod tests {
             (int(), json!({"p": [1, 2]}), "`p` takes one value"),
             (string(), json!({"p": "ab"}), "`p` has to match `a+`"),
             (string(), json!({"p": {"x": 1}}), "`p` takes text"),
+            (
+                string(),
+                json!({"p": "aaaaa"}),
+                "`p` has 5 characters, and takes at most 4",
+            ),
+            (
+                field("p", file(), json!("")),
+                json!({"p": "äöü"}),
+                "`p` has 6 bytes, and takes at most 5",
+            ),
+            (
+                field("p", ParameterKind::Worker, json!("")),
+                json!({"p": "other"}),
+                "there is no worker `other` for these builders",
+            ),
+            (
+                field("p", inherited(), json!("")),
+                json!({"p": "b/seven"}),
+                "`b/seven` is not a build: write `BUILDER/NUMBER`",
+            ),
+            (
+                field("p", ParameterKind::Any, json!(null)),
+                json!({"p_name": "a b", "p_value": "c"}),
+                "a name of a property has letters, digits and `_ . - / ~ :`",
+            ),
             (flag(), json!({"p": "perhaps"}), "`p` is true or false"),
             (several(), json!({"p": ["z"]}), "`z` is not one of `x`, `y`"),
             (
@@ -454,11 +645,11 @@ mod tests {
 
     #[test]
     fn required_and_hidden_fields_keep_their_word() {
-        let mut required = field("p", ParameterKind::String { regex: None }, json!(""));
+        let mut required = field("p", any_string(), json!(""));
         required.required = true;
         let refused = value(required, &json!({"p": ""}));
         assert_eq!(refused, Err("`p` needs a value".into()));
-        let mut hidden = field("p", ParameterKind::String { regex: None }, json!("fixed"));
+        let mut hidden = field("p", any_string(), json!("fixed"));
         hidden.hidden = true;
         assert_eq!(value(hidden, &json!({"p": "other"})), Ok(json!("fixed")));
     }
@@ -472,7 +663,12 @@ mod tests {
         let fields = vec![field("x", any, json!(0))];
         let group = |name| {
             let fields = fields.clone();
-            field(name, ParameterKind::Nested { fields }, json!(null))
+            let kind = ParameterKind::Nested {
+                fields,
+                layout: FormLayout::Tabs,
+                columns: None,
+            };
+            field(name, kind, json!(null))
         };
         let form = form(&["lib", "app"], vec![group("g"), group("")]);
         let sent = json!({"g_x": 1, "x": 2, "lib_branch": "dev", "app_revision": "abc"});
@@ -495,6 +691,20 @@ mod tests {
             ("app", Some("main"), Some("abc")),
         ];
         assert_eq!(stamps, expected);
+    }
+
+    #[test]
+    fn a_property_of_any_name_and_nobody_in_particular() {
+        let any = field("extra", ParameterKind::Any, json!(null));
+        let worker = field("workername", ParameterKind::Worker, json!(""));
+        let form = form(&[""], vec![any, worker]);
+        let sent = json!({"extra_name": "level", "extra_value": "7", "workername": "-any-"});
+        let forced = check(&form, &sent).unwrap();
+        assert_eq!(forced.properties.get("level"), Some(&json!("7")));
+        assert_eq!(forced.properties.get("extra"), None);
+        assert_eq!(forced.properties.get("workername"), None);
+        let nothing = check(&form, &json!({})).unwrap();
+        assert_eq!(nothing.properties.len(), 2, "{:?}", nothing.properties);
     }
 
     #[test]

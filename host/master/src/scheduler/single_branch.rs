@@ -125,7 +125,11 @@ impl SingleBranchActor {
             } else {
                 SchedulerEvent::Changes(&changes)
             };
-            let outcome = self.decide(state.clone(), event, now);
+            let mut outcome = self.decide(state.clone(), event, now);
+            if !stored.enabled {
+                // It takes in what happens, so that it does not build all that when it is enabled again.
+                outcome.actions.clear();
+            }
             if outcome.actions.is_empty() && outcome.state == state {
                 return Ok(state);
             }

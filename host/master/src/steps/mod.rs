@@ -1,5 +1,6 @@
 //! Native steps: their parameters, schemas and what they do.
 
+mod disk;
 pub(crate) mod git;
 mod native;
 pub(crate) mod params;

@@ -11,10 +11,16 @@ use toolpost_config::TypeCatalog;
 use toolpost_core::PluginKind;
 use toolpost_core::step::ResultFlags;
 
+use super::disk::{
+    self, CopyParams, JsonPropertiesDownloadParams, JsonStringDownloadParams, PathParams,
+    StringDownloadParams,
+};
 use super::git::{self, GitParams};
 use super::property::{self, SetPropertyFromCommandParams, SetPropertyParams};
 use super::shell::{self, ShellParams};
-use super::transfer::{self, DirectoryUploadParams, FileDownloadParams, FileUploadParams};
+use super::transfer::{
+    self, DirectoryUploadParams, FileDownloadParams, FileUploadParams, MultipleFileUploadParams,
+};
 use super::trigger::{self, TriggerParams};
 use crate::build::StepContext;
 use crate::build::outcome::{Fault, StepEnd};
@@ -29,7 +35,15 @@ pub(crate) enum NativeStep {
     Trigger(Box<TriggerParams>),
     FileUpload(FileUploadParams),
     DirectoryUpload(DirectoryUploadParams),
+    MultipleFileUpload(MultipleFileUploadParams),
     FileDownload(FileDownloadParams),
+    MakeDirectory(PathParams),
+    Remove(PathParams),
+    Copy(CopyParams),
+    FileExists(PathParams),
+    StringDownload(StringDownloadParams),
+    JsonStringDownload(JsonStringDownloadParams),
+    JsonPropertiesDownload(JsonPropertiesDownloadParams),
 }
 
 const SHELL: &str = "shell";
@@ -39,7 +53,15 @@ const SET_PROPERTY_FROM_COMMAND: &str = "set-property-from-command";
 const TRIGGER: &str = "trigger";
 const FILE_UPLOAD: &str = "file-upload";
 const DIRECTORY_UPLOAD: &str = "directory-upload";
+const MULTIPLE_FILE_UPLOAD: &str = "multiple-file-upload";
 const FILE_DOWNLOAD: &str = "file-download";
+const MAKE_DIRECTORY: &str = "make-directory";
+const REMOVE: &str = "remove";
+const COPY: &str = "copy";
+const FILE_EXISTS: &str = "file-exists";
+const STRING_DOWNLOAD: &str = "string-download";
+const JSON_STRING_DOWNLOAD: &str = "json-string-download";
+const JSON_PROPERTIES_DOWNLOAD: &str = "json-properties-download";
 
 impl NativeStep {
     /// Reads rendered parameters; `None` when no native step has this name.
@@ -49,7 +71,9 @@ impl NativeStep {
     /// the one that was checked.
     pub(crate) fn parse(type_name: &str, parameters: Value) -> Option<Result<Self, String>> {
         Some(match type_name {
-            SHELL => read(parameters).map(|params| Self::Shell(Box::new(params))),
+            SHELL => read::<ShellParams>(parameters)
+                .and_then(ShellParams::checked)
+                .map(|params| Self::Shell(Box::new(params))),
             GIT => read(parameters).map(|params| Self::Git(Box::new(params))),
             SET_PROPERTY => read(parameters).map(Self::SetProperty),
             SET_PROPERTY_FROM_COMMAND => read::<SetPropertyFromCommandParams>(parameters)
@@ -58,7 +82,15 @@ impl NativeStep {
             TRIGGER => read(parameters).map(|params| Self::Trigger(Box::new(params))),
             FILE_UPLOAD => read(parameters).map(Self::FileUpload),
             DIRECTORY_UPLOAD => read(parameters).map(Self::DirectoryUpload),
+            MULTIPLE_FILE_UPLOAD => read(parameters).map(Self::MultipleFileUpload),
             FILE_DOWNLOAD => read(parameters).map(Self::FileDownload),
+            MAKE_DIRECTORY => read(parameters).map(Self::MakeDirectory),
+            REMOVE => read(parameters).map(Self::Remove),
+            COPY => read(parameters).map(Self::Copy),
+            FILE_EXISTS => read(parameters).map(Self::FileExists),
+            STRING_DOWNLOAD => read(parameters).map(Self::StringDownload),
+            JSON_STRING_DOWNLOAD => read(parameters).map(Self::JsonStringDownload),
+            JSON_PROPERTIES_DOWNLOAD => read(parameters).map(Self::JsonPropertiesDownload),
             _ => return None,
         })
     }
@@ -86,7 +118,19 @@ impl NativeStep {
             | Self::DirectoryUpload(DirectoryUploadParams { source, .. }) => {
                 format!("uploading {source}")
             }
+            Self::MultipleFileUpload(params) => {
+                format!("uploading {}", params.sources.0.join(", "))
+            }
             Self::FileDownload(params) => format!("downloading {}", params.artifact),
+            Self::MakeDirectory(params) => format!("making {}", params.path.0),
+            Self::Remove(params) => format!("removing {}", params.path.0),
+            Self::Copy(CopyParams { source, .. }) => format!("copying {}", source.0),
+            Self::FileExists(params) => format!("looking for {}", params.path.0),
+            Self::StringDownload(StringDownloadParams { destination, .. })
+            | Self::JsonStringDownload(JsonStringDownloadParams { destination, .. })
+            | Self::JsonPropertiesDownload(JsonPropertiesDownloadParams { destination, .. }) => {
+                format!("writing {}", destination.0)
+            }
         }
     }
 
@@ -100,7 +144,15 @@ impl NativeStep {
             Self::Trigger(params) => trigger::run(step, params).await,
             Self::FileUpload(params) => transfer::upload_file(step, params).await,
             Self::DirectoryUpload(params) => transfer::upload_directory(step, params).await,
+            Self::MultipleFileUpload(params) => transfer::upload_files(step, params).await,
             Self::FileDownload(params) => transfer::download(step, params).await,
+            Self::MakeDirectory(params) => disk::make_directory(step, params).await,
+            Self::Remove(params) => disk::remove(step, params).await,
+            Self::Copy(params) => disk::copy(step, params).await,
+            Self::FileExists(params) => disk::file_exists(step, params).await,
+            Self::StringDownload(params) => disk::download_string(step, params).await,
+            Self::JsonStringDownload(params) => disk::download_json(step, params).await,
+            Self::JsonPropertiesDownload(params) => disk::download_properties(step, params).await,
         }
     }
 }
@@ -125,7 +177,18 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, Arc<Value>>> = LazyLock::new(|| 
         (TRIGGER, schema::<TriggerParams>()),
         (FILE_UPLOAD, schema::<FileUploadParams>()),
         (DIRECTORY_UPLOAD, schema::<DirectoryUploadParams>()),
+        (MULTIPLE_FILE_UPLOAD, schema::<MultipleFileUploadParams>()),
         (FILE_DOWNLOAD, schema::<FileDownloadParams>()),
+        (MAKE_DIRECTORY, schema::<PathParams>()),
+        (REMOVE, schema::<PathParams>()),
+        (COPY, schema::<CopyParams>()),
+        (FILE_EXISTS, schema::<PathParams>()),
+        (STRING_DOWNLOAD, schema::<StringDownloadParams>()),
+        (JSON_STRING_DOWNLOAD, schema::<JsonStringDownloadParams>()),
+        (
+            JSON_PROPERTIES_DOWNLOAD,
+            schema::<JsonPropertiesDownloadParams>(),
+        ),
     ]
     .into()
 });
@@ -199,6 +262,10 @@ mod tests {
                 "shell",
                 json!({"command": "x", "env": {"A": "1", "B": false}}),
             ),
+            (
+                "shell",
+                json!({"command": "x", "logfiles": {"a": "a.log", "b": {"path": "b.log", "follow": true}}}),
+            ),
             ("git", json!({})),
             (
                 "git",
@@ -231,6 +298,27 @@ mod tests {
                 "file-download",
                 json!({"artifact": "a", "build": {"builder": "b", "number": 3}}),
             ),
+            ("multiple-file-upload", json!({"sources": "*.log"})),
+            (
+                "multiple-file-upload",
+                json!({"sources": ["a", "b/*"], "artifact": "logs"}),
+            ),
+            ("make-directory", json!({"path": "a/b"})),
+            ("remove", json!({"path": "a"})),
+            ("copy", json!({"source": "a", "destination": "b"})),
+            ("file-exists", json!({"path": "a"})),
+            (
+                "string-download",
+                json!({"content": "", "destination": "a", "mode": "0600"}),
+            ),
+            (
+                "json-string-download",
+                json!({"value": [null], "destination": "a"}),
+            ),
+            (
+                "json-properties-download",
+                json!({"destination": "a", "mode": "644"}),
+            ),
         ];
         for (type_name, parameters) in good {
             assert_eq!(
@@ -246,12 +334,32 @@ mod tests {
             ("shell", json!({"command": "x", "comand": "y"})),
             ("shell", json!({"command": "x", "timeout": "soon"})),
             ("shell", json!({"command": "x", "env": {"A": true}})),
+            ("shell", json!({"command": "x", "logfiles": {"": "a.log"}})),
+            (
+                "shell",
+                json!({"command": "x", "logfiles": {"a": {"follow": true}}}),
+            ),
+            (
+                "shell",
+                json!({"command": "x", "logfiles": {"a": {"path": "a", "f": 1}}}),
+            ),
             ("git", json!({"mode": "half"})),
             ("git", json!({"shallow": 0})),
             ("set-property", json!({"property": "a"})),
             ("set-property-from-command", json!({"command": "x"})),
             ("trigger", json!({"builders": []})),
             ("trigger", json!({"builders": "a", "waitForFinish": true})),
+            ("multiple-file-upload", json!({"sources": []})),
+            ("remove", json!({"path": ""})),
+            ("copy", json!({"source": "a"})),
+            (
+                "string-download",
+                json!({"content": "", "destination": "a", "mode": "4755"}),
+            ),
+            (
+                "string-download",
+                json!({"content": "", "destination": "a", "mode": "rw"}),
+            ),
             ("file-upload", json!({})),
             ("file-download", json!({"artifact": "a", "build": 3})),
         ];

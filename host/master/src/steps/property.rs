@@ -164,6 +164,7 @@ pub(super) async fn set_from_command(
         headers: true,
         keep_bytes_max: OUTPUT_BYTES_MAX,
         lines_max: None,
+        files: Vec::new(),
     };
     let ended = match step.run(spec, plan).await {
         Err(fault @ (Fault::Failed(_) | Fault::NoProgram(_))) => {

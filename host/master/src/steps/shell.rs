@@ -1,5 +1,6 @@
 //! The `shell` step: one command on the worker.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
@@ -8,10 +9,11 @@ use serde::Deserialize;
 use toolpost_core::Results;
 use toolpost_core::model::LogType;
 use toolpost_core::step::CutShort;
+use toolpost_worker::LogFile;
 
 use super::params::{Command, Environment, Span};
 use crate::build::StepContext;
-use crate::build::command::{self, OutputPlan};
+use crate::build::command::{self, FileLog, OutputPlan};
 use crate::build::outcome::{Fault, StepEnd};
 
 /// Runs a command on the worker. Exit code 0 is success, all others are failure, unless `decode_rc` says otherwise.
@@ -43,6 +45,69 @@ pub(crate) struct ShellParams {
     /// Whether standard error is logged.
     #[serde(default = "yes")]
     pub(crate) want_stderr: bool,
+    /// Files that the command writes, each followed into a log of this name.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = LOGFILES_MAX, "propertyNames" = { "minLength": 1, "maxLength": 64 }))]
+    pub(crate) logfiles: BTreeMap<String, FollowedFile>,
+    /// Whether logs of files come only with the first that is written to them.
+    #[serde(default)]
+    pub(crate) lazy_logfiles: bool,
+}
+
+/// Files of one command that are followed.
+const LOGFILES_MAX: usize = 32;
+/// The longest name of a log.
+const LOG_NAME_CHARS_MAX: usize = 64;
+
+/// A file that is followed into a log. One that is there before and does not change is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum FollowedFile {
+    /// Its path, from the working directory on.
+    Path(String),
+    /// The same with options.
+    Options(FollowOptions),
+}
+
+/// How a file is followed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowOptions {
+    /// Its path, from the working directory on.
+    pub(crate) path: String,
+    /// Whether what is in it before the command starts is left out.
+    #[serde(default)]
+    pub(crate) follow: bool,
+}
+
+impl FollowedFile {
+    fn log_file(&self, step: &StepContext) -> LogFile {
+        let (path, new_only) = match self {
+            Self::Path(path) => (path, false),
+            Self::Options(options) => (&options.path, options.follow),
+        };
+        LogFile {
+            path: step.path(path),
+            new_only,
+        }
+    }
+}
+
+impl ShellParams {
+    /// What the schema says of the logs.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        if self.logfiles.len() > LOGFILES_MAX {
+            return Err(format!("`logfiles` has at most {LOGFILES_MAX} files"));
+        }
+        let is_name = |name: &String| (1..=LOG_NAME_CHARS_MAX).contains(&name.chars().count());
+        let mut names = self.logfiles.keys().chain([&self.log]);
+        if !names.all(is_name) {
+            return Err(format!(
+                "the name of a log has 1 to {LOG_NAME_CHARS_MAX} characters"
+            ));
+        }
+        Ok(self)
+    }
 }
 
 fn stdio() -> String {
@@ -64,6 +129,16 @@ pub(super) async fn run(step: &StepContext, params: &ShellParams) -> Result<Step
     if let Some(grace) = params.interrupt_grace {
         spec.interrupt_grace = grace.0;
     }
+    let mut files = Vec::with_capacity(params.logfiles.len());
+    for (name, file) in &params.logfiles {
+        if *name == params.log {
+            let text =
+                format!("the log `{name}` has the output of the command: name its file otherwise");
+            return Err(Fault::Failed(text));
+        }
+        spec.log_files.push(file.log_file(step));
+        files.push(FileLog::new(&step.logs, name, params.lazy_logfiles).await?);
+    }
     let plan = OutputPlan {
         log: Some(&log),
         log_stdout: params.want_stdout,
@@ -71,6 +146,7 @@ pub(super) async fn run(step: &StepContext, params: &ShellParams) -> Result<Step
         headers: true,
         keep_bytes_max: 0,
         lines_max: params.max_lines.map(NonZeroU64::get),
+        files,
     };
     let ended = match step.run(spec, plan).await {
         Err(fault @ (Fault::Failed(_) | Fault::NoProgram(_))) => {

@@ -1,12 +1,14 @@
-//! The steps `file-upload`, `directory-upload` and `file-download`: between the worker and the artifacts of builds.
+//! The steps `file-upload`, `directory-upload`, `multiple-file-upload` and `file-download`: between the worker and the artifacts of builds.
+
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toolpost_core::Results;
 use toolpost_core::kept::artifact_name_fault;
-use toolpost_sandbox::host::BuildOf;
+use toolpost_sandbox::host::{BuildOf, UploadedDirectory};
 
-use super::params::host_fault;
+use super::params::{OneOrMore, host_fault};
 use crate::build::StepContext;
 use crate::build::farm::{Artifacts, upload_room};
 use crate::build::outcome::{Fault, StepEnd};
@@ -32,6 +34,18 @@ pub(crate) struct DirectoryUploadParams {
     /// The directory on the worker.
     pub(crate) source: String,
     /// What the names of the artifacts begin with. Default: the directory's name; empty for nothing.
+    #[serde(default)]
+    pub(crate) artifact: Option<String>,
+}
+
+/// Keeps files and directories of the worker with the build.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MultipleFileUploadParams {
+    /// Files and directories on the worker, or patterns for them, such as `"logs/*.txt"`. One that is not there is a failure, and so
+    /// is a pattern that fits nothing.
+    pub(crate) sources: OneOrMore,
+    /// What the names of the artifacts begin with. Default: nothing. Behind that is the last part of each source's path.
     #[serde(default)]
     pub(crate) artifact: Option<String>,
 }
@@ -112,13 +126,48 @@ pub(crate) async fn upload_directory(
     }
     let (artifacts, room) = (Artifacts::new(step), upload_room(step.build.uploads));
     let upload = artifacts.upload_directory(&params.source, name, &room, SKIPPED_MAX);
-    let uploaded = until_cancelled(step, upload).await?;
+    Ok(uploaded(&until_cancelled(step, upload).await?))
+}
+
+fn uploaded(uploaded: &UploadedDirectory) -> StepEnd {
     let text = format!("uploaded {} files", uploaded.files.len());
     if uploaded.skipped.is_empty() {
-        return Ok(StepEnd::new(Results::Success, text));
+        return StepEnd::new(Results::Success, text);
     }
     let text = format!("{text}, left out {}", uploaded.skipped.join(", "));
-    Ok(StepEnd::new(Results::Warnings, text))
+    StepEnd::new(Results::Warnings, text)
+}
+
+pub(crate) async fn upload_files(
+    step: &StepContext,
+    params: &MultipleFileUploadParams,
+) -> Result<StepEnd, Fault> {
+    let prefix = params.artifact.as_deref().unwrap_or_default();
+    if !prefix.is_empty() {
+        checked(prefix)?;
+    }
+    let (artifacts, room) = (Artifacts::new(step), upload_room(step.build.uploads));
+    let mut all = UploadedDirectory::default();
+    let mut names = BTreeSet::new();
+    for source in &params.sources.0 {
+        for path in until_cancelled(step, artifacts.find_on_worker(source)).await? {
+            let name = match prefix {
+                "" => last(&path).to_owned(),
+                prefix => format!("{prefix}/{}", last(&path)),
+            };
+            checked(&name)?;
+            if !names.insert(name.clone()) {
+                let text = format!("two of the sources would be the artifact `{name}`");
+                return Err(Fault::Failed(text));
+            }
+            let upload = artifacts.upload_whatever(path, &name, &room);
+            let mut some = until_cancelled(step, upload).await?;
+            all.files.append(&mut some.files);
+            all.skipped.append(&mut some.skipped);
+        }
+    }
+    all.skipped.truncate(SKIPPED_MAX);
+    Ok(uploaded(&all))
 }
 
 pub(crate) async fn download(

@@ -97,4 +97,15 @@ pub trait LinkFiles: Send + Sync {
     async fn list(&self, path: String) -> Result<Vec<DirEntry>, FileError>;
     /// The paths that match, by name.
     async fn glob(&self, pattern: String) -> Result<Vec<String>, FileError>;
+    /// What is in a directory as a tar archive, where that is better than one file after the other.
+    async fn pack(&self, _path: String) -> Result<Option<Box<dyn LinkArchive>>, FileError> {
+        Ok(None)
+    }
+}
+
+/// A directory on its way as a tar archive, as its worker made it: nothing about it is checked.
+#[async_trait]
+pub trait LinkArchive: Send {
+    /// The next bytes; `None` when it is complete.
+    async fn next(&mut self) -> Result<Option<Bytes>, FileError>;
 }

@@ -441,6 +441,16 @@ name = "how"
 type = "choice"
 choices = ["fast", "slow"]
 default = "fast"
+
+[[scheduler]]
+name = "again"
+use = "force"
+builders = ["b"]
+
+[[scheduler.parameters]]
+name = "like"
+type = "inherit"
+builders = ["b"]
 "#,
         )
         .start()
@@ -460,12 +470,90 @@ default = "fast"
     };
     let build = farm.end_of(submitted.requests[0].1).await;
     assert_eq!(farm.log(&build, "x", "stdio").await, "5 fast\n");
+    let again = async |like: &str| {
+        let request = request(json!({"like": like, "username": "eve"}));
+        farm.master().force("again", request).await
+    };
+    for (like, message) in [
+        ("b/99", "like: there is no build b/99"),
+        (
+            "c/1",
+            "like: builds of `c` cannot be taken over; those of `b` can",
+        ),
+    ] {
+        assert_eq!(again(like).await.unwrap_err().to_string(), message);
+    }
+    let forced = again("b/1 (the good one)").await;
+    let Ok(toolpost_master::Forced::Made(submitted)) = forced else {
+        panic!("a build is taken over: {forced:?}");
+    };
+    let build = farm.end_of(submitted.requests[0].1).await;
+    assert_eq!(farm.log(&build, "x", "stdio").await, "5 fast\n");
+    for (name, expected) in [
+        ("owner", json!("eve")),
+        ("orig_owner", json!("ada")),
+        ("reason", json!("force build")),
+        ("like", json!("b/1")),
+    ] {
+        let (value, _) = farm.property(&build, name).await.expect(name);
+        assert_eq!(value, expected, "{name}");
+    }
     let unknown = farm
         .master()
         .force("nope", request(json!({})))
         .await
         .unwrap_err();
     assert_eq!(unknown.to_string(), "there is no force scheduler `nope`");
+}
+
+#[tokio::test]
+async fn a_build_runs_on_the_worker_that_was_chosen() {
+    let farm = farm()
+        .config(
+            r#"
+[[worker]]
+name = "v"
+kind = "local"
+
+[[builder]]
+name = "both"
+workers = ["w", "v"]
+
+[[builder.step]]
+use = "shell"
+name = "x"
+command = "true"
+
+[[scheduler]]
+name = "choose"
+use = "force"
+builders = ["both"]
+
+[[scheduler.parameters]]
+name = "where"
+type = "worker"
+"#,
+        )
+        .start()
+        .await;
+    // Without a choice they would take turns.
+    for worker in ["v", "v", "w", "w"] {
+        let request = toolpost_master::ForceRequest {
+            owner: None,
+            builders: None,
+            fields: json!({"where": worker})
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+        };
+        let forced = farm.master().force("choose", request).await;
+        let Ok(toolpost_master::Forced::Made(submitted)) = forced else {
+            panic!("the form is taken: {forced:?}");
+        };
+        let build = farm.end_of(submitted.requests[0].1).await;
+        let (value, _) = farm.property(&build, "workername").await.expect("a worker");
+        assert_eq!(value, json!(worker));
+    }
 }
 
 #[tokio::test]

@@ -8,10 +8,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use toolpost_core::model::{Worker, WorkerNoteKind};
 use toolpost_core::{Fact, JournalId, Results, Timestamp, WorkerId};
-use toolpost_daemon::{RunError, Settings, SettingsFile};
+use toolpost_daemon::{Orders, RunError, Settings, SettingsFile};
 use toolpost_store::Query;
 
 use crate::farm::{Farm, FarmBuilder, START, farm};
@@ -49,7 +48,7 @@ async fn far_farm(described: FarmBuilder, builders: &[(&str, &str)]) -> FarFarm 
 
 /// A worker that runs in this process.
 struct Far {
-    stop: CancellationToken,
+    orders: Orders,
     task: JoinHandle<Result<(), RunError>>,
 }
 
@@ -63,7 +62,7 @@ impl Far {
 
     /// Ends it as its own operator does.
     async fn stop(self) {
-        self.stop.cancel();
+        self.orders.stop.cancel();
         self.told_to_end().await;
     }
 }
@@ -90,10 +89,10 @@ impl FarFarm {
     }
 
     fn start_worker(&self, password: &str) -> Far {
-        let stop = CancellationToken::new();
-        let running = toolpost_daemon::run(self.settings(password), stop.clone());
+        let orders = Orders::default();
+        let running = toolpost_daemon::run(self.settings(password), orders.clone());
         Far {
-            stop,
+            orders,
             task: tokio::spawn(running),
         }
     }
@@ -142,17 +141,36 @@ impl FarFarm {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_to_finish_ends_after_its_build_and_takes_nothing_new() {
+    ends_after_its_build(async |far_farm, _| {
+        let id = far_farm.id().await;
+        far_farm
+            .farm
+            .master()
+            .stop_worker(id, "new disk", "ada")
+            .await
+            .expect("it is here");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_wants_to_end_does_so_after_its_build_and_takes_nothing_new() {
+    ends_after_its_build(async |far_farm, far| {
+        far.orders.leave.cancel();
+        let asked = async || far_farm.worker().await.graceful;
+        far_farm.farm.until("the worker has asked", asked).await;
+    })
+    .await;
+}
+
+async fn ends_after_its_build(tell: impl AsyncFnOnce(&FarFarm, &Far)) {
     let line = "touch started; until test -e ../../go; do sleep 0.02; done";
     let far_farm = far_farm(farm(), &[("a", line), ("b", "true")]).await;
     let farm = &far_farm.farm;
     let far = far_farm.connect().await;
     let running = farm.submit("a", &[]).await;
     far_farm.until_file("a/build/started").await;
-    let id = far_farm.id().await;
-    farm.master()
-        .stop_worker(id, "new disk", "ada")
-        .await
-        .expect("it is here");
+    tell(&far_farm, &far).await;
     let waiting = farm.submit("b", &[]).await;
     assert!(far_farm.worker().await.graceful);
     std::fs::write(far_farm.work().join("go"), "").expect("go");

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use toolpost_core::Timestamp;
 use toolpost_core::model::Build;
+use toolpost_core::{SchedulerId, Timestamp};
+use toolpost_master::ControlError;
 use toolpost_store::{NewChange, Query};
 
 use crate::farm::{Farm, farm};
@@ -56,6 +57,32 @@ async fn until_builds(farm: &Farm, expected: &[&str]) {
         builds(farm).await == expected
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_disabled_scheduler_passes_over_what_happens() {
+    let config = STABLE.replace("tree_stable_timer = \"60s\"\n", "");
+    let farm = farm()
+        .shell("b", &[("x", "true")])
+        .config(&config)
+        .start()
+        .await;
+    let scheduler = SchedulerId(1);
+    let enable = async |enabled| {
+        let master = farm.master();
+        master
+            .enable_scheduler(scheduler, enabled)
+            .await
+            .expect("it is there");
+    };
+    enable(false).await;
+    change(&farm, "main", "r1").await;
+    seen(&farm, 1).await;
+    enable(true).await;
+    change(&farm, "main", "r2").await;
+    until_builds(&farm, &["r2"]).await;
+    let unknown = farm.master().enable_scheduler(SchedulerId(99), true).await;
+    assert!(matches!(unknown, Err(ControlError::NoScheduler(_))));
 }
 
 #[tokio::test]

@@ -90,6 +90,29 @@ impl Store {
             .json()
     }
 
+    /// The properties of several build sets, for lists; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn properties_of_buildsets(
+        &self,
+        buildsets: impl IntoIterator<Item = BuildsetId> + Send,
+    ) -> Result<BTreeMap<BuildsetId, Properties>> {
+        const OPERATION: &str = "properties_of_buildsets";
+        let ids = json_ids(buildsets);
+        let mut connection = self.read(OPERATION).await?;
+        let sql = format!(
+            "SELECT id, properties FROM buildsets WHERE id IN {}",
+            connection.ids(1)
+        );
+        let rows = connection.fetch_all(OPERATION, sql, vec![ids]).await?;
+        let properties = rows.iter().map(|row| {
+            let mut cells = row.cells();
+            Ok((cells.get()?, cells.json()?))
+        });
+        properties.collect()
+    }
+
     /// What the build set is to build, by codebase.
     ///
     /// # Errors

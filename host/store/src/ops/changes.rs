@@ -7,7 +7,7 @@ use toolpost_core::model::{Change, SourceStampSpec};
 use toolpost_core::{BuildsetId, ChangeId, Event, Fact, Properties, SourceStampId, Timestamp};
 
 use crate::digest::digest_of;
-use crate::ops::{properties_json, sourcestamps, state};
+use crate::ops::{codebases, properties_json, sourcestamps, state};
 use crate::resources::read_all;
 use crate::sql::args;
 use crate::tx::Tx;
@@ -173,6 +173,7 @@ async fn add_one(
         project: change.project.clone(),
     };
     let sourcestamp = sourcestamps::find_or_add(tx, &stamp, now).await?;
+    codebases::record(tx, change, now).await?;
     let parent = parent_of(tx, change).await?;
     insert(tx, source, change, digest, parent, sourcestamp)
         .await

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use toolpost_core::{BuilderId, ChangeSourceId, Event, MasterId, SchedulerId, Timestamp, WorkerId};
+use toolpost_core::{
+    BuilderId, ChangeSourceId, Event, MasterId, ProjectId, SchedulerId, Timestamp, WorkerId,
+};
 
+use crate::ops::codebases::{self, ConfiguredProject};
 use crate::ops::masters;
 use crate::sql::{Backend, args, json_ids};
 use crate::tx::Tx;
@@ -19,6 +22,8 @@ pub struct ConfiguredBuilder {
     pub description: Option<String>,
     /// For filtering on pages.
     pub tags: Vec<String>,
+    /// Name of the project that it belongs to.
+    pub project: Option<String>,
 }
 
 /// A worker as configured.
@@ -33,6 +38,8 @@ pub struct ConfiguredWorker {
 /// All names of a master's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfiguredNames {
+    /// Projects.
+    pub projects: Vec<ConfiguredProject>,
     /// Builders.
     pub builders: Vec<ConfiguredBuilder>,
     /// Workers.
@@ -46,6 +53,8 @@ pub struct ConfiguredNames {
 /// The row ids of the configured names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfiguredIds {
+    /// Projects by name.
+    pub projects: BTreeMap<String, ProjectId>,
     /// Builders by name.
     pub builders: BTreeMap<String, BuilderId>,
     /// Workers by name.
@@ -87,8 +96,10 @@ const OPERATION: &str = "sync_configuration";
 type Links = BTreeSet<(i64, i64)>;
 
 async fn sync(tx: &mut Tx, master: MasterId, names: &ConfiguredNames) -> Result<ConfiguredIds> {
+    let projects = codebases::sync(tx, &names.projects).await?;
     let ids = ConfiguredIds {
-        builders: sync_builders(tx, &names.builders).await?,
+        builders: sync_builders(tx, &names.builders, &projects).await?,
+        projects,
         workers: name_rows(
             tx,
             "workers",
@@ -117,6 +128,7 @@ async fn sync(tx: &mut Tx, master: MasterId, names: &ConfiguredNames) -> Result<
 async fn sync_builders(
     tx: &mut Tx,
     builders: &[ConfiguredBuilder],
+    projects: &BTreeMap<String, ProjectId>,
 ) -> Result<BTreeMap<String, BuilderId>> {
     // In the order of names, so that two masters with the same configuration do not wait for each other in a
     // circle.
@@ -128,14 +140,17 @@ async fn sync_builders(
         .values()
         .map(|builder| {
             let tags = serde_json::Value::from(builder.tags.clone()).to_string();
-            args![&builder.name, &builder.description, tags]
+            let project = builder.project.as_ref();
+            let project = project.and_then(|name| projects.get(name)).copied();
+            args![&builder.name, &builder.description, tags, project]
         })
         .collect();
-    let into = "INSERT INTO builders (name, description, tags)";
+    let into = "INSERT INTO builders (name, description, tags, project_id)";
     let after = "ON CONFLICT (name) DO UPDATE \
-        SET description = excluded.description, tags = excluded.tags \
-        WHERE builders.description IS DISTINCT FROM excluded.description \
-        OR builders.tags <> excluded.tags RETURNING id";
+        SET description = excluded.description, tags = excluded.tags, \
+        project_id = excluded.project_id WHERE builders.description IS DISTINCT FROM excluded.description \
+        OR builders.tags <> excluded.tags \
+        OR builders.project_id IS DISTINCT FROM excluded.project_id RETURNING id";
     for row in tx.insert(OPERATION, into, rows, after).await? {
         tx.emit(Event::Builder(row.first()?));
     }

@@ -5,6 +5,7 @@ pub(crate) mod build_data;
 pub(crate) mod builds;
 pub(crate) mod buildsets;
 pub(crate) mod changes;
+pub(crate) mod codebases;
 pub(crate) mod configuration;
 pub(crate) mod deliveries;
 pub(crate) mod forced;

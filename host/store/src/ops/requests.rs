@@ -66,24 +66,25 @@ impl Store {
             .collect()
     }
 
-    /// The same of one builder.
+    /// The same for these builders only.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn pending_heads_of(
         &self,
-        builder: BuilderId,
-        limit: u32,
+        builders: &BTreeSet<BuilderId>,
+        per_builder: u32,
     ) -> Result<Vec<PendingRequest>> {
+        if builders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = json_ids(builders.iter().copied());
         let mut connection = self.read("pending_heads_of").await?;
-        let sql = format!(
-            "SELECT {PENDING_COLUMNS} FROM requests r \
-             WHERE r.builder_id = $1 AND r.complete = 0 AND r.claimed = 0 \
-             ORDER BY r.priority DESC, r.submitted_at, r.id LIMIT $2"
-        );
-        let limit = limit.min(ROWS_PER_LIST_MAX);
+        let queued = format!("WITH queued (builder_id) AS {}", connection.ids(2));
+        let sql = heads_of_sql(connection.backend(), &queued);
+        let args = vec![per_builder.into(), ids];
         connection
-            .fetch_all("pending_heads_of", sql, args![builder, limit])
+            .fetch_all("pending_heads_of", sql, args)
             .await?
             .iter()
             .map(pending)
@@ -199,7 +200,6 @@ fn pending(row: &Row) -> Result<PendingRequest> {
 /// Jumps from builder to builder through the index of the queue, and reads the head of each there. The
 /// databases differ in how a subquery may depend on the row beside it.
 pub(crate) fn heads_sql(backend: Backend) -> String {
-    const PENDING: &str = "complete = 0 AND claimed = 0";
     let queued = format!(
         "WITH RECURSIVE queued (builder_id) AS ( \
          SELECT MIN(builder_id) FROM requests WHERE {PENDING} \
@@ -207,6 +207,13 @@ pub(crate) fn heads_sql(backend: Backend) -> String {
          SELECT (SELECT MIN(builder_id) FROM requests n WHERE {PENDING} \
          AND n.builder_id > queued.builder_id) FROM queued WHERE queued.builder_id IS NOT NULL)"
     );
+    heads_of_sql(backend, &queued)
+}
+
+const PENDING: &str = "complete = 0 AND claimed = 0";
+
+/// The heads of the queues of the builders in `queued`.
+fn heads_of_sql(backend: Backend, queued: &str) -> String {
     let head = format!(
         "FROM requests h WHERE h.builder_id = q.builder_id AND {PENDING} \
          ORDER BY priority DESC, submitted_at, id LIMIT $1"

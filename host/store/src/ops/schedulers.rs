@@ -19,6 +19,8 @@ pub struct SchedulerState {
     pub state: Value,
     /// Grows by one with each commit; zero in the beginning.
     pub version: i64,
+    /// Whether it is to make build sets.
+    pub enabled: bool,
 }
 
 /// What a scheduler commits.
@@ -48,7 +50,7 @@ impl Store {
     /// When the scheduler is unknown or the database fails.
     pub async fn scheduler_state(&self, scheduler: SchedulerId) -> Result<SchedulerState> {
         let mut connection = self.read("scheduler_state").await?;
-        let sql = "SELECT state, version FROM schedulers WHERE id = $1";
+        let sql = "SELECT state, version, enabled FROM schedulers WHERE id = $1";
         let row = connection
             .fetch_optional("scheduler_state", sql, args![scheduler])
             .await?
@@ -57,6 +59,7 @@ impl Store {
         Ok(SchedulerState {
             state: cells.json()?,
             version: cells.get()?,
+            enabled: cells.get()?,
         })
     }
 

@@ -33,21 +33,24 @@ impl Stored for Master {
     }
 }
 
-const BUILDER_MASTERS: &str = "SELECT 1 FROM builder_masters x JOIN masters m \
-    ON m.id = x.master_id WHERE x.builder_id = t.id AND m.active = 1 AND x.master_id";
+const BUILDER_MASTERS: &str = "t.id IN (SELECT x.builder_id FROM builder_masters x JOIN masters m \
+    ON m.id = x.master_id WHERE m.active = 1 AND x.master_id";
 const BUILDER_WORKERS: &str =
-    "SELECT 1 FROM worker_builders x WHERE x.builder_id = t.id AND x.worker_id";
+    "t.id IN (SELECT x.builder_id FROM worker_builders x WHERE x.worker_id";
 
 impl Stored for Builder {
     const TABLE: &'static Table = &Table {
         resource: "builder",
         from: "builders t",
-        columns: "t.id, t.name, t.description, t.tags",
+        columns: "t.id, t.name, t.description, t.tags, t.project_id",
         fields: &[
             int("builderid", "t.id"),
             text("name", "t.name"),
             text("description", "t.description").null(),
+            text("description_format", "CAST(NULL AS TEXT)").null(),
+            text("description_html", "CAST(NULL AS TEXT)").null(),
             list("tags", "t.tags"),
+            int("projectid", "t.project_id").null(),
             link("masterid", BUILDER_MASTERS),
             link("masterids", BUILDER_MASTERS),
             link("workerid", BUILDER_WORKERS),
@@ -60,6 +63,7 @@ impl Stored for Builder {
             name: cells.get()?,
             description: cells.get()?,
             tags: cells.json()?,
+            project_id: cells.get()?,
             masters: Vec::new(),
         })
     }
@@ -88,11 +92,10 @@ impl Stored for Builder {
 }
 
 const WORKER_BUILDERS: &str =
-    "SELECT 1 FROM worker_builders x WHERE x.worker_id = t.id AND x.builder_id";
-const WORKER_MASTERS: &str =
-    "SELECT 1 FROM worker_builders x WHERE x.worker_id = t.id AND x.master_id";
+    "t.id IN (SELECT x.worker_id FROM worker_builders x WHERE x.builder_id";
+const WORKER_MASTERS: &str = "t.id IN (SELECT x.worker_id FROM worker_builders x WHERE x.master_id";
 const WORKER_CONNECTIONS: &str =
-    "SELECT 1 FROM worker_connections x WHERE x.worker_id = t.id AND x.master_id";
+    "t.id IN (SELECT x.worker_id FROM worker_connections x WHERE x.master_id";
 
 impl Stored for Worker {
     const TABLE: &'static Table = &Table {

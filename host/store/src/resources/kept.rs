@@ -3,7 +3,7 @@
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 
 use super::sealed::Stored;
-use super::table::{Table, flag, int, text, time};
+use super::table::{Table, flag, int, link, text, time};
 use crate::sql::Cells;
 use crate::{Result, StoreError};
 
@@ -78,6 +78,15 @@ impl Stored for TestResultSet {
             t.tests_passed, t.tests_failed, t.complete",
         fields: &[
             int("test_result_setid", "t.id"),
+            // The commit that was built: one of the revision that its build was of.
+            link(
+                "commitid",
+                "t.build_id IN (SELECT b.id FROM codebase_commits x \
+                 JOIN sourcestamps m ON m.revision = x.revision \
+                 JOIN buildset_sourcestamps s ON s.sourcestamp_id = m.id \
+                 JOIN requests r ON r.buildset_id = s.buildset_id \
+                 JOIN builds b ON b.request_id = r.id WHERE x.id",
+            ),
             int("builderid", "t.builder_id"),
             int("buildid", "t.build_id"),
             int("stepid", "t.step_id"),

@@ -1,5 +1,6 @@
 //! The resources of the REST API: lists by its field names, and single records.
 
+mod codebases;
 mod farm;
 mod kept;
 mod reports;
@@ -8,7 +9,9 @@ pub(crate) mod table;
 mod work;
 
 use std::future::Future;
+use std::time::Instant;
 
+use toolpost_core::codebase::{Codebase, CodebaseBranch, CodebaseCommit, Project};
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, Scheduler,
@@ -18,7 +21,7 @@ use toolpost_core::report::{Delivery, Reporter};
 
 use crate::sql::{Cells, Connection, Value};
 use crate::{Query, Result, Store, StoreError};
-use select::Select;
+use select::{FEW_ROWS, Select, Wanted};
 use table::Table;
 pub(crate) use work::log_type;
 
@@ -60,9 +63,13 @@ resources!(
     Buildset,
     Change,
     ChangeSource,
+    Codebase,
+    CodebaseBranch,
+    CodebaseCommit,
     Delivery,
     Log,
     Master,
+    Project,
     Reporter,
     Scheduler,
     SourceStamp,
@@ -79,23 +86,41 @@ impl Store {
     /// When a field is unknown, a value does not fit its field, or the database fails.
     pub async fn list<R: Resource>(&self, query: &Query) -> Result<Vec<R>> {
         let mut connection = self.read("list").await?;
-        let mut select = Select::new(R::TABLE, connection.backend(), R::TABLE.columns);
-        select.filters(&query.filters)?;
-        select.page(query)?;
-        let (sql, args) = select.finish();
+        let (sql, args) = rows_of(&mut connection, R::TABLE, Wanted::Rows, query).await?;
         read_rows(&mut connection, "list", sql, args).await
     }
 
-    /// How many records the filters of a query let through; order and page are ignored.
+    /// The ids of the records that a query asks for, [`IDS_PER_LIST_MAX`](crate::IDS_PER_LIST_MAX) at most: what it takes to read many records in an
+    /// order without sorting them again for each page.
+    ///
+    /// # Errors
+    /// As for [`Self::list`].
+    pub async fn list_ids<R: Resource>(&self, query: &Query) -> Result<Vec<i64>> {
+        let mut connection = self.read("list_ids").await?;
+        let (sql, args) = rows_of(&mut connection, R::TABLE, Wanted::Ids, query).await?;
+        connection.fetch_ids("list_ids", sql, args).await
+    }
+
+    /// How many records the filters of a query let through; order and page are ignored. Visitors are told an older number
+    /// for a moment when it is large (see [`Self::for_visitors`]).
     ///
     /// # Errors
     /// When a field is unknown, a value does not fit its field, or the database fails.
     pub async fn count<R: Resource>(&self, query: &Query) -> Result<i64> {
+        let (sql, args) = Select::count(R::TABLE, self.backend(), &query.filters)?.finish();
+        let Some(counts) = self.visitors_counts() else {
+            let mut connection = self.read("count").await?;
+            return connection.fetch_one("count", sql, args).await?.first();
+        };
+        let key = format!("{sql} {args:?}");
+        if let Some(count) = counts.known(&key) {
+            return Ok(count);
+        }
         let mut connection = self.read("count").await?;
-        let mut select = Select::new(R::TABLE, connection.backend(), "COUNT(*)");
-        select.filters(&query.filters)?;
-        let (sql, args) = select.finish();
-        connection.fetch_one("count", sql, args).await?.first()
+        let started = Instant::now();
+        let count = connection.fetch_one("count", sql, args).await?.first()?;
+        counts.keep(key, count, started.elapsed());
+        Ok(count)
     }
 
     /// The record with this id.
@@ -119,6 +144,25 @@ impl Store {
         let rows = read_all(&mut connection, "get", "WHERE t.id = $1", vec![id.into()]).await?;
         Ok(rows.into_iter().next())
     }
+}
+
+/// The statement for the rows of a query.
+async fn rows_of(
+    connection: &mut Connection,
+    table: &'static Table,
+    wanted: Wanted,
+    query: &Query,
+) -> Result<(String, Vec<Value>)> {
+    let backend = connection.backend();
+    let few = match Select::how_many_are_recent(table, backend, query)? {
+        Some(select) => {
+            let (sql, args) = select.finish();
+            let found: i64 = connection.fetch_one("list", sql, args).await?.first()?;
+            found <= FEW_ROWS
+        }
+        None => false,
+    };
+    Ok(Select::rows(table, backend, wanted, query, few)?.finish())
 }
 
 /// The records of a statement that ends like this.

@@ -1,8 +1,11 @@
 //! Turns a [`Query`] into SQL. Words of the caller become arguments, never text.
 
-use super::table::{Field, Kind, Table};
+use super::table::{Field, Kind, Spread, Table};
 use crate::sql::{Backend, Value};
-use crate::{Filter, Op, Query, ROWS_PER_LIST_MAX, Result, StoreError};
+use crate::{Filter, IDS_PER_LIST_MAX, Op, Query, ROWS_PER_LIST_MAX, Result, StoreError};
+
+/// So many rows are rather found and sorted than met on the way through a table.
+pub(super) const FEW_ROWS: i64 = 1_000;
 
 /// A statement in the making.
 pub(super) struct Select<'t> {
@@ -10,15 +13,85 @@ pub(super) struct Select<'t> {
     backend: Backend,
     sql: String,
     args: Vec<Value>,
+    /// Whether few rows are left by the filters, so that they are found by these and not on the way through the order.
+    few: bool,
+}
+
+/// What is wanted of the rows of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Everything.
+    Rows,
+    /// Which they are.
+    Ids,
 }
 
 impl<'t> Select<'t> {
-    pub(super) fn new(table: &'t Table, backend: Backend, columns: &str) -> Self {
+    /// The rows of a query.
+    pub(super) fn rows(
+        table: &'t Table,
+        backend: Backend,
+        wanted: Wanted,
+        query: &Query,
+        few: bool,
+    ) -> Result<Self> {
+        let (columns, rows_max) = match wanted {
+            Wanted::Rows => (table.columns, ROWS_PER_LIST_MAX),
+            Wanted::Ids => ("t.id", IDS_PER_LIST_MAX),
+        };
+        let sql = format!("SELECT {columns} FROM {}", table.from);
+        let mut select = Self::new(table, backend, sql);
+        select.few = few;
+        select.filters(&query.filters)?;
+        select.page(query, rows_max)?;
+        Ok(select)
+    }
+
+    /// How many rows the filters let through.
+    pub(super) fn count(table: &'t Table, backend: Backend, filters: &[Filter]) -> Result<Self> {
+        let sql = format!("SELECT COUNT(*) FROM {}", table.from);
+        let mut select = Self::new(table, backend, sql);
+        select.filters(filters)?;
+        Ok(select)
+    }
+
+    /// What to ask before the rows of a query that wants those since some time in the order of their ids: whether these are
+    /// more than [`FEW_ROWS`]. Nothing for PostgreSQL, which knows that.
+    pub(super) fn how_many_are_recent(
+        table: &'t Table,
+        backend: Backend,
+        query: &Query,
+    ) -> Result<Option<Self>> {
+        let mut select = Self::new(table, backend, String::new());
+        let by_id = match query.order.first() {
+            Some(order) => select.field(&order.field)?.expression == "t.id",
+            None => true,
+        };
+        if backend == Backend::Postgres || !by_id {
+            return Ok(None);
+        }
+        for filter in &query.filters {
+            let field = select.field(&filter.field)?;
+            if field.spread == Spread::Recent && matches!(filter.op, Op::Gt | Op::Ge) {
+                let condition = select.condition(field, filter)?;
+                let from = table.from;
+                let limit = select.bind(FEW_ROWS + 1);
+                select.sql = format!(
+                    "SELECT COUNT(*) FROM (SELECT 1 FROM {from} WHERE {condition} LIMIT {limit})"
+                );
+                return Ok(Some(select));
+            }
+        }
+        Ok(None)
+    }
+
+    fn new(table: &'t Table, backend: Backend, sql: String) -> Self {
         Self {
             table,
             backend,
-            sql: format!("SELECT {columns} FROM {}", table.from),
+            sql,
             args: Vec::new(),
+            few: false,
         }
     }
 
@@ -26,19 +99,28 @@ impl<'t> Select<'t> {
         (self.sql, self.args)
     }
 
-    pub(super) fn filters(&mut self, filters: &[Filter]) -> Result<()> {
+    fn filters(&mut self, filters: &[Filter]) -> Result<()> {
         for (n, filter) in filters.iter().enumerate() {
             let field = self.field(&filter.field)?;
             let condition = self.condition(field, filter)?;
             self.sql.push_str(if n == 0 { " WHERE " } else { " AND " });
             self.sql.push_str(&condition);
+            let zero = format!("{} = 0", field.expression);
+            self.few |= field.spread == Spread::ZeroIsRare && condition == zero;
         }
         Ok(())
     }
 
     /// Order and page. The id decides between equals, so that pages do not overlap.
-    pub(super) fn page(&mut self, query: &Query) -> Result<()> {
+    fn page(&mut self, query: &Query, rows_max: u32) -> Result<()> {
+        // A key with a sign is no column any more, and no index is followed for its sake.
+        let sign = if self.few && self.backend == Backend::Sqlite {
+            "+"
+        } else {
+            ""
+        };
         let mut keys = Vec::new();
+        let mut has_id = false;
         for order in &query.order {
             let field = self.field(&order.field)?;
             if matches!(field.kind, Kind::List | Kind::Link) {
@@ -55,14 +137,17 @@ impl<'t> Select<'t> {
                 (true, false) => " NULLS FIRST",
                 (true, true) => " NULLS LAST",
             };
-            keys.push(format!("{}{direction}{nulls}", field.expression));
+            keys.push(format!("{sign}{}{direction}{nulls}", field.expression));
+            if field.expression == "t.id" {
+                has_id = true;
+                // No two rows are equal here, so nothing that follows can matter.
+                break;
+            }
         }
-        if !keys.iter().any(|key| key == "t.id" || key == "t.id DESC") {
-            keys.push("t.id".to_owned());
+        if !has_id {
+            keys.push(format!("{sign}t.id"));
         }
-        let limit = query
-            .limit
-            .map_or(ROWS_PER_LIST_MAX, |limit| limit.min(ROWS_PER_LIST_MAX));
+        let limit = query.limit.map_or(rows_max, |limit| limit.min(rows_max));
         let limit = self.bind(limit);
         let offset = self.bind(query.offset);
         let keys = keys.join(", ");
@@ -142,7 +227,7 @@ impl<'t> Select<'t> {
 
     fn linked(&mut self, field: &Field, values: &[String]) -> Result<String> {
         let ids = self.bind_all(field, values)?;
-        Ok(format!("EXISTS ({} IN ({ids}))", field.expression))
+        Ok(format!("({} IN ({ids})))", field.expression))
     }
 
     fn bind_all(&mut self, field: &Field, values: &[String]) -> Result<String> {
@@ -163,11 +248,13 @@ impl<'t> Select<'t> {
     fn equal(&mut self, field: &Field, op: Op, values: &[String]) -> Result<String> {
         let expression = field.expression;
         let bound = self.bind_all(field, values)?;
-        Ok(match (op, field.nullable) {
-            (Op::Eq, _) => format!("{expression} IN ({bound})"),
-            (_, false) => format!("{expression} NOT IN ({bound})"),
-            (_, true) => format!("({expression} IS NULL OR {expression} NOT IN ({bound}))"),
-        })
+        // SQLite does not see that a list of one constant is what a partial index is about.
+        let (equal, different) = match values {
+            [_] => (format!("= {bound}"), format!("<> {bound}")),
+            _ => (format!("IN ({bound})"), format!("NOT IN ({bound})")),
+        };
+        let is = if op == Op::Eq { equal } else { different };
+        Ok(format!("{expression} {is}"))
     }
 
     fn compare(&mut self, field: &Field, op: Op, values: &[String]) -> Result<String> {
@@ -196,11 +283,8 @@ impl<'t> Select<'t> {
                 within.push(format!("({expression} >= {from} AND {expression} < {to})"));
             }
             let within = within.join(" OR ");
-            return Ok(match (op, field.nullable) {
-                (Op::Eq, _) => format!("({within})"),
-                (_, false) => format!("NOT ({within})"),
-                (_, true) => format!("({expression} IS NULL OR NOT ({within}))"),
-            });
+            let not = if op == Op::Eq { "" } else { "NOT " };
+            return Ok(format!("{not}({within})"));
         }
         let [value] = values else {
             return Err(refused(field, "this comparison takes one value"));

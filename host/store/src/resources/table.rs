@@ -13,9 +13,22 @@ pub enum Kind {
     Text,
     /// A JSON array of texts: `contains` asks for a member.
     List,
-    /// Rows of a link table: `eq` and `contains` ask for a linked id. The expression is a subselect that ends
-    /// before the condition on `link`'s column, for instance `SELECT 1 FROM x WHERE x.a = t.id AND x.b`.
+    /// Rows of a link table: `eq` and `contains` ask for a linked id. The expression is a column and a subselect that
+    /// ends before the condition on `link`'s column, for instance `t.id IN (SELECT x.a FROM x WHERE x.b`: so the linked
+    /// rows are looked up first, instead of asking each row of the table for its links.
     Link,
+}
+
+/// What is known about the values of a field. SQLite keeps no statistics, and would rather follow the order that is asked for
+/// than find few rows and sort them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// Nothing.
+    Unknown,
+    /// Few rows have 0, and a partial index finds them.
+    ZeroIsRare,
+    /// It grows with the ids, more or less, has an index, and is asked for from some point on.
+    Recent,
 }
 
 /// A field of the REST API.
@@ -29,6 +42,8 @@ pub struct Field {
     pub kind: Kind,
     /// Whether it may be NULL.
     pub nullable: bool,
+    /// What is known about its values.
+    pub spread: Spread,
 }
 
 const fn field(name: &'static str, expression: &'static str, kind: Kind) -> Field {
@@ -37,6 +52,7 @@ const fn field(name: &'static str, expression: &'static str, kind: Kind) -> Fiel
         expression,
         kind,
         nullable: false,
+        spread: Spread::Unknown,
     }
 }
 
@@ -72,6 +88,11 @@ impl Field {
             ..self
         }
     }
+
+    /// The same, and this is known about its values.
+    pub(super) const fn spread(self, spread: Spread) -> Self {
+        Self { spread, ..self }
+    }
 }
 
 /// A resource's table.
@@ -79,7 +100,7 @@ impl Field {
 pub struct Table {
     /// Name of the resource, for messages.
     pub resource: &'static str,
-    /// The table, with the alias `t`, and what every query joins.
+    /// The table, with the alias `t`.
     pub from: &'static str,
     /// The columns in the order in which a row is read.
     pub columns: &'static str,

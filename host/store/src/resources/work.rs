@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use toolpost_core::BuildsetId;
 use toolpost_core::model::{
     Build, BuildRequest, Buildset, Change, Log, LogType, SourceStamp, SourceStampSpec, Step,
     StepUrl,
 };
+use toolpost_core::{BuildsetId, MasterId, RequestId, Timestamp};
 
 use super::sealed::Stored;
-use super::table::{Table, flag, int, link, list, text, time};
+use super::table::{Spread, Table, flag, int, link, list, text, time};
 use crate::ops;
 use crate::sql::{Cells, Connection, json_ids};
 use crate::{Result, StoreError};
@@ -39,7 +39,7 @@ impl Stored for Change {
             int("ssid", "t.sourcestamp_id"),
             link(
                 "bsid",
-                "SELECT 1 FROM buildset_changes x WHERE x.change_id = t.id AND x.buildset_id",
+                "t.id IN (SELECT x.change_id FROM buildset_changes x WHERE x.buildset_id",
             ),
         ],
     };
@@ -84,8 +84,7 @@ impl Stored for SourceStamp {
             time("created_at", "t.created_at"),
             link(
                 "bsid",
-                "SELECT 1 FROM buildset_sourcestamps x \
-                 WHERE x.sourcestamp_id = t.id AND x.buildset_id",
+                "t.id IN (SELECT x.sourcestamp_id FROM buildset_sourcestamps x WHERE x.buildset_id",
             ),
         ],
     };
@@ -115,17 +114,18 @@ impl Stored for Buildset {
             int("bsid", "t.id"),
             text("external_idstring", "t.external_idstring").null(),
             text("reason", "t.reason"),
-            time("submitted_at", "t.submitted_at"),
+            time("submitted_at", "t.submitted_at").spread(Spread::Recent),
             flag("complete", "t.complete"),
             time("complete_at", "t.complete_at").null(),
-            int("results", "t.results").null(),
+            // As a stock master compares it; what is shown is NULL until the build set is complete.
+            int("results", "COALESCE(t.results, -1)"),
             int("parent_buildid", "t.parent_build_id").null(),
             text("parent_relationship", "t.parent_relationship").null(),
             int("rebuilt_buildid", "t.rebuilt_build_id").null(),
             int("schedulerid", "t.scheduler_id").null(),
             link(
                 "changeid",
-                "SELECT 1 FROM buildset_changes x WHERE x.buildset_id = t.id AND x.change_id",
+                "t.id IN (SELECT x.buildset_id FROM buildset_changes x WHERE x.change_id",
             ),
         ],
     };
@@ -171,42 +171,76 @@ impl Stored for Buildset {
     }
 }
 
+/// Of the claim of a request. Not a join, because it is looked for only where there is one, and a page of requests that wait has none.
+const CLAIMED_AT: &str = "(SELECT c.claimed_at FROM claims c WHERE c.request_id = t.id)";
+const CLAIMED_BY: &str = "(SELECT c.master_id FROM claims c WHERE c.request_id = t.id)";
+
 impl Stored for BuildRequest {
     const TABLE: &'static Table = &Table {
         resource: "build request",
-        from: "requests t LEFT JOIN claims c ON c.request_id = t.id",
-        columns: "t.id, t.buildset_id, t.builder_id, t.priority, c.master_id, c.claimed_at, \
-            t.complete, t.complete_at, t.results, t.submitted_at, t.waited_for",
+        from: "requests t",
+        columns: "t.id, t.buildset_id, t.builder_id, t.priority, t.claimed, t.complete, t.complete_at, \
+            t.results, t.submitted_at, t.waited_for",
         fields: &[
             int("buildrequestid", "t.id"),
             int("buildsetid", "t.buildset_id"),
             int("builderid", "t.builder_id"),
             int("priority", "t.priority"),
             flag("claimed", "t.claimed"),
-            time("claimed_at", "c.claimed_at").null(),
-            int("claimed_by_masterid", "c.master_id").null(),
+            time("claimed_at", CLAIMED_AT).null(),
+            int("claimed_by_masterid", CLAIMED_BY).null(),
             flag("complete", "t.complete"),
             time("complete_at", "t.complete_at").null(),
-            int("results", "t.results").null(),
-            time("submitted_at", "t.submitted_at"),
+            int("results", "COALESCE(t.results, -1)"),
+            time("submitted_at", "t.submitted_at").spread(Spread::Recent),
             flag("waited_for", "t.waited_for"),
         ],
     };
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let (id, buildset_id) = (cells.get()?, cells.get()?);
+        let (builder_id, priority) = (cells.get()?, cells.get()?);
+        let claimed: bool = cells.get()?;
         Ok(Self {
-            id: cells.get()?,
-            buildset_id: cells.get()?,
-            builder_id: cells.get()?,
-            priority: cells.get()?,
-            claimed_by: cells.get()?,
-            claimed_at: cells.get()?,
+            id,
+            buildset_id,
+            builder_id,
+            priority,
+            claimed_by: None,
+            // When that was is read with all others.
+            claimed_at: claimed.then_some(Timestamp(0)),
             complete: cells.get()?,
             complete_at: cells.get()?,
             results: cells.get()?,
             submitted_at: cells.get()?,
             waited_for: cells.get()?,
         })
+    }
+
+    async fn complete(connection: &mut Connection, rows: &mut [Self]) -> Result<()> {
+        let claimed = rows.iter().filter(|row| row.claimed_at.is_some());
+        let claimed: Vec<_> = claimed.map(|row| row.id).collect();
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT request_id, master_id, claimed_at FROM claims WHERE request_id IN {}",
+            connection.ids(1)
+        );
+        let mut claims: BTreeMap<RequestId, (MasterId, Timestamp)> = BTreeMap::new();
+        for row in connection
+            .fetch_all("claims", sql, vec![json_ids(claimed)])
+            .await?
+        {
+            let mut cells = row.cells();
+            claims.insert(cells.get()?, (cells.get()?, cells.get()?));
+        }
+        for request in rows {
+            let claim = claims.get(&request.id);
+            request.claimed_by = claim.map(|(master, _)| *master);
+            request.claimed_at = claim.map(|(_, at)| *at);
+        }
+        Ok(())
     }
 }
 
@@ -223,15 +257,17 @@ impl Stored for Build {
             int("buildrequestid", "t.request_id"),
             int("workerid", "t.worker_id").null(),
             int("masterid", "t.master_id"),
-            time("started_at", "t.started_at"),
-            flag("complete", "t.complete"),
-            time("complete_at", "t.complete_at").null(),
+            time("started_at", "t.started_at").spread(Spread::Recent),
+            flag("complete", "t.complete").spread(Spread::ZeroIsRare),
+            time("complete_at", "t.complete_at")
+                .null()
+                .spread(Spread::Recent),
             int("locks_duration_s", "t.locks_duration_ms / 1000"),
             text("state_string", "t.state_string"),
             int("results", "t.results").null(),
             link(
                 "bsid",
-                "SELECT 1 FROM requests x WHERE x.id = t.request_id AND x.buildset_id",
+                "t.request_id IN (SELECT x.id FROM requests x WHERE x.buildset_id",
             ),
         ],
     };

@@ -7,6 +7,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite, SqliteConnection};
 
 use super::{Row, Value, bind_postgres, bind_sqlite};
+use crate::visitors::Visitor;
 use crate::{Result, StoreError};
 
 /// Which database.
@@ -32,6 +33,8 @@ pub enum Connection {
     Writer(Box<SqliteConnection>),
     /// A reader of SQLite.
     Reader(PoolConnection<Sqlite>),
+    /// A reader of SQLite for whoever asks from outside.
+    Visitor(Visitor),
     /// PostgreSQL.
     Postgres(PoolConnection<Postgres>),
 }
@@ -39,7 +42,7 @@ pub enum Connection {
 impl Connection {
     pub(crate) fn backend(&self) -> Backend {
         match self {
-            Self::Writer(_) | Self::Reader(_) => Backend::Sqlite,
+            Self::Writer(_) | Self::Reader(_) | Self::Visitor(_) => Backend::Sqlite,
             Self::Postgres(_) => Backend::Postgres,
         }
     }
@@ -51,7 +54,9 @@ impl Connection {
         sql: impl Into<Sql> + Send,
         args: Vec<Value>,
     ) -> Result<u64> {
-        let sql = AssertSqlSafe(sql.into());
+        let sql = sql.into();
+        tracing::trace!(operation, sql = &*sql);
+        let sql = AssertSqlSafe(sql);
         let started = Instant::now();
         let outcome = async {
             Ok(match self {
@@ -63,6 +68,12 @@ impl Connection {
                     .execute(&mut **connection)
                     .await?
                     .rows_affected(),
+                Self::Visitor(visitor) => {
+                    let query = sqlx::query_with(sql, bind_sqlite(args)?);
+                    let done = query.execute(visitor.begin()?).await;
+                    visitor.end();
+                    done?.rows_affected()
+                }
                 Self::Postgres(connection) => sqlx::query_with(sql, bind_postgres(&args)?)
                     .execute(&mut **connection)
                     .await?
@@ -81,7 +92,9 @@ impl Connection {
         sql: impl Into<Sql> + Send,
         args: Vec<Value>,
     ) -> Result<Vec<Row>> {
-        let sql = AssertSqlSafe(sql.into());
+        let sql = sql.into();
+        tracing::trace!(operation, sql = &*sql);
+        let sql = AssertSqlSafe(sql);
         let started = Instant::now();
         let outcome = async {
             Ok(match self {
@@ -97,6 +110,12 @@ impl Connection {
                     .into_iter()
                     .map(Row::Sqlite)
                     .collect(),
+                Self::Visitor(visitor) => {
+                    let query = sqlx::query_with(sql, bind_sqlite(args)?);
+                    let rows = query.fetch_all(visitor.begin()?).await;
+                    visitor.end();
+                    rows?.into_iter().map(Row::Sqlite).collect()
+                }
                 Self::Postgres(connection) => sqlx::query_with(sql, bind_postgres(&args)?)
                     .fetch_all(&mut **connection)
                     .await?
@@ -104,6 +123,44 @@ impl Connection {
                     .map(Row::Postgres)
                     .collect(),
             })
+        }
+        .await;
+        trace(operation, started);
+        outcome.map_err(|source| StoreError::query(operation, source))
+    }
+
+    /// Runs a statement of one column of numbers. Unlike rows, these take little room.
+    pub(crate) async fn fetch_ids(
+        &mut self,
+        operation: &'static str,
+        sql: impl Into<Sql> + Send,
+        args: Vec<Value>,
+    ) -> Result<Vec<i64>> {
+        let sql = sql.into();
+        tracing::trace!(operation, sql = &*sql);
+        let sql = AssertSqlSafe(sql);
+        let started = Instant::now();
+        let outcome = async {
+            match self {
+                Self::Writer(connection) => {
+                    let query = sqlx::query_scalar_with(sql, bind_sqlite(args)?);
+                    query.fetch_all(&mut **connection).await
+                }
+                Self::Reader(connection) => {
+                    let query = sqlx::query_scalar_with(sql, bind_sqlite(args)?);
+                    query.fetch_all(&mut **connection).await
+                }
+                Self::Visitor(visitor) => {
+                    let query = sqlx::query_scalar_with(sql, bind_sqlite(args)?);
+                    let ids = query.fetch_all(visitor.begin()?).await;
+                    visitor.end();
+                    ids
+                }
+                Self::Postgres(connection) => {
+                    let query = sqlx::query_scalar_with(sql, bind_postgres(&args)?);
+                    query.fetch_all(&mut **connection).await
+                }
+            }
         }
         .await;
         trace(operation, started);
@@ -143,6 +200,8 @@ impl Connection {
         match self {
             Self::Writer(connection) => script.execute(&mut **connection).await.map(drop),
             Self::Reader(connection) => script.execute(&mut **connection).await.map(drop),
+            // Nobody from outside has a script to run.
+            Self::Visitor(_) => Err(sqlx::Error::PoolClosed),
             Self::Postgres(connection) => script.execute(&mut **connection).await.map(drop),
         }
         .map_err(|source| StoreError::query(operation, source))

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use toolpost_core::{
-    ArtifactId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId,
-    ForcedId, JournalId, LogId, MasterId, Properties, Property, ReporterId, RequestId, Results,
-    SchedulerId, SourceStampId, StepId, TestResultId, TestResultSetId, Timestamp, WorkerId,
+    ArtifactId, BranchId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId,
+    CodebaseId, CommitId, DeliveryId, ForcedId, JournalId, LogId, MasterId, ProjectId, Properties,
+    Property, ReporterId, RequestId, Results, SchedulerId, SourceStampId, StepId, TestResultId,
+    TestResultSetId, Timestamp, WorkerId,
 };
 
 use crate::{Result, StoreError};
@@ -164,6 +165,10 @@ numbered!(
     StepId,
     TestResultId,
     TestResultSetId,
+    ProjectId,
+    CodebaseId,
+    BranchId,
+    CommitId,
     Timestamp,
     WorkerId,
 );

@@ -7,9 +7,10 @@ use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use toolpost_core::{
-    ArtifactId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, DeliveryId,
-    ForcedId, JournalId, LogId, MasterId, ReporterId, RequestId, Results, SchedulerId,
-    SourceStampId, StepId, TestResultId, TestResultSetId, Timestamp, WorkerId,
+    ArtifactId, BranchId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId,
+    CodebaseId, CommitId, DeliveryId, ForcedId, JournalId, LogId, MasterId, ProjectId, ReporterId,
+    RequestId, Results, SchedulerId, SourceStampId, StepId, TestResultId, TestResultSetId,
+    Timestamp, WorkerId,
 };
 
 /// One argument. The kind decides the type that PostgreSQL is told, also for NULL.
@@ -163,6 +164,10 @@ ids!(
     StepId,
     TestResultId,
     TestResultSetId,
+    ProjectId,
+    CodebaseId,
+    BranchId,
+    CommitId,
     WorkerId,
 );
 

@@ -107,7 +107,7 @@ fn parse(text: &str) -> Query {
 
 /// Asks for every field with every operator and in both orders: the statements must be valid, and what is
 /// refused must be refused with words.
-async fn every_field<R: Resource>(store: &Store) {
+pub(super) async fn every_field<R: Resource>(store: &Store) {
     let all = store.count::<R>(&Query::new()).await.unwrap();
     assert!(all > 0, "{}", R::TABLE.resource);
     for field in R::TABLE.fields {
@@ -135,14 +135,14 @@ async fn every_field<R: Resource>(store: &Store) {
                 Err(error) => panic!("{} {op}: {error}", field.name),
             }
         }
-        // Whatever the value, a row is either equal or not.
+        // Whatever the value, a row that has one is either equal or not.
         let count = async |op| {
             let query = Query::new().filter(field.name, op, value);
             store.count::<R>(&query).await.unwrap()
         };
-        assert_eq!(
-            count(Op::Eq).await + count(Op::Ne).await,
-            all,
+        let either = count(Op::Eq).await + count(Op::Ne).await;
+        assert!(
+            either == all || field.nullable && either < all,
             "{}",
             field.name
         );
@@ -200,8 +200,8 @@ both! {
             ("complete=off", &[3]),
             ("complete__ne=1", &[3]),
             ("results=2", &[1, 2]),
-            ("results__ne=2", &[3]),
-            ("results__ne=0", &[1, 2, 3]),
+            ("results__ne=2", &[]),
+            ("results__ne=0", &[1, 2]),
             ("results__ge=0", &[1, 2]),
             ("started_at=20", &[2]),
             ("started_at__ne=20", &[1, 3]),
@@ -213,7 +213,7 @@ both! {
             ("complete_at=11", &[1]),
             ("complete_at__le=11", &[1]),
             ("complete_at__gt=11", &[2]),
-            ("complete_at__ne=11", &[2, 3]),
+            ("complete_at__ne=11", &[2]),
             ("complete_at=11|21", &[1, 2]),
             ("state_string__contains=test", &[1, 2]),
             ("state_string__contains=TEST", &[]),
@@ -258,7 +258,7 @@ both! {
             ("masterid__ne=1", 0),
             ("workerid=1", 2),
             ("description=the first", 1),
-            ("description__ne=the first", 1),
+            ("description__ne=the first", 0),
         ];
         for (query, expected) in table {
             assert_eq!(
@@ -271,7 +271,7 @@ both! {
             ("files__contains=a.rs", 2),
             ("files__contains=.rs", 0),
             ("branch=main", 1),
-            ("branch__ne=main", 1),
+            ("branch__ne=main", 0),
             ("when_timestamp=100", 2),
             ("author__contains=n", 1),
         ];

@@ -3,6 +3,7 @@
 mod backend;
 mod builds;
 mod changes;
+mod codebases;
 mod farm;
 mod journal;
 mod kept;
@@ -15,6 +16,7 @@ mod queue;
 mod recordings;
 mod reporters;
 mod setup;
+mod visitors;
 mod workers;
 mod writing;
 

@@ -46,7 +46,7 @@ both! {
             .unwrap();
         store.close().await;
         let error = db.try_open().await.unwrap_err();
-        let newest = MIGRATIONS.len();
+        let newest = MIGRATIONS.last().unwrap().0;
         assert_eq!(
             error.to_string(),
             format!(

@@ -30,6 +30,7 @@ pub(crate) fn names() -> ConfiguredNames {
         ..ConfiguredBuilder::default()
     };
     ConfiguredNames {
+        projects: Vec::new(),
         builders: vec![builder("a"), builder("b")],
         workers: vec![ConfiguredWorker {
             name: "w".to_owned(),

@@ -9,11 +9,12 @@ use serde_json::Value;
 use toolpost_config::{Config, Sources};
 use toolpost_master::RunningUses;
 use toolpost_sandbox::registry::{LastGood, RecordError, RegistryStore, VersionRecord};
-use toolpost_sandbox::{PluginRegistry, RegistryEvent, RegistryOptions, Sandbox, SandboxOptions};
+use toolpost_sandbox::{PluginRegistry, RegistryEvent, RegistryOptions, SandboxOptions};
 
 use super::Done;
 use crate::app::StepTypes;
 use crate::cli::{ConfigArgs, PlanArgs};
+use crate::components;
 use crate::output::{Failure, Printer};
 
 /// `toolpost check`
@@ -120,7 +121,7 @@ async fn open_registry(dir: &Path, sources: &Sources) -> Result<PluginRegistry, 
     // What is wrong with the configuration is told by whoever asked for the types.
     let grants = toolpost_config::check_plugins(sources).unwrap_or_default();
     let uses = RunningUses::with_plugins(grants);
-    let sandbox = Sandbox::new(SandboxOptions {
+    let sandbox = components::sandbox(SandboxOptions {
         pooling: false,
         ..SandboxOptions::default()
     })?;

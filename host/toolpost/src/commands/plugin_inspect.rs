@@ -10,6 +10,7 @@ use toolpost_sandbox::{PluginVersion, Sandbox, SandboxOptions, TypeInfo, UseChec
 
 use super::Done;
 use super::check::configured_uses;
+use crate::components;
 use crate::output::Printer;
 
 /// How it is printed.
@@ -101,7 +102,7 @@ fn inspect(files: Vec<PathBuf>, uses: Option<&dyn UseCheck>) -> anyhow::Result<V
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let sandbox = Sandbox::new(SandboxOptions {
+    let sandbox = components::sandbox(SandboxOptions {
         threads: 1,
         pooling: false,
         ..SandboxOptions::default()

@@ -11,6 +11,7 @@ use toolpost_sandbox::{Sandbox, SandboxOptions, StepType};
 
 use super::Done;
 use crate::cli::ReplayArgs;
+use crate::components;
 use crate::output::{Failure, Printer};
 
 /// `toolpost plugin replay`
@@ -56,7 +57,7 @@ pub(crate) fn plugin_replay(args: &ReplayArgs, printer: Printer) -> Done {
 
 /// A sandbox for one caller.
 pub(crate) fn local_sandbox() -> anyhow::Result<Sandbox> {
-    Ok(Sandbox::new(SandboxOptions {
+    Ok(components::sandbox(SandboxOptions {
         threads: 1,
         pooling: false,
         ..SandboxOptions::default()

@@ -8,11 +8,12 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use toolpost_rehearsal::{Mismatch, Test, Verdict, read, rehearse, sandbox_options};
-use toolpost_sandbox::{PluginVersion, Sandbox};
+use toolpost_sandbox::PluginVersion;
 use toolpost_toolchain::{ToolchainError, build_plugin, default_cache_dir};
 
 use super::Done;
 use crate::cli::TestArgs;
+use crate::components;
 use crate::output::{Failure, Printer};
 
 /// Where a plugin's folder has its scripts.
@@ -140,9 +141,7 @@ pub(super) fn load(component: &Path) -> Result<Arc<PluginVersion>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let sandbox = Sandbox::new(sandbox_options(Some(
-        default_cache_dir().join("components"),
-    )))?;
+    let sandbox = components::sandbox(sandbox_options())?;
     let plugin = runtime.block_on(sandbox.load(Bytes::from(bytes)));
     let plugin = plugin.with_context(|| {
         let file = component.display();

@@ -9,7 +9,7 @@ use super::signals::{Signals, runtime};
 use crate::app::App;
 use crate::cli::RunArgs;
 use crate::output::Printer;
-use crate::telemetry;
+use crate::{service, telemetry};
 
 /// How long a second signal leaves running builds.
 const IMPATIENT_DRAIN: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
     let handle = web.handle().clone();
     engine.block_on(async {
         let mut signals = Signals::listen()?;
-        let app = App::open(&args.config.config, args.listen, handle).await?;
+        let app = App::open(args, handle).await?;
         let name = tokio::select! {
             begun = app.begin() => {
                 if let Err(failure) = begun {
@@ -35,11 +35,13 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
                 if let Some(address) = app.worker_address() {
                     printer.line(format_args!("workers connect to {address}"));
                 }
+                service::tell(service::READY);
                 signals.next().await
             }
             name = signals.next() => name,
         };
         info!("stopping after {name}");
+        service::tell(service::STOPPING);
         let drain = app.drain_timeout();
         tokio::select! {
             () = app.stop(drain) => {}

@@ -1,14 +1,14 @@
-//! `toolpost worker`: a worker for this machine, until it is told to stop.
+//! `toolpost worker`: a worker for this machine, until it is told to stop. SIGHUP lets it finish first.
 
-use tokio_util::sync::CancellationToken;
-use toolpost_daemon::{Settings, SettingsError, SettingsFile};
+use tokio::signal::unix::{SignalKind, signal};
+use toolpost_daemon::{Orders, Settings, SettingsError, SettingsFile};
 use tracing::{info, warn};
 
 use super::Done;
 use super::signals::{Signals, runtime};
 use crate::cli::WorkerArgs;
 use crate::output::{Failure, Printer};
-use crate::telemetry;
+use crate::{service, telemetry};
 
 /// `toolpost worker`
 pub(crate) fn worker(args: &WorkerArgs, printer: Printer) -> Done {
@@ -18,9 +18,11 @@ pub(crate) fn worker(args: &WorkerArgs, printer: Printer) -> Done {
     let runtime = runtime("worker")?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let stop = CancellationToken::new();
-        let running = toolpost_daemon::run(settings, stop.clone());
+        let mut hangups = signal(SignalKind::hangup())?;
+        let orders = Orders::default();
+        let running = toolpost_daemon::run(settings, orders.clone());
         tokio::pin!(running);
+        let mut told_ready = false;
         loop {
             tokio::select! {
                 done = &mut running => {
@@ -28,14 +30,23 @@ pub(crate) fn worker(args: &WorkerArgs, printer: Printer) -> Done {
                     info!("stopped");
                     return Ok(());
                 }
+                () = orders.ready.cancelled(), if !told_ready => {
+                    told_ready = true;
+                    service::tell(service::READY);
+                }
+                _ = hangups.recv(), if !orders.leave.is_cancelled() => {
+                    info!("stopping after SIGHUP, once nothing runs here that a Toolpost master knows of");
+                    orders.leave.cancel();
+                }
                 name = signals.next() => {
-                    if stop.is_cancelled() {
+                    if orders.stop.is_cancelled() {
                         // What still runs ends with the process.
                         warn!("{name} again: commands are killed");
                         return Ok(());
                     }
                     info!("stopping after {name}");
-                    stop.cancel();
+                    service::tell(service::STOPPING);
+                    orders.stop.cancel();
                 }
             }
         }

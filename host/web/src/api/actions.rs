@@ -82,11 +82,25 @@ const BUILD: &[Action] = &[
     },
 ];
 
-const BUILD_REQUEST: &[Action] = &[action(
-    "cancel",
-    "Takes the request from the queue, or stops its build.",
-    REASON,
-)];
+const BUILD_REQUEST: &[Action] = &[
+    action(
+        "cancel",
+        "Takes the request from the queue, or stops its build.",
+        REASON,
+    ),
+    action(
+        "set_priority",
+        "Gives a request that is not complete another priority.",
+        &[Param {
+            is_required: true,
+            ..param(
+                "priority",
+                Kind::Int,
+                "The larger one comes first; a number of 32 bits.",
+            )
+        }],
+    ),
+];
 
 const WORKER: &[Action] = &[
     action("pause", "The worker takes no new builds.", REASON),
@@ -108,21 +122,31 @@ const DELIVERY: &[Action] = &[
     action("discard", "Says that it need not be sent.", &[]),
 ];
 
-const SCHEDULER: &[Action] = &[Action {
-    gives: Gives::Text("skipped"),
-    ..action(
-        "skip",
-        "Has the scheduler of a plugin pass over the event at which it fails.",
-        &[
-            param(
-                "event",
-                Kind::Text,
-                "That event and no other, as its status names it.",
-            ),
-            param("reason", Kind::Text, "Why, for people."),
-        ],
-    )
-}];
+const SCHEDULER: &[Action] = &[
+    action(
+        "enable",
+        "Lets the scheduler make build sets, or has it take in what happens without making any.",
+        &[Param {
+            is_required: true,
+            ..param("enabled", Kind::Bool, "Whether it makes any.")
+        }],
+    ),
+    Action {
+        gives: Gives::Text("skipped"),
+        ..action(
+            "skip",
+            "Has the scheduler of a plugin pass over the event at which it fails.",
+            &[
+                param(
+                    "event",
+                    Kind::Text,
+                    "That event and no other, as its status names it.",
+                ),
+                param("reason", Kind::Text, "Why, for people."),
+            ],
+        )
+    },
+];
 
 const REPORTER: &[Action] = &[Action {
     gives: Gives::Count,

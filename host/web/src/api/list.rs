@@ -1,22 +1,31 @@
 //! Answers with rows of the store: one row, one page of rows, or, when nobody set a limit, page after page as a stream.
 //!
-//! Invariant: no more than [`PAGE_ROWS`] rows are in memory for a request.
+//! Invariant: no more than [`PAGE_ROWS`] rows, the ids of others, and [`WHOLE_BYTES_MAX`] of what was written of others are in
+//! memory for a request.
+
+use std::collections::{HashSet, VecDeque};
+use std::marker::PhantomData;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::StreamExt as _;
 use toolpost_core::model::{Build, BuildRequest, Builder, Buildset};
-use toolpost_store::{Filter, Op, Order, Query, Store};
+use toolpost_store::{Filter, IDS_PER_LIST_MAX, Op, Query, Store};
 
+use super::codebases;
 use super::json;
 use super::path::{BuildRef, Scope};
 use super::query::Spec;
 use super::resolve;
-use super::rows::{Row, write_row};
+use super::rows::{Row, by_id, write_row};
 use super::schema::Resource;
 use crate::error::ApiError;
 
 /// Rows that are read at a time.
 const PAGE_ROWS: u32 = 1_000;
+
+/// An answer that is longer is sent while it is read, and not kept for others, bytes. Ten thousand builders are less.
+const WHOLE_BYTES_MAX: usize = 2 << 20;
 
 /// An answer's body.
 pub(crate) enum Answer {
@@ -93,6 +102,17 @@ async fn narrow(store: &Store, resource: Resource, scope: &Scope) -> Result<Narr
         (Scope::SourceStamp(id), _) => is("ssid", id),
         (Scope::Request(id), _) => is("buildrequestid", id),
         (Scope::TestResultSet(id), _) => is("test_result_setid", id),
+        (Scope::Project(project), _) => {
+            let project = resolve::project(store, project).await?;
+            any_of("projectid", project.map(|project| project.id))
+        }
+        (Scope::Codebase(id), _) => is("codebaseid", id),
+        (Scope::CommitRange(first, second), _) => {
+            match codebases::between(store, *first, *second).await? {
+                Some(filter) => Narrowed::Filter(filter),
+                None => Narrowed::Empty,
+            }
+        }
         (Scope::Reporter(id), _) => is("reporterid", id),
         (Scope::TriggeredBy(id), _) => {
             any_of("bsid", buildsets(store, "parent_buildid", *id).await?)
@@ -124,11 +144,19 @@ pub(crate) async fn collection<R: Row>(
             Narrowed::Missing(what) => return Err(ApiError::not_found(what)),
         }
     }
-    let page = Page::<R>::read(store, &spec, None).await?;
-    if !page.more {
-        return Ok(Answer::Whole(whole(store, &spec, page).await?));
+    let mut reading = Reading::<R>::new(store.clone(), spec);
+    let mut body = Vec::new();
+    while let Some(mut piece) = reading.piece().await? {
+        if body.is_empty() {
+            body = piece;
+        } else {
+            body.append(&mut piece);
+        }
+        if body.len() > WHOLE_BYTES_MAX && !reading.done {
+            return Ok(Answer::Stream(reading.rest(body)));
+        }
     }
-    Ok(Answer::Stream(stream(store.clone(), spec, page)))
+    Ok(Answer::Whole(body))
 }
 
 /// An empty list.
@@ -152,22 +180,6 @@ fn close(out: &mut Vec<u8>, total: i64) {
     out.extend_from_slice(b"}}");
 }
 
-/// A page that is the whole answer.
-async fn whole<R: Row>(store: &Store, spec: &Spec, page: Page<R>) -> Result<Vec<u8>, ApiError> {
-    let shown = i64::try_from(page.rows.len()).unwrap_or(i64::MAX);
-    let limited = spec.query.limit.is_some_and(|limit| shown >= limit.into());
-    let beyond_the_end = shown == 0 && spec.query.offset > 0;
-    let total = if limited || beyond_the_end {
-        store.count::<R>(&spec.query).await?
-    } else {
-        shown + i64::from(spec.query.offset)
-    };
-    let mut out = open(R::RESOURCE);
-    page.write(&mut out, spec, 0);
-    close(&mut out, total);
-    Ok(out)
-}
-
 /// Rows that were read together, with what they show of others.
 struct Page<R: Row> {
     rows: Vec<R>,
@@ -176,43 +188,7 @@ struct Page<R: Row> {
     more: bool,
 }
 
-/// Where the next page starts.
-#[derive(Clone, Copy)]
-struct Cursor {
-    rows_done: u32,
-    last_id: i64,
-}
-
 impl<R: Row> Page<R> {
-    async fn read(store: &Store, spec: &Spec, cursor: Option<Cursor>) -> Result<Self, ApiError> {
-        let mut query = spec.query.clone();
-        let done = cursor.map_or(0, |cursor| cursor.rows_done);
-        let wanted = query.limit.map(|limit| limit.saturating_sub(done));
-        let page_rows = wanted.map_or(PAGE_ROWS, |wanted| wanted.min(PAGE_ROWS));
-        query.limit = Some(page_rows);
-        if let Some(cursor) = cursor {
-            if query.order.is_empty() {
-                // In the order of ids, a page is found by where the last one ended, however far that is.
-                query = query.filter(R::ID, Op::Gt, cursor.last_id);
-                query.offset = 0;
-            } else {
-                query.offset = query.offset.saturating_add(done);
-            }
-        }
-        let rows = if page_rows == 0 {
-            Vec::new()
-        } else {
-            store.list::<R>(&query).await?
-        };
-        let full = rows.len() >= page_rows as usize;
-        let related = R::related(store, &rows, spec).await?;
-        Ok(Self {
-            more: full && wanted.is_none_or(|wanted| wanted > page_rows),
-            rows,
-            related,
-        })
-    }
-
     /// Writes the rows, separated by commas; `rows_before` were written already.
     fn write(&self, out: &mut Vec<u8>, spec: &Spec, rows_before: u32) {
         for (at, row) in self.rows.iter().enumerate() {
@@ -224,57 +200,140 @@ impl<R: Row> Page<R> {
     }
 }
 
-/// Pages until the end. A failure on the way breaks the connection off, so that nobody takes a part for the whole.
-fn stream<R: Row>(store: Store, mut spec: Spec, first: Page<R>) -> Body {
-    if !spec.query.order.is_empty() {
-        // Equal keys must not change places between two pages.
-        spec.query.order.push(Order {
-            field: R::ID.to_owned(),
-            descending: false,
+/// How the rows behind a page are found.
+enum Way {
+    /// In the order of ids, by where the page ended, however far that is.
+    Behind(Op),
+    /// In any other order by their ids, which are sorted once for all pages; `None` as long as there was one page only.
+    Sorted(Option<VecDeque<i64>>),
+}
+
+/// A list that is read page by page.
+struct Reading<R: Row> {
+    store: Store,
+    spec: Spec,
+    way: Way,
+    rows_done: u32,
+    /// The ids of the last page.
+    ids: Vec<i64>,
+    done: bool,
+    rows: PhantomData<fn() -> R>,
+}
+
+impl<R: Row> Reading<R> {
+    fn new(store: Store, spec: Spec) -> Self {
+        let way = match spec.query.order.first() {
+            None => Way::Behind(Op::Gt),
+            Some(order) if order.field != R::ID => Way::Sorted(None),
+            Some(order) if order.descending => Way::Behind(Op::Lt),
+            Some(_) => Way::Behind(Op::Gt),
+        };
+        Self {
+            store,
+            spec,
+            way,
+            rows_done: 0,
+            ids: Vec::new(),
+            done: false,
+            rows: PhantomData,
+        }
+    }
+
+    /// The next page as a piece of the answer; `None` after the last.
+    async fn piece(&mut self) -> Result<Option<Vec<u8>>, ApiError> {
+        if self.done {
+            return Ok(None);
+        }
+        let page = self.page().await?;
+        let mut out = if self.rows_done == 0 {
+            open(R::RESOURCE)
+        } else {
+            Vec::new()
+        };
+        page.write(&mut out, &self.spec, self.rows_done);
+        let count = u32::try_from(page.rows.len()).unwrap_or(u32::MAX);
+        self.rows_done = self.rows_done.saturating_add(count);
+        self.ids = page.rows.iter().map(Row::id).collect();
+        if !page.more {
+            close(&mut out, self.total().await?);
+            self.done = true;
+        }
+        Ok(Some(out))
+    }
+
+    async fn page(&mut self) -> Result<Page<R>, ApiError> {
+        let left = self.spec.query.limit;
+        let left = left.map(|limit| limit.saturating_sub(self.rows_done));
+        let page_rows = left.map_or(PAGE_ROWS, |left| left.min(PAGE_ROWS));
+        let mut query = self.spec.query.clone();
+        query.limit = Some(page_rows);
+        let rows = match (&mut self.way, self.ids.last()) {
+            _ if page_rows == 0 => Vec::new(),
+            (_, None) => self.store.list::<R>(&query).await?,
+            (Way::Behind(further), Some(last)) => {
+                query = query.filter(R::ID, *further, last);
+                query.offset = 0;
+                self.store.list::<R>(&query).await?
+            }
+            (Way::Sorted(ids), Some(_)) => {
+                let ids = match ids {
+                    Some(ids) => ids,
+                    None => ids.insert(others::<R>(&self.store, &self.spec, &self.ids).await?),
+                };
+                let here = ids.drain(..ids.len().min(page_rows as usize)).collect();
+                in_order(&self.store, here).await?
+            }
+        };
+        let full = rows.len() >= page_rows as usize;
+        Ok(Page {
+            related: R::related(&self.store, &rows, &self.spec).await?,
+            more: full && left.is_none_or(|left| left > page_rows),
+            rows,
+        })
+    }
+
+    /// How many rows there are in all, after so many were shown.
+    async fn total(&self) -> Result<i64, ApiError> {
+        let (query, shown) = (&self.spec.query, self.rows_done);
+        let limited = query.limit.is_some_and(|limit| shown >= limit);
+        let beyond_the_end = shown == 0 && query.offset > 0;
+        if limited || beyond_the_end {
+            return Ok(self.store.count::<R>(query).await?);
+        }
+        Ok(i64::from(shown) + i64::from(query.offset))
+    }
+
+    /// What was read already, and pages until the end. A failure on the way breaks the connection off, so that nobody takes a
+    /// part for the whole.
+    fn rest(self, read: Vec<u8>) -> Body {
+        let first = futures::stream::iter([Ok(Bytes::from(read))]);
+        let further = futures::stream::try_unfold(self, async |mut reading| {
+            let piece = reading.piece().await?;
+            Ok::<_, ApiError>(piece.map(|piece| (Bytes::from(piece), reading)))
         });
+        Body::from_stream(first.chain(further))
     }
-    enum State<R: Row> {
-        Write(Page<R>, u32),
-        Read(Cursor),
-        Done,
+}
+
+/// Which rows follow those that were shown, in the order that is asked for.
+async fn others<R: Row>(
+    store: &Store,
+    spec: &Spec,
+    shown: &[i64],
+) -> Result<VecDeque<i64>, ApiError> {
+    let shown: HashSet<i64> = shown.iter().copied().collect();
+    let mut ids = store.list_ids::<R>(&spec.query).await?;
+    if ids.len() >= IDS_PER_LIST_MAX as usize {
+        return Err(ApiError::TooMuchWork);
     }
-    let start = (store, spec, State::Write(first, 0));
-    Body::from_stream(futures::stream::try_unfold(
-        start,
-        async |(store, spec, state)| -> Result<_, ApiError> {
-            let (page, done) = match state {
-                State::Done => return Ok(None),
-                State::Write(page, done) => (page, done),
-                State::Read(cursor) => (
-                    Page::<R>::read(&store, &spec, Some(cursor)).await?,
-                    cursor.rows_done,
-                ),
-            };
-            let mut out = if done == 0 {
-                open(R::RESOURCE)
-            } else {
-                Vec::new()
-            };
-            page.write(&mut out, &spec, done);
-            let count = u32::try_from(page.rows.len()).unwrap_or(u32::MAX);
-            let rows_done = done.saturating_add(count);
-            let next = match page.rows.last() {
-                Some(last) if page.more => State::Read(Cursor {
-                    rows_done,
-                    last_id: last.id(),
-                }),
-                _ => {
-                    let total = match spec.query.limit {
-                        Some(_) => store.count::<R>(&spec.query).await?,
-                        None => i64::from(spec.query.offset) + i64::from(rows_done),
-                    };
-                    close(&mut out, total);
-                    State::Done
-                }
-            };
-            Ok(Some((Bytes::from(out), (store, spec, next))))
-        },
-    ))
+    ids.retain(|id| !shown.contains(id));
+    Ok(ids.into())
+}
+
+/// The rows with these ids, in the order of the ids.
+async fn in_order<R: Row>(store: &Store, ids: Vec<i64>) -> Result<Vec<R>, ApiError> {
+    let mut rows = by_id::<R>(store, ids.iter().copied()).await?;
+    Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
 }
 
 /// All rows of a short list that are within the scopes.

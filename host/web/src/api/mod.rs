@@ -4,6 +4,7 @@
 //! the store are kept while they are true; what lives in the master's memory (plugins, forms) is always asked for.
 
 mod actions;
+mod codebases;
 pub(crate) mod json;
 mod list;
 mod logs;
@@ -33,6 +34,7 @@ use axum::response::IntoResponse;
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use toolpost_core::codebase::{Codebase, CodebaseBranch, CodebaseCommit, Project};
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, ChangeSource, Log, Master, SourceStamp, Step,
@@ -49,6 +51,7 @@ use self::schema::Resource;
 use crate::cache::{Blob, Depends, Form};
 use crate::caching;
 use crate::error::ApiError;
+use crate::forms::forms;
 use crate::state::Web;
 
 /// Segments of a path, at most; the longest that is served has eleven.
@@ -304,23 +307,25 @@ async fn unkept(
         Endpoint::Root => special::root(query),
         Endpoint::Spec => special::spec(query),
         Endpoint::ForceSchedulers(None) => {
-            special::force_schedulers(&web.master.force_forms(), None, query)
+            let forms = forms(web).await;
+            forms.and_then(|forms| special::force_schedulers(&forms, None, query))
         }
         Endpoint::ForceSchedulers(Some(builder)) => {
             match resolve::builder(&web.store, builder).await {
                 Ok(Some(builder)) => {
-                    special::force_schedulers(&web.master.force_forms(), Some(&builder.name), query)
+                    let forms = forms(web).await;
+                    forms.and_then(|forms| {
+                        special::force_schedulers(&forms, Some(&builder.name), query)
+                    })
                 }
                 Ok(None) => Err(ApiError::not_found("builder")),
                 Err(error) => Err(error),
             }
         }
         Endpoint::ForceScheduler(name) => {
-            special::force_scheduler(&web.master.force_forms(), name, query)
+            let forms = forms(web).await;
+            forms.and_then(|forms| special::force_scheduler(&forms, name, query))
         }
-        Endpoint::Projects => memory::collection(Resource::Project, Vec::new(), query),
-        Endpoint::Project(name) => Err(ApiError::not_found(format!("project {name}"))),
-        Endpoint::ProjectBuilders(_) => memory::collection(Resource::Builder, Vec::new(), query),
         Endpoint::Plugins => plugins::list(&*web.master, query),
         Endpoint::Plugin(name) => plugins::one(&*web.master, name, query),
         Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,
@@ -364,6 +369,26 @@ async fn rows(web: &Web, endpoint: Endpoint, query: Option<&str>) -> Result<Answ
             };
             let worker = list::within::<Worker>(store, key, &scopes).await?;
             Answer::Whole(list::single(store, worker, query).await?)
+        }
+        Endpoint::Project(project) => {
+            let project = resolve::project(store, &project).await?;
+            Answer::Whole(list::single(store, project, query).await?)
+        }
+        Endpoint::Codebase(project, name) => {
+            let named = Query::new().eq("name", name);
+            let scopes = [Scope::Project(project)];
+            let codebase = list::within::<Codebase>(store, named, &scopes).await?;
+            Answer::Whole(list::single(store, codebase, query).await?)
+        }
+        Endpoint::Commit(codebase, revision) => {
+            let named = Query::new()
+                .eq("codebaseid", codebase)
+                .eq("revision", revision);
+            let commit = resolve::first::<CodebaseCommit>(store, named).await?;
+            Answer::Whole(list::single(store, commit, query).await?)
+        }
+        Endpoint::CommonCommit(first, second) => {
+            Answer::Whole(codebases::common(store, first, second, query).await?)
         }
         Endpoint::Build(build) => {
             let build = resolve::build(store, &build).await?;
@@ -410,6 +435,13 @@ async fn properties(
         Endpoint::BuildsetProperties(id) => {
             special::properties(&store.buildset_properties(BuildsetId(*id)).await?, query)
         }
+        Endpoint::RequestProperties(id) => {
+            let request = store.get::<BuildRequest>(*id).await?;
+            special::properties(
+                &store.buildset_properties(request.buildset_id).await?,
+                query,
+            )
+        }
         Endpoint::BuildsetPropertyList(id) => {
             special::property_list(&store.buildset_properties(BuildsetId(*id)).await?, query)
         }
@@ -445,6 +477,10 @@ async fn collection(
         Resource::TestResultSet => list::collection::<TestResultSet>(store, scopes, query).await,
         Resource::TestResult => list::collection::<TestResult>(store, scopes, query).await,
         Resource::Delivery => list::collection::<Delivery>(store, scopes, query).await,
+        Resource::Project => list::collection::<Project>(store, scopes, query).await,
+        Resource::Codebase => list::collection::<Codebase>(store, scopes, query).await,
+        Resource::Branch => list::collection::<CodebaseBranch>(store, scopes, query).await,
+        Resource::Commit => list::collection::<CodebaseCommit>(store, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
     }
 }
@@ -472,6 +508,9 @@ async fn single(
             list::single_by_id::<TestResultSet>(store, id, scopes, query).await
         }
         Resource::Delivery => list::single_by_id::<Delivery>(store, id, scopes, query).await,
+        Resource::Codebase => list::single_by_id::<Codebase>(store, id, scopes, query).await,
+        Resource::Branch => list::single_by_id::<CodebaseBranch>(store, id, scopes, query).await,
+        Resource::Commit => list::single_by_id::<CodebaseCommit>(store, id, scopes, query).await,
         _ => Err(ApiError::UnknownPath(resource.plural().to_owned())),
     }
 }

@@ -9,6 +9,13 @@ pub(crate) enum BuilderRef {
     Name(String),
 }
 
+/// A project, by id or by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProjectRef {
+    Id(i64),
+    Name(String),
+}
+
 /// A step of a build, by number or by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StepKey {
@@ -60,6 +67,10 @@ pub(crate) enum Scope {
     Step(StepRef),
     Reporter(i64),
     TestResultSet(i64),
+    Project(ProjectRef),
+    Codebase(i64),
+    /// Of builds of the commits from one to a later one.
+    CommitRange(i64, i64),
 }
 
 /// What a path asks for.
@@ -89,15 +100,20 @@ pub(crate) enum Endpoint {
     BuildData(BuildRef, String),
     BuildDataValue(BuildRef, String),
     BuildsetProperties(i64),
+    /// Those of its build set; the web interface of Buildbot asks for them.
+    RequestProperties(i64),
     BuildPropertyList(i64),
     BuildsetPropertyList(i64),
     ChangePropertyList(i64),
     ForceSchedulers(Option<BuilderRef>),
     ForceScheduler(String),
-    /// There are none: builders belong to no project. Clients ask all the same.
-    Projects,
-    Project(String),
-    ProjectBuilders(String),
+    Project(ProjectRef),
+    /// By its name, in a project.
+    Codebase(ProjectRef, String),
+    /// By its revision, in a codebase.
+    Commit(i64, String),
+    /// Where two commits part.
+    CommonCommit(i64, i64),
     Plugins,
     Plugin(String),
     PluginVersions(String),
@@ -158,6 +174,7 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ["buildrequests", id, "builds"] => {
             E::Collection(Resource::Build, vec![Scope::Request(number(id)?)])
         }
+        ["buildrequests", id, "properties"] => E::RequestProperties(number(id)?),
         ["buildrequests", id, "why"] => E::Why(number(id)?),
         ["buildrequests", rest @ ..] => return plain(Resource::BuildRequest, rest),
         ["builds"] => E::Collection(Resource::Build, vec![]),
@@ -180,9 +197,10 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ["test_result_sets", rest @ ..] => return plain(Resource::TestResultSet, rest),
         ["deliveries", rest @ ..] => return plain(Resource::Delivery, rest),
         ["components", digest] => E::Component(hexadecimal(digest)?),
-        ["projects"] => E::Projects,
-        ["projects", name] => E::Project(project(name)?),
-        ["projects", name, "builders"] => E::ProjectBuilders(project(name)?),
+        ["projects", rest @ ..] => return projects(rest),
+        ["codebases", rest @ ..] => return codebases(rest),
+        ["branches", id] => E::Single(Resource::Branch, number(id)?, vec![]),
+        ["commits", id] => E::Single(Resource::Commit, number(id)?, vec![]),
         ["plugins"] => E::Plugins,
         ["plugins", name] => E::Plugin((*name).to_owned()),
         ["plugins", name, "versions"] => E::PluginVersions((*name).to_owned()),
@@ -199,6 +217,45 @@ fn plain(resource: Resource, rest: &[&str]) -> Option<Endpoint> {
         [id] => Some(Endpoint::Single(resource, number(id)?, vec![])),
         _ => None,
     }
+}
+
+fn projects(rest: &[&str]) -> Option<Endpoint> {
+    use Endpoint as E;
+    let [project, rest @ ..] = rest else {
+        return Some(E::Collection(Resource::Project, vec![]));
+    };
+    let project = match number(project) {
+        Some(id) => ProjectRef::Id(id),
+        None => ProjectRef::Name(identifier(project)?),
+    };
+    Some(match rest {
+        [] => E::Project(project),
+        ["builders"] => E::Collection(Resource::Builder, vec![Scope::Project(project)]),
+        ["codebases", name] => E::Codebase(project, identifier(name)?),
+        _ => return None,
+    })
+}
+
+fn codebases(rest: &[&str]) -> Option<Endpoint> {
+    use Endpoint as E;
+    let [id, rest @ ..] = rest else {
+        return plain(Resource::Codebase, rest);
+    };
+    let id = number(id)?;
+    Some(match rest {
+        [] => E::Single(Resource::Codebase, id, vec![]),
+        ["branches"] => E::Collection(Resource::Branch, vec![Scope::Codebase(id)]),
+        ["commits"] => E::Collection(Resource::Commit, vec![Scope::Codebase(id)]),
+        ["commits_by_revision", revision] => E::Commit(id, (*revision).to_owned()),
+        ["commit_range", from, to, "commits_common_parent"] => {
+            E::CommonCommit(number(from)?, number(to)?)
+        }
+        ["commit_range", from, to, "test_result_sets"] => {
+            let range = Scope::CommitRange(number(from)?, number(to)?);
+            E::Collection(Resource::TestResultSet, vec![range])
+        }
+        _ => return None,
+    })
 }
 
 fn masters(rest: &[&str]) -> Option<Endpoint> {
@@ -322,12 +379,6 @@ fn number(segment: &str) -> Option<i64> {
 fn hexadecimal(segment: &str) -> Option<String> {
     let holds = segment.bytes().all(|byte| byte.is_ascii_hexdigit());
     (holds && !segment.is_empty() && segment.len() <= DIGEST_CHARACTERS).then(|| segment.to_owned())
-}
-
-/// A project, by id or by name.
-fn project(segment: &str) -> Option<String> {
-    let id = number(segment).map(|id| id.to_string());
-    id.or_else(|| identifier(segment))
 }
 
 /// An identifier as Buildbot has it: letters, digits, `.`, `_`, `-`, not starting with a digit or a dot.

@@ -1,6 +1,7 @@
 //! What a query string asks of a resource: fields, filters, order and page, as Buildbot's data API parses them.
 //! Pure; names and types come from [`super::schema`].
 
+use percent_encoding::percent_decode_str;
 use toolpost_store::{Filter, Op, Order, Query};
 
 use super::schema::{Kind, Resource};
@@ -20,6 +21,14 @@ pub(crate) struct Spec {
     pub(crate) properties: Vec<String>,
 }
 
+/// What of a query string was read already.
+#[derive(Default)]
+struct Seen {
+    /// The names of the filters, in their order.
+    filters: Vec<String>,
+    offset: bool,
+}
+
 impl Spec {
     /// Parses the query string of a list (`collection`) or of a single resource, which takes no filters.
     pub(crate) fn parse(
@@ -28,14 +37,22 @@ impl Spec {
         collection: bool,
     ) -> Result<Self, ApiError> {
         let mut spec = Self::default();
-        let raw = raw.unwrap_or_default().as_bytes();
-        for (count, (name, value)) in form_urlencoded::parse(raw).enumerate() {
+        // The first one counts; and what has another name is another filter, even of the same field.
+        let mut seen = Seen::default();
+        // Buildbot passes over what has no value.
+        let pieces = raw.unwrap_or_default().split('&');
+        for (count, piece) in pieces.filter(|piece| piece.contains('=')).enumerate() {
             if count == PARAMETERS_MAX {
                 return Err(ApiError::query(format!(
                     "more than {PARAMETERS_MAX} query parameters"
                 )));
             }
-            spec.parameter(resource, &name, &value)?;
+            for (name, value) in form_urlencoded::parse(piece.as_bytes()) {
+                if percent_decode_str(piece).decode_utf8().is_err() {
+                    return Err(ApiError::query(format!("invalid filter value for {name}")));
+                }
+                spec.parameter(resource, &name, &value, &mut seen)?;
+            }
         }
         spec.check_selected()?;
         if !collection && !spec.query.filters.is_empty() {
@@ -44,7 +61,13 @@ impl Spec {
         Ok(spec)
     }
 
-    fn parameter(&mut self, resource: Resource, name: &str, value: &str) -> Result<(), ApiError> {
+    fn parameter(
+        &mut self,
+        resource: Resource,
+        name: &str,
+        value: &str,
+        seen: &mut Seen,
+    ) -> Result<(), ApiError> {
         match name {
             "order" => {
                 let (field, descending) = match value.strip_prefix('-') {
@@ -67,16 +90,27 @@ impl Spec {
                 let field = known(resource, value)?.0;
                 self.fields.get_or_insert_default().push(field);
             }
+            "limit" if self.query.limit.is_some() => {}
             "limit" => self.query.limit = Some(page_number("limit", value)?),
-            "offset" => self.query.offset = page_number("offset", value)?,
+            "offset" if seen.offset => {}
+            "offset" => {
+                self.query.offset = page_number("offset", value)?;
+                seen.offset = true;
+            }
             "property" => self.properties.push(value.to_owned()),
-            _ => self.filter(resource, name, value)?,
+            _ => self.filter(resource, name, value, seen)?,
         }
         Ok(())
     }
 
     /// Adds `field=value` or `field__op=value`; a repeated parameter is one filter with several values.
-    fn filter(&mut self, resource: Resource, name: &str, value: &str) -> Result<(), ApiError> {
+    fn filter(
+        &mut self,
+        resource: Resource,
+        name: &str,
+        value: &str,
+        seen: &mut Seen,
+    ) -> Result<(), ApiError> {
         let unknown = || ApiError::query(format!("unrecognized query parameter '{name}'"));
         let (field, op) = match resource.field(name) {
             Some(field) => (field, Op::Eq),
@@ -88,12 +122,9 @@ impl Spec {
         };
         let value = filter_value(field.kind, value)
             .ok_or_else(|| ApiError::query(format!("invalid filter value for {name}")))?;
-        let same = self
-            .query
-            .filters
-            .iter_mut()
-            .find(|filter| filter.field == field.name && filter.op == op);
-        let Some(same) = same else {
+        let at = seen.filters.iter().position(|seen| seen == name);
+        let Some(same) = at.and_then(|at| self.query.filters.get_mut(at)) else {
+            seen.filters.push(name.to_owned());
             self.query.filters.push(Filter {
                 field: field.name.to_owned(),
                 op,
@@ -147,10 +178,12 @@ fn page_number(name: &str, value: &str) -> Result<u32, ApiError> {
 /// The operators that say something about fields of a kind.
 pub(crate) fn operators(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Int | Kind::Time => &["eq", "ne", "lt", "le", "gt", "ge"],
-        Kind::Text | Kind::Identifier => &["eq", "ne", "lt", "le", "gt", "ge", "contains"],
-        Kind::Bool => &["eq", "ne"],
-        Kind::IntList | Kind::TextList => &["eq", "ne", "contains"],
+        Kind::Int | Kind::Time => &["eq", "ne", "in", "notin", "lt", "le", "gt", "ge"],
+        Kind::Text | Kind::Identifier => &[
+            "eq", "ne", "in", "notin", "lt", "le", "gt", "ge", "contains",
+        ],
+        Kind::Bool => &["eq", "ne", "in", "notin"],
+        Kind::IntList | Kind::TextList => &["eq", "ne", "in", "notin", "contains"],
         Kind::Nested => &[],
     }
 }
@@ -223,6 +256,20 @@ mod tests {
             ),
             ("results=1&results=2", "results Eq [\"1\", \"2\"]"),
             ("results__eq=+1", "results Eq [\"1\"]"),
+            (
+                "results__in=1&results__in=2&results__notin=3",
+                "results Eq [\"1\", \"2\"]; results Ne [\"3\"]",
+            ),
+            (
+                "results=1&results__eq=2",
+                "results Eq [\"1\"]; results Eq [\"2\"]",
+            ),
+            ("limit=1&limit=2&offset=0&offset=3", "limit 1"),
+            ("colour&limit=1", "limit 1"),
+            (
+                "state_string=%ff",
+                "400 invalid filter value for state_string",
+            ),
             (
                 "started_at__gt=1700000000&started_at__le=1800000000",
                 "started_at Gt [\"1700000000\"]; started_at Le [\"1800000000\"]",

@@ -1,10 +1,11 @@
 //! From the names and numbers in a path to rows of the store. `None` means that there is no such thing.
 
 use toolpost_core::BuilderId;
+use toolpost_core::codebase::Project;
 use toolpost_core::model::{Build, Builder, Log, Step, Worker};
 use toolpost_store::{Query, Store};
 
-use super::path::{BuildRef, BuilderRef, LogRef, StepKey, StepRef, WorkerRef};
+use super::path::{BuildRef, BuilderRef, LogRef, ProjectRef, StepKey, StepRef, WorkerRef};
 use super::rows::Row;
 use crate::error::ApiError;
 
@@ -32,6 +33,17 @@ pub(crate) async fn builder_id(
     match reference {
         BuilderRef::Id(id) => Ok(Some(BuilderId(*id))),
         BuilderRef::Name(_) => Ok(builder(store, reference).await?.map(|builder| builder.id)),
+    }
+}
+
+/// A project.
+pub(crate) async fn project(
+    store: &Store,
+    project: &ProjectRef,
+) -> Result<Option<Project>, ApiError> {
+    match project {
+        ProjectRef::Id(id) => Ok(store.find::<Project>(*id).await?),
+        ProjectRef::Name(name) => first(store, Query::new().eq("name", name)).await,
     }
 }
 

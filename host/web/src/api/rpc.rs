@@ -159,6 +159,13 @@ impl Call {
     }
 }
 
+fn invalid_params(message: &str) -> ApiError {
+    ApiError::Rpc {
+        code: rpc_code::INVALID_PARAMS,
+        message: message.to_owned(),
+    }
+}
+
 /// Does it; the result is what Buildbot gives.
 async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiError> {
     let known = actions_of(&endpoint);
@@ -214,12 +221,26 @@ async fn request_action(web: &Web, id: i64, call: &Call) -> Result<Value, ApiErr
                 .await?;
             Ok(Value::Null)
         }
+        "set_priority" => {
+            let priority = call.params.get("priority").and_then(Value::as_i64);
+            let priority = priority.and_then(|priority| i32::try_from(priority).ok());
+            let priority = priority
+                .ok_or_else(|| invalid_params("`priority` must be a whole number of 32 bits"))?;
+            web.master.set_priority(request.id, priority).await?;
+            Ok(Value::Null)
+        }
         _ => Err(call.unknown_action()),
     }
 }
 
-/// `skip` has it pass over the event at which it fails: `event`, if that is given, and no other.
+/// `enable` lets it make build sets, or with `enabled` false lets it take in what happens without making any. `skip` has it pass over the event at which it fails: `event`, if that is given, and no other.
 async fn scheduler_action(web: &Web, id: SchedulerId, call: &Call) -> Result<Value, ApiError> {
+    if call.method == "enable" {
+        let enabled = call.params.get("enabled").and_then(Value::as_bool);
+        let enabled = enabled.ok_or_else(|| invalid_params("`enabled` must be true or false"))?;
+        web.master.enable_scheduler(id, enabled).await?;
+        return Ok(Value::Null);
+    }
     if call.method != "skip" {
         return Err(call.unknown_action());
     }
@@ -227,10 +248,9 @@ async fn scheduler_action(web: &Web, id: SchedulerId, call: &Call) -> Result<Val
         None | Some(Value::Null) => "",
         Some(Value::String(event)) => event,
         Some(_) => {
-            return Err(ApiError::Rpc {
-                code: rpc_code::INVALID_PARAMS,
-                message: "`event` must be a text, such as `change 12`".into(),
-            });
+            return Err(invalid_params(
+                "`event` must be a text, such as `change 12`",
+            ));
         }
     };
     let skipped = web.master.skip_event(id, event, call.reason(), ANONYMOUS);
@@ -287,7 +307,12 @@ async fn force(web: &Web, scheduler: &str, call: &Call) -> Result<Value, ApiErro
                 .collect::<Vec<_>>(),
         ),
         Some(Value::String(name)) => Some(vec![name]),
-        _ => None,
+        None | Some(Value::Null) => None,
+        Some(_) => {
+            return Err(invalid_params(
+                "`builderNames` must be a list of names of builders",
+            ));
+        }
     };
     if let (None, Some(id)) = (&builders, builder_id) {
         // Forms send numbers as text.
@@ -330,6 +355,7 @@ impl From<ControlError> for ApiError {
             | ControlError::UnknownWorker(_)
             | ControlError::UnknownReporter(_)
             | ControlError::UnknownScheduler(_)
+            | ControlError::NoScheduler(_)
             | ControlError::UnknownDelivery(_) => {
                 let message = error.to_string();
                 let what = message.strip_prefix("there is no ").unwrap_or(&message);

@@ -31,6 +31,10 @@ pub(crate) enum Resource {
     TestResultSet,
     TestResult,
     Project,
+    Codebase,
+    Branch,
+    Commit,
+    CommitGraph,
     RootLink,
     Spec,
     Why,
@@ -84,7 +88,7 @@ const fn nullable(name: &'static str, kind: Kind) -> Field {
 
 impl Resource {
     /// Every resource type.
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::Master,
         Self::Builder,
         Self::Worker,
@@ -112,6 +116,10 @@ impl Resource {
         Self::TestResultSet,
         Self::TestResult,
         Self::Project,
+        Self::Codebase,
+        Self::Branch,
+        Self::Commit,
+        Self::CommitGraph,
         Self::RootLink,
         Self::Spec,
         Self::Why,
@@ -124,6 +132,7 @@ impl Resource {
             Self::Properties => "property",
             Self::PropertyList => "_property",
             Self::Delivery => "delivery",
+            Self::Branch => "branch",
             Self::LogMatch => "match",
             _ => self.plural().strip_suffix('s').unwrap_or(self.plural()),
         }
@@ -159,6 +168,10 @@ impl Resource {
             Self::TestResultSet => "test_result_sets",
             Self::TestResult => "test_results",
             Self::Project => "projects",
+            Self::Codebase => "codebases",
+            Self::Branch => "branches",
+            Self::Commit => "commits",
+            Self::CommitGraph => "commit_graphs",
             Self::RootLink => "rootlinks",
             Self::Spec => "specs",
             Self::Why => "why",
@@ -196,6 +209,10 @@ impl Resource {
             Self::TestResultSet => TEST_RESULT_SET,
             Self::TestResult => TEST_RESULT,
             Self::Project => PROJECT,
+            Self::Codebase => CODEBASE,
+            Self::Branch => BRANCH,
+            Self::Commit => COMMIT,
+            Self::CommitGraph => COMMIT_GRAPH,
             Self::RootLink => ROOT_LINK,
             Self::Spec => SPEC,
             Self::Why => WHY,
@@ -474,6 +491,7 @@ const BUILD_DATA: &[Field] = &[
     field("length", Kind::Int),
     field("name", Kind::Text),
     field("source", Kind::Text),
+    nullable("value", Kind::Nested),
 ];
 
 const TEST_RESULT_SET: &[Field] = &[
@@ -508,6 +526,38 @@ const PROJECT: &[Field] = &[
     field("name", Kind::Identifier),
     field("projectid", Kind::Int),
     field("slug", Kind::Identifier),
+];
+
+const CODEBASE: &[Field] = &[
+    field("codebaseid", Kind::Int),
+    field("name", Kind::Identifier),
+    field("projectid", Kind::Int),
+    field("slug", Kind::Identifier),
+];
+
+const BRANCH: &[Field] = &[
+    field("branchid", Kind::Int),
+    field("codebaseid", Kind::Int),
+    nullable("commitid", Kind::Int),
+    field("last_timestamp", Kind::Time),
+    field("name", Kind::Text),
+];
+
+const COMMIT: &[Field] = &[
+    field("author", Kind::Text),
+    field("codebaseid", Kind::Int),
+    field("comments", Kind::Text),
+    field("commitid", Kind::Int),
+    nullable("committer", Kind::Text),
+    nullable("parent_commitid", Kind::Int),
+    field("revision", Kind::Text),
+    field("when_timestamp", Kind::Time),
+];
+
+const COMMIT_GRAPH: &[Field] = &[
+    field("common", Kind::Int),
+    field("to1", Kind::IntList),
+    field("to2", Kind::IntList),
 ];
 
 const ROOT_LINK: &[Field] = &[field("name", Kind::Text)];

@@ -177,61 +177,62 @@ fn form_field_json(field: &FormField) -> Value {
         "name": field.name,
         "regex": null,
         "required": field.required,
-        "tablabel": field.label,
+        "tablabel": field.tab_label,
         "tooltip": field.tooltip,
         "type": field.kind.name(),
     });
-    match &field.kind {
-        FieldKind::Text { regex } => {
-            spec["regex"] = json!(regex);
-            spec["size"] = json!(TEXT_FIELD_COLUMNS);
-        }
+    let own = match &field.kind {
+        FieldKind::Text {
+            regex,
+            size,
+            chars_max,
+        } => json!({ "regex": regex, "size": size, "maxsize": chars_max }),
         FieldKind::TextArea {
             regex,
             columns,
             rows,
-        } => {
-            spec["regex"] = json!(regex);
-            spec["cols"] = json!(columns);
-            spec["rows"] = json!(rows);
-        }
+            chars_max,
+        } => json!({ "regex": regex, "cols": columns, "rows": rows, "maxsize": chars_max }),
         FieldKind::Int { min, max } => {
-            spec["size"] = json!(TEXT_FIELD_COLUMNS);
-            spec["min"] = json!(min);
-            spec["max"] = json!(max);
+            json!({ "size": TEXT_FIELD_COLUMNS, "min": min, "max": max })
         }
         FieldKind::Number { min, max } => {
-            spec["size"] = json!(TEXT_FIELD_COLUMNS);
-            spec["min"] = json!(min);
-            spec["max"] = json!(max);
+            json!({ "size": TEXT_FIELD_COLUMNS, "min": min, "max": max })
         }
-        FieldKind::Json { columns, rows } => {
-            spec["cols"] = json!(columns);
-            spec["rows"] = json!(rows);
+        FieldKind::Json { columns, rows } => json!({ "cols": columns, "rows": rows }),
+        FieldKind::Bool | FieldKind::Fixed => json!({}),
+        FieldKind::File { bytes_max } => json!({ "maxsize": bytes_max }),
+        FieldKind::Worker { choices } | FieldKind::Inherit { choices, .. } => {
+            json!({ "choices": choices, "strict": false })
         }
-        FieldKind::Bool => {}
         FieldKind::List {
             choices,
             multiple,
             strict,
-        } => {
-            spec["choices"] = json!(choices);
-            spec["multiple"] = json!(multiple);
-            spec["strict"] = json!(strict);
-        }
+        } => json!({ "choices": choices, "multiple": multiple, "strict": strict }),
         FieldKind::Username { need_email } => {
-            spec["need_email"] = json!(need_email);
-            spec["size"] = json!(TEXT_FIELD_COLUMNS);
+            json!({ "need_email": need_email, "size": TEXT_FIELD_COLUMNS })
         }
-        FieldKind::Nested { fields } | FieldKind::Codebase { fields, .. } => {
-            let nested: Vec<_> = fields.iter().map(form_field_json).collect();
-            let visible = fields.iter().filter(|field| !field.hidden).count();
-            spec["columns"] = json!(if visible >= 4 { 2 } else { 1 });
-            spec["fields"] = Value::Array(nested);
-            spec["layout"] = json!("vertical");
+        FieldKind::Nested {
+            fields,
+            layout,
+            columns,
+        } => group_json(fields, layout.name(), *columns),
+        FieldKind::Codebase { fields, .. } | FieldKind::Any { fields } => {
+            group_json(fields, "vertical", None)
         }
+    };
+    if let (Some(spec), Value::Object(own)) = (spec.as_object_mut(), own) {
+        spec.extend(own);
     }
     spec
+}
+
+fn group_json(fields: &[FormField], layout: &str, columns: Option<u32>) -> Value {
+    let visible = fields.iter().filter(|field| !field.hidden).count();
+    let usual = if visible >= 4 { 2 } else { 1 };
+    let fields: Vec<_> = fields.iter().map(form_field_json).collect();
+    json!({ "columns": columns.unwrap_or(usual), "fields": fields, "layout": layout })
 }
 
 /// Width of a field for one line of text.

@@ -96,6 +96,7 @@ fn reason_word(cause: &WaitCause) -> &'static str {
             WaitReason::BuilderFull => "builder-full",
             WaitReason::MasterFull => "master-full",
             WaitReason::Draining => "draining",
+            WaitReason::Chosen => "chosen",
             WaitReason::Lock(_) => "lock",
             WaitReason::LockNever(_) => "lock-never",
         },

@@ -25,17 +25,30 @@ pub(crate) struct Blob {
 impl Blob {
     /// A body that has to be asked for again each time, though mostly only its tag goes over the wire.
     pub(crate) fn new(body: impl Into<Bytes>, content_type: &'static str) -> Self {
-        Self::with_cache_control(body, content_type, "no-cache")
+        Self::with_cache_control(body, HeaderValue::from_static(content_type), "no-cache")
     }
 
     /// A body whose path changes when it does.
     pub(crate) fn immutable(body: impl Into<Bytes>, content_type: &'static str) -> Self {
-        Self::with_cache_control(body, content_type, "public, max-age=31536000, immutable")
+        Self::file(body, HeaderValue::from_static(content_type), true)
+    }
+
+    /// A file of a type that is not known before; `is_immutable` if its path changes when it does.
+    pub(crate) fn file(
+        body: impl Into<Bytes>,
+        content_type: HeaderValue,
+        is_immutable: bool,
+    ) -> Self {
+        let cache_control = match is_immutable {
+            true => "public, max-age=31536000, immutable",
+            false => "no-cache",
+        };
+        Self::with_cache_control(body, content_type, cache_control)
     }
 
     fn with_cache_control(
         body: impl Into<Bytes>,
-        content_type: &'static str,
+        content_type: HeaderValue,
         cache_control: &'static str,
     ) -> Self {
         let body = body.into();
@@ -43,7 +56,7 @@ impl Blob {
         Self {
             etag: HeaderValue::try_from(etag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
             body,
-            content_type: HeaderValue::from_static(content_type),
+            content_type,
             cache_control: HeaderValue::from_static(cache_control),
             gzip: OnceLock::new(),
         }

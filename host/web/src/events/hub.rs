@@ -14,6 +14,9 @@ use super::recent::{Item, Recent};
 /// Clients that read messages from the store at the same time because they were away when others heard them.
 const CATCHING_UP_MAX: usize = 4;
 
+/// Everybody looks after so many events, whether anybody wants them or not; a small part of those that are kept.
+const WAKE_EVERY_EVENTS: u64 = 1_024;
+
 /// What the task and the clients share.
 pub(super) struct Hub {
     pub(super) store: Store,
@@ -172,6 +175,19 @@ impl Hub {
         let message = self.read(&item.told).await?;
         self.recent().keep(item.entry, message.clone());
         Some(message)
+    }
+
+    /// Adds what happened to what happened lately, and wakes those who may want it.
+    pub(super) fn add(&self, told: Told, message: Option<Arc<Message>>) {
+        let shapes = messages::shapes(&told);
+        let is_loss = matches!(told, Told::Lost(_));
+        let entry = self.recent().push(told, message);
+        // Asked after it was added, because who begins to listen first says what he wants and then looks at what there is: so he
+        // either finds this or is woken. Who wants none of it looks now and then, so that he does not fall behind.
+        let wanted = self.clients().want(shapes);
+        if wanted || is_loss || entry.is_multiple_of(WAKE_EVERY_EVENTS) {
+            self.news.send_replace(News::More);
+        }
     }
 
     pub(super) async fn read(&self, told: &Told) -> Option<Arc<Message>> {

@@ -30,9 +30,6 @@ use recent::Since;
 /// Events that are looked at together, so that repetitions among them are read once.
 const BATCH_EVENTS_MAX: usize = 256;
 
-/// Everybody looks after so many events, whether anybody wants them or not; a small part of those that are kept.
-const WAKE_EVERY_EVENTS: u64 = 1_024;
-
 /// The clients and the task that serves them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Broadcaster(Arc<Hub>);
@@ -105,8 +102,9 @@ impl Broadcaster {
 
     /// Lets a client listen to one more pattern, from now on.
     pub(crate) fn add(&self, client: &str, pattern: Pattern) -> Result<(), Refused> {
-        let end = self.0.recent().end();
         self.0.change(client, |patterns| {
+            // Now, and not a moment ago: what was added in between has woken nobody for this pattern.
+            let end = self.0.recent().end();
             if patterns.iter().any(|listened| listened.pattern == pattern) {
                 return Ok(());
             }
@@ -157,12 +155,7 @@ async fn serve(mut subscription: Subscription, hub: Weak<Hub>) {
             let wanted = hub.clients().want(messages::shapes(&told));
             // A message that cannot be read now is read again for each who wants it.
             let message = if wanted { hub.read(&told).await } else { None };
-            let is_loss = matches!(told, Told::Lost(_));
-            let entry = hub.recent().push(told, message);
-            // Who wants none of it looks now and then, so that it does not fall behind.
-            if wanted || is_loss || entry.is_multiple_of(WAKE_EVERY_EVENTS) {
-                hub.news.send_replace(News::More);
-            }
+            hub.add(told, message);
         }
     }
     if let Some(hub) = hub.upgrade() {
@@ -217,7 +210,9 @@ pub(crate) fn routes() -> Router<Web> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
     use toolpost_core::{BuildId, BuilderId, LogId, StepId};
+    use toolpost_store::StoreOptions;
 
     use super::*;
 
@@ -232,6 +227,32 @@ mod tests {
         assert_eq!(&id[14..15], "4");
         assert!("89ab".contains(&id[19..20]), "{id}");
         assert_ne!(id, uuid());
+    }
+
+    #[tokio::test]
+    async fn who_begins_to_listen_while_an_event_is_added_is_woken_for_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", dir.path().join("farm.db").display());
+        let store = Store::open(StoreOptions::new(url, dir.path().join("objects")));
+        let hub = Arc::new(Hub::new(store.await.expect("a store"), 8));
+        let told = Told::Row(Event::BuildStarted(BuildId(1), BuilderId(1)), "new");
+        // Nobody wants it when it happens, so it is not read.
+        assert!(!hub.clients().want(messages::shapes(&told)));
+        let pattern = Pattern::parse("builds/*/*").expect("a pattern");
+        let client = Broadcaster(hub.clone()).listen(vec![pattern], Since::Now);
+        let mut client = client.expect("there is room");
+        let mut hears = std::pin::pin!(client.hear());
+        assert!(futures::poll!(hears.as_mut()).is_pending());
+        let message = messages::Message {
+            keys: vec!["builds/1/new".into()],
+            body: "{}".into(),
+        };
+        hub.add(told, Some(Arc::new(message)));
+        let heard = hears.now_or_never();
+        assert!(
+            matches!(heard, Some(Heard::Event(_))),
+            "at once, and not with the next event"
+        );
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode};
 use axum::response::{IntoResponse, Redirect};
 use serde_json::{Map, Value};
+use toolpost_config::FormLayout;
 use toolpost_core::model::Builder;
 use toolpost_master::{FieldKind, ForceError, ForceForm, ForceRequest, FormField};
 use toolpost_store::Query;
@@ -16,7 +17,11 @@ use toolpost_store::Query;
 use super::shell::{Ask, Section, Shell};
 use crate::api::resolve;
 use crate::error::ApiError;
+use crate::forms::forms;
 use crate::state::Web;
+
+/// Height of a field for the contents of a file, lines.
+const FILE_ROWS: u32 = 4;
 
 /// Deepest nesting of groups that is shown.
 const DEPTH_MAX: usize = 8;
@@ -58,6 +63,8 @@ enum Input {
     Lines {
         value: String,
         rows: u32,
+        /// Whether it is the contents of a file, which a script can read.
+        is_file: bool,
     },
     Number {
         value: String,
@@ -87,7 +94,7 @@ pub(super) async fn show(
     Path(scheduler): Path<String>,
     ask: Ask,
 ) -> Response<Body> {
-    let page = render(&web, &ask, &scheduler, &Problems::default(), None);
+    let page = render(&web, &ask, &scheduler, &Problems::default(), None).await;
     ask.answer_once(&web, StatusCode::OK, page)
 }
 
@@ -97,8 +104,9 @@ pub(super) async fn submit(
     ask: Ask,
     Form(sent): Form<Sent>,
 ) -> Response<Body> {
-    let Some(form) = find(&web, &scheduler) else {
-        return ask.fail(&web, &unknown(&scheduler));
+    let form = match find(&web, &scheduler).await {
+        Ok(form) => form,
+        Err(error) => return ask.fail(&web, &error),
     };
     let builder = ask
         .param("builder")
@@ -131,7 +139,7 @@ pub(super) async fn submit(
         },
         Err(error) => return ask.fail(&web, &error.into()),
     };
-    let page = render(&web, &ask, &scheduler, &problems, Some(&sent));
+    let page = render(&web, &ask, &scheduler, &problems, Some(&sent)).await;
     ask.answer_once(&web, StatusCode::UNPROCESSABLE_ENTITY, page)
 }
 
@@ -155,15 +163,11 @@ struct Problems {
     general: Option<String>,
 }
 
-fn find(web: &Web, scheduler: &str) -> Option<ForceForm> {
-    web.master
-        .force_forms()
-        .into_iter()
+async fn find(web: &Web, scheduler: &str) -> Result<ForceForm, ApiError> {
+    let mut forms = forms(web).await?.into_iter();
+    forms
         .find(|form| form.name == scheduler)
-}
-
-fn unknown(scheduler: &str) -> ApiError {
-    ApiError::not_found(format!("force scheduler {scheduler}"))
+        .ok_or_else(|| ApiError::not_found(format!("force scheduler {scheduler}")))
 }
 
 fn value_of<'a>(sent: &'a Sent, name: &str) -> Option<&'a str> {
@@ -207,14 +211,14 @@ fn gather<'a>(fields: &'a [FormField], leaves: &mut Vec<&'a FormField>, depth: u
     }
 }
 
-fn render(
+async fn render(
     web: &Web,
     ask: &Ask,
     scheduler: &str,
     problems: &Problems,
     sent: Option<&Sent>,
 ) -> Result<String, ApiError> {
-    let form = find(web, scheduler).ok_or_else(|| unknown(scheduler))?;
+    let form = find(web, scheduler).await?;
     let mut shell = Shell::new(web, ask, Section::Builders, form.label.clone());
     shell.notice = None;
     let mut groups = Vec::new();
@@ -268,6 +272,10 @@ fn group(
         } else if depth < DEPTH_MAX {
             let heading = match &field.kind {
                 FieldKind::Codebase { codebase, .. } if codebase.is_empty() => "Sources",
+                FieldKind::Nested {
+                    layout: FormLayout::Simple,
+                    ..
+                } => "",
                 _ => &field.label,
             };
             group(nested, heading, problems, sent, groups, depth + 1);
@@ -298,8 +306,27 @@ impl FieldView {
             },
         };
         let input = match &field.kind {
-            FieldKind::TextArea { rows, .. } => Input::Lines { value, rows: *rows },
-            FieldKind::Json { rows, .. } => Input::Lines { value, rows: *rows },
+            FieldKind::TextArea { rows, .. } | FieldKind::Json { rows, .. } => Input::Lines {
+                value,
+                rows: *rows,
+                is_file: false,
+            },
+            FieldKind::File { .. } => Input::Lines {
+                value,
+                rows: FILE_ROWS,
+                is_file: true,
+            },
+            FieldKind::Worker { choices } => Input::Choice {
+                choices: choices
+                    .iter()
+                    .map(|choice| (choice.clone(), is_chosen(choice)))
+                    .collect(),
+                multiple: false,
+            },
+            FieldKind::Inherit { choices, .. } => Input::Suggest {
+                value,
+                choices: choices.clone(),
+            },
             FieldKind::Int { min, max } => Input::Number {
                 value,
                 step: "1",

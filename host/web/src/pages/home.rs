@@ -16,6 +16,7 @@ use super::rows::{BuildRow, builds};
 use super::shell::{Ask, Section, Shell};
 use crate::error::ApiError;
 use crate::state::Web;
+use crate::ui;
 
 /// Rows of each list.
 const RUNNING_ROWS_MAX: u32 = 50;
@@ -39,6 +40,8 @@ struct Home {
     problems: Vec<ProblemView>,
     problems_since: When,
     needs_restart: Vec<String>,
+    /// What keeps Buildbot's interface from being served.
+    ui_problem: Option<String>,
     pollers: Vec<PollerStatus>,
     plugins: Vec<PluginStatus>,
 }
@@ -88,7 +91,7 @@ impl ProblemView {
     }
 }
 
-pub(super) async fn page(State(web): State<Web>, ask: Ask) -> Response<Body> {
+pub(crate) async fn page(State(web): State<Web>, ask: Ask) -> Response<Body> {
     ask.answer(&web, Box::pin(render(&web, &ask))).await
 }
 
@@ -136,6 +139,7 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
             .collect(),
         problems_since: When::new(configuration.checked_at, now),
         needs_restart: configuration.needs_restart,
+        ui_problem: ui::problem(web).await,
         pollers: web.master.pollers(),
         plugins: web.master.plugins(),
         health,

@@ -222,9 +222,14 @@ async fn render(web: &Web, ask: &Ask, log: &str) -> Result<String, ApiError> {
     };
     let first = asked.clamp(0, (log.num_lines - 1).max(0));
     let search = search(web, ask, &log).await?;
+    let farm = web.master.farm();
     let page = LogPage {
         search,
-        tail: format!("{}/api/v2/logs/{}/tail", web.master.farm().url, log.id),
+        tail: format!(
+            "{}/api/v2/logs/{}/tail",
+            farm.url.trim_end_matches('/'),
+            log.id
+        ),
         lines: lines(store, &log, first, PAGE_LINES).await?,
         previous: (first > 0).then(|| (first - PAGE_LINES).max(0)),
         next: (first + PAGE_LINES < log.num_lines).then_some(first + PAGE_LINES),

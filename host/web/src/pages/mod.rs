@@ -12,7 +12,7 @@ mod error;
 )]
 mod filters;
 mod force;
-mod home;
+pub(crate) mod home;
 mod kept;
 mod locks;
 mod log;
@@ -36,11 +36,11 @@ use axum::routing::{get, post};
 pub(crate) use self::shell::Ask;
 use crate::error::ApiError;
 use crate::state::Web;
+use crate::ui;
 
 /// Every page, and every button on them.
 pub(crate) fn routes() -> Router<Web> {
     Router::new()
-        .route("/", get(home::page))
         .route("/builders", get(builders::list))
         .route("/builders/{builder}", get(builders::one))
         .route(
@@ -82,8 +82,13 @@ pub(crate) fn routes() -> Router<Web> {
         .method_not_allowed_fallback(wrong_method)
 }
 
-async fn unknown_path(State(web): State<Web>, ask: Ask) -> Response<Body> {
+async fn unknown_path(State(web): State<Web>, method: Method, ask: Ask) -> Response<Body> {
     let path = ask.uri.path().to_owned();
+    if matches!(method, Method::GET | Method::HEAD)
+        && let Some(file) = ui::file(&web, &path, &ask.headers).await
+    {
+        return file;
+    }
     ask.fail(&web, &ApiError::not_found(format!("page {path}")))
 }
 

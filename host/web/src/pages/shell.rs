@@ -48,15 +48,19 @@ pub(crate) struct Shell {
     pub(crate) version: &'static str,
     pub(crate) notice: Option<&'static str>,
     pub(crate) is_log: bool,
+    /// Whether Buildbot's interface is meant to be at `/`, and our first page elsewhere.
+    pub(crate) has_ui: bool,
     section: Section,
 }
 
 impl Shell {
     /// The frame for a page of a section.
     pub(crate) fn new(web: &Web, ask: &Ask, section: Section, title: impl Into<String>) -> Self {
+        let farm = web.master.farm();
         Self {
             title: title.into(),
-            farm: web.master.farm(),
+            has_ui: farm.ui.dir.is_some(),
+            farm,
             assets: &ASSETS,
             theme: ask.theme.name(),
             live: String::new(),
@@ -83,10 +87,15 @@ impl Shell {
         self
     }
 
+    /// Where our first page is.
+    pub(crate) fn home(&self) -> &'static str {
+        if self.has_ui { "/home" } else { "/" }
+    }
+
     /// The navigation.
     pub(crate) fn nav(&self) -> Vec<NavItem> {
         [
-            (Section::Home, "Home", "/"),
+            (Section::Home, "Home", self.home()),
             (Section::Builders, "Builders", "/builders"),
             (Section::Pending, "Pending", "/pending"),
             (Section::Workers, "Workers", "/workers"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use toolpost_config::{Config, Problem, diff};
+use toolpost_config::{Config, FormLayout, Problem, diff};
 use toolpost_core::distribute::WaitReason;
 use toolpost_core::locks::{LockKey, LockMode, LockScope};
 use toolpost_core::{
@@ -70,10 +70,11 @@ impl Scripted {
         let said = Said {
             farm: Farm {
                 title: "Example".into(),
-                url: "http://ci.example".into(),
+                url: "http://ci.example/".into(),
                 hosts: vec!["ci.example".into()],
                 admin: Some("ops@example.org".into()),
                 links: vec![("Sources".into(), "https://example.org/hello.git".into())],
+                ..Farm::default()
             },
             health: Health {
                 master_id: MasterId(1),
@@ -261,6 +262,20 @@ impl Control for Scripted {
         Ok(())
     }
 
+    async fn set_priority(&self, request: RequestId, priority: i32) -> Result<(), ControlError> {
+        self.note(format!("priority {request} {priority}"));
+        Ok(())
+    }
+
+    async fn enable_scheduler(
+        &self,
+        scheduler: SchedulerId,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        self.note(format!("enable {scheduler} {enabled}"));
+        Ok(())
+    }
+
     async fn pause_worker(
         &self,
         worker: WorkerId,
@@ -364,6 +379,7 @@ fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField 
         name: name.into(),
         full_name: name.into(),
         label: label.into(),
+        tab_label: label.into(),
         tooltip: String::new(),
         default,
         required: false,
@@ -374,7 +390,11 @@ fn field(name: &str, label: &str, default: Value, kind: FieldKind) -> FormField 
 
 /// A form with a field of each kind.
 pub fn form() -> ForceForm {
-    let text = || FieldKind::Text { regex: None };
+    let text = || FieldKind::Text {
+        regex: None,
+        size: 30,
+        chars_max: None,
+    };
     let who_and_why = vec![
         field(
             "username",
@@ -411,6 +431,8 @@ pub fn form() -> ForceForm {
             json!(""),
             FieldKind::Nested {
                 fields: who_and_why,
+                layout: FormLayout::Vertical,
+                columns: None,
             },
         ),
         field(
@@ -463,6 +485,7 @@ pub fn form() -> ForceForm {
                 regex: None,
                 columns: 80,
                 rows: 4,
+                chars_max: None,
             },
         ),
     ];

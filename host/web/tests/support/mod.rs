@@ -51,13 +51,18 @@ pub struct TestFarm {
     pub master_id: MasterId,
     pub ids: ConfiguredIds,
     clock: Arc<AtomicI64>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl TestFarm {
     /// A farm with builders `unit` and `docs` and workers `local` and `spare`, of which the first is connected.
     pub async fn new() -> Self {
         Self::with(&[("unit", &["fast"]), ("docs", &[])]).await
+    }
+
+    /// The URL of its database.
+    pub fn database(&self) -> String {
+        format!("sqlite:{}", self.dir.path().join("farm.db").display())
     }
 
     /// A farm with these builders and their tags.
@@ -85,12 +90,14 @@ impl TestFarm {
         let store = Store::open(options).await.expect(PREPARED);
         let master_id = store.register_master("alpha", NOW).await.expect(PREPARED);
         let names = ConfiguredNames {
+            projects: Vec::new(),
             builders: builders
                 .iter()
                 .map(|(name, tags)| ConfiguredBuilder {
                     name: (*name).into(),
                     description: (*name == "unit").then(|| "Compiles and tests the crate.".into()),
                     tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+                    project: None,
                 })
                 .collect(),
             workers: workers
@@ -142,7 +149,7 @@ impl TestFarm {
             master_id,
             ids,
             clock,
-            _dir: dir,
+            dir,
         }
     }
 

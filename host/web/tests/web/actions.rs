@@ -65,6 +65,34 @@ async fn requests_are_cancelled() {
 }
 
 #[tokio::test]
+async fn requests_get_another_priority_and_schedulers_are_enabled() {
+    let farm = farm().await;
+    let (request, scheduler) = ("/api/v2/buildrequests/3", "/api/v2/schedulers/1");
+    assert_snapshot!(farm.call(request, "set_priority", json!({"priority": 7})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":null}
+    "#);
+    for priority in [json!("7"), json!(null), json!(1.5), json!(1_i64 << 40)] {
+        let answer = farm.call(request, "set_priority", json!({"priority": priority}));
+        assert_eq!(answer.await.status.as_u16(), 400, "{priority}");
+    }
+    assert_snapshot!(farm.call(scheduler, "enable", json!({"enabled": false})).await.shown(), @r#"
+    200
+    {"id":1,"jsonrpc":"2.0","result":null}
+    "#);
+    assert_snapshot!(farm.call(scheduler, "enable", json!({})).await.shown(), @r#"
+    400
+    {"error":{"code":-32602,"message":"`enabled` must be true or false"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    let names = json!({"builderNames": 7});
+    assert_snapshot!(farm.call("/api/v2/forceschedulers/force", "force", names).await.shown(), @r#"
+    400
+    {"error":{"code":-32602,"message":"`builderNames` must be a list of names of builders"},"id":1,"jsonrpc":"2.0"}
+    "#);
+    assert_eq!(farm.master.asked(), ["priority 3 7", "enable 1 false"]);
+}
+
+#[tokio::test]
 async fn workers_are_paused() {
     let farm = farm().await;
     farm.call("/api/v2/workers/local", "pause", json!({"reason": "disk"}))

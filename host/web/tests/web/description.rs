@@ -28,8 +28,15 @@ const VALUES: &[(&str, &[&str])] = &[
     ("reporterid", &["2"]),
 ];
 
-/// Operations that give nothing in a farm without projects, recordings and components.
-const NOT_FOUND: [&str; 3] = ["/projects/{", "/recording", "/components/{"];
+/// Operations that give nothing in a farm without projects and codebases, recordings and components.
+const NOT_FOUND: [&str; 6] = [
+    "/projects/{",
+    "/codebases/{",
+    "/branches/{",
+    "/commits/{",
+    "/recording",
+    "/components/{",
+];
 
 /// Something of everything.
 async fn farm() -> TestFarm {
@@ -325,7 +332,7 @@ async fn every_action_that_is_described_is_done_and_no_other() {
                 .call(
                     &address,
                     name,
-                    json!({"digest": "b7", "event": "change 12"}),
+                    json!({"digest": "b7", "event": "change 12", "priority": 7, "enabled": false}),
                 )
                 .await;
             assert_ne!(answer.status.as_u16(), 501, "{address} {name}");

@@ -12,7 +12,8 @@ async fn crowded() -> TestFarm {
     let farm = TestFarm::new().await;
     for n in 0..MANY {
         let new = NewBuildset {
-            reason: format!("reason {n}"),
+            // So long that a list of all is sent while it is read.
+            reason: format!("reason {n:04} {}", "x".repeat(1_000)),
             sourcestamps: vec![SourceStampSpec::default()],
             builders: vec![farm.builder(if n % 3 == 0 { "docs" } else { "unit" })],
             priority: i32::try_from(n % 7).expect("small"),
@@ -57,6 +58,36 @@ async fn a_list_without_limit_is_streamed_whole_and_in_order() {
     }
     let filtered = farm.get("/api/v2/buildrequests?builderid=1").await.json();
     assert_eq!(filtered["meta"]["total"], MANY.div_ceil(3));
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_long_to_be_kept_is_the_same() {
+    let farm = crowded().await;
+    for (query, descending) in [
+        ("", false),
+        ("?order=-bsid", true),
+        ("?order=reason", false),
+        ("?order=-reason", true),
+        ("?order=-reason&limit=2300", true),
+    ] {
+        let answer = farm.get(&format!("/api/v2/buildsets{query}")).await;
+        assert_eq!(answer.header("etag"), "", "{query}: it was not kept");
+        let answer = answer.json();
+        let rows = answer["buildsets"].as_array().expect("a list");
+        let expected = if query.contains("limit") { 2_300 } else { MANY };
+        assert_eq!(rows.len(), expected, "{query}");
+        assert_eq!(answer["meta"]["total"], MANY, "{query}");
+        let ids = rows.iter().map(|row| row["bsid"].as_i64().expect("an id"));
+        let mut ids: Vec<_> = ids.collect();
+        if descending {
+            ids.reverse();
+        }
+        // Reasons are in the order of ids.
+        assert!(
+            ids.is_sorted_by(|a, b| a < b),
+            "{query}: each once, in order"
+        );
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::update::Update;
 use crate::error::ProtocolError;
 use crate::pack::{Kind, Writer};
 
-/// A request of the worker. All but the last three are about one command.
+/// A request of the worker. All but the last four are about one command.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ToMaster {
@@ -75,6 +75,9 @@ pub enum ToMaster {
         /// Why; `None` when it may.
         reason: Option<String>,
     },
+    /// `toolpost_leave`, only for masters that know it: nothing new is to begin on this worker, and once nothing runs there it is to
+    /// be told to end.
+    Leave,
     /// `keepalive`
     Keepalive,
     /// What this crate does not know; by its name.
@@ -95,7 +98,7 @@ impl ToMaster {
             | Self::ReadFileClose { id }
             | Self::UploadDirectoryWrite { id, .. }
             | Self::UploadDirectoryUnpack { id } => Some(id),
-            Self::Pause { .. } | Self::Keepalive | Self::Unknown(_) => None,
+            Self::Pause { .. } | Self::Leave | Self::Keepalive | Self::Unknown(_) => None,
         }
     }
 }
@@ -113,6 +116,7 @@ impl Request for ToMaster {
             Self::UploadDirectoryWrite { .. } => "update_upload_directory_write",
             Self::UploadDirectoryUnpack { .. } => "update_upload_directory_unpack",
             Self::Pause { .. } => "toolpost_pause",
+            Self::Leave => "toolpost_leave",
             Self::Keepalive => "keepalive",
             Self::Unknown(op) => op,
         }
@@ -209,6 +213,7 @@ impl Request for ToMaster {
                     .required("reason")?
                     .optional(|reason| reason.reason("reason"))?,
             },
+            "toolpost_leave" => Self::Leave,
             "keepalive" => Self::Keepalive,
             op => Self::Unknown(op.to_owned()),
         })

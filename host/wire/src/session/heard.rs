@@ -53,6 +53,11 @@ impl MasterSession {
                     self.effects.push_back(Effect::Event(event));
                     Ok(Payload::nothing())
                 }
+                ToMaster::Leave => {
+                    let event = Effect::Event(MasterEvent::Leaving);
+                    self.effects.push_back(event);
+                    Ok(Payload::nothing())
+                }
                 ToMaster::Unknown(op) => Err(format!("this master does not know `{op}`")),
                 _ => Ok(Payload::nothing()),
             };
@@ -133,7 +138,10 @@ impl MasterSession {
                 self.answer(&ticket, Ok(Payload::nothing()));
                 return;
             }
-            ToMaster::Pause { .. } | ToMaster::Keepalive | ToMaster::Unknown(_) => {
+            ToMaster::Pause { .. }
+            | ToMaster::Leave
+            | ToMaster::Keepalive
+            | ToMaster::Unknown(_) => {
                 self.answer(&ticket, Ok(Payload::nothing()));
                 return;
             }

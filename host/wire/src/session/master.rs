@@ -80,6 +80,8 @@ pub enum MasterEvent {
     EndedLate(CommandId),
     /// The worker wants nothing new to begin on it, for this reason; or it may again.
     Paused(Option<String>),
+    /// The worker wants to end as soon as nothing runs on it.
+    Leaving,
     /// Something about a command.
     Command {
         /// Which command.

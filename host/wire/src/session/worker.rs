@@ -193,6 +193,12 @@ impl WorkerSession {
         self.effects.push_back(WorkerEffect::Send(frame));
     }
 
+    /// Says that this worker wants to end as soon as nothing runs on it. Only for the same masters.
+    pub fn leave(&mut self, now: Instant) {
+        let frame = self.line.ask(now, ToMaster::Leave, "toolpost_leave", None);
+        self.effects.push_back(WorkerEffect::Send(frame));
+    }
+
     /// A command was not begun.
     pub fn forget(&mut self, id: &CommandId) {
         self.commands.remove(id);

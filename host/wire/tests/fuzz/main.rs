@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod clock;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod damage;

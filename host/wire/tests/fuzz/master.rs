@@ -12,6 +12,7 @@ use toolpost_wire::{
     WorkerSettings,
 };
 
+use crate::clock::Clock;
 use crate::damage::{Damage, damage, damaged};
 use crate::decoder::messages;
 use crate::said::{answer, command, to_master};
@@ -108,9 +109,7 @@ pub(crate) fn test((attached, instance, inputs): (bool, u8, Vec<Input>)) {
 struct Farm {
     master: MasterSession,
     limits: Arc<Limits>,
-    now: Instant,
-    /// The latest that it ever was: a clock may go back.
-    latest: Instant,
+    clock: Clock,
     epoch: u64,
     /// The worker's process; 0 is one that does not offer to go on.
     instance: u8,
@@ -133,17 +132,16 @@ struct Farm {
 
 impl Farm {
     fn new(instance: u8) -> Self {
-        let now = Instant::now();
+        let clock = Clock::new();
         let limits = Arc::new(Limits::default());
         let first = Former {
             keep: Some(KEEP),
             ..Former::default()
         };
         Self {
-            master: session(now, &limits, 1, first),
+            master: session(clock.now, &limits, 1, first),
             limits,
-            now,
-            latest: now,
+            clock,
             epoch: 1,
             instance,
             attached: false,
@@ -173,7 +171,7 @@ impl Farm {
     }
 
     fn take(&mut self, input: Input) {
-        let now = self.now;
+        let now = self.clock.now;
         match input {
             Input::Damaged(which, changes, fits) => {
                 let others: Vec<&[u8]> = self.messages.iter().map(|message| &**message).collect();
@@ -239,16 +237,9 @@ impl Farm {
             Input::Probe => self.master.probe(now, "who is there"),
             Input::Print => self.master.print(now, "a line"),
             Input::ShutDown => self.master.shut_down(now),
-            Input::Pass(millis) => {
-                let time = Duration::from_millis(millis.unsigned_abs().into());
-                let back = now.checked_sub(time).unwrap_or(now);
-                match millis < 0 {
-                    true => self.now = back,
-                    false => self.wait_until(now + time),
-                }
-            }
+            Input::Pass(millis) => self.clock.pass(millis),
             Input::Due => {
-                self.wait_until(self.deadline());
+                self.clock.wait_until(self.deadline());
                 self.due();
             }
             Input::Lose(instance) => {
@@ -282,7 +273,7 @@ impl Farm {
         if let Ok(Frame::<ToMaster>::Response { seq, .. }) = Frame::decode(message, &self.limits) {
             self.asked.remove(&seq);
         }
-        if let Err(error) = self.master.handle(self.now, message) {
+        if let Err(error) = self.master.handle(self.clock.now, message) {
             assert!(!error.is_silence(), "{error}");
             self.over_with(&error.to_string(), false);
         }
@@ -297,7 +288,7 @@ impl Farm {
                 // It goes on with every second one.
                 let known = resume.commands.iter().step_by(2);
                 let known: Vec<CommandId> = known.map(|known| known.id.clone()).collect();
-                resumed(self.now, seq, &known)
+                resumed(self.clock.now, seq, &known)
             }
             (_, None) => {
                 let answer = Ok(Payload::nothing());
@@ -315,16 +306,16 @@ impl Farm {
             instance,
             ..WorkerInfo::default()
         };
-        as_worker(self.now, seq, &ToWorker::GetWorkerInfo, |worker, event| {
-            if let toolpost_wire::WorkerEvent::InfoWanted(ticket) = event {
-                worker.answer_info(&ticket, &info);
-            }
-        })
-    }
-
-    fn wait_until(&mut self, time: Instant) {
-        self.now = self.now.max(time);
-        self.latest = self.latest.max(self.now);
+        as_worker(
+            self.clock.now,
+            seq,
+            &ToWorker::GetWorkerInfo,
+            |worker, event| {
+                if let toolpost_wire::WorkerEvent::InfoWanted(ticket) = event {
+                    worker.answer_info(&ticket, &info);
+                }
+            },
+        )
     }
 
     fn deadline(&self) -> Instant {
@@ -332,9 +323,9 @@ impl Farm {
     }
 
     fn due(&mut self) {
-        match self.master.handle_timeout(self.now) {
+        match self.master.handle_timeout(self.clock.now) {
             // What was due is not due again.
-            Ok(()) => assert!(self.deadline() > self.now),
+            Ok(()) => assert!(self.deadline() > self.clock.now),
             Err(error) => {
                 assert!(error.is_silence(), "{error}");
                 self.over_with(&error.to_string(), true);
@@ -405,7 +396,7 @@ impl Farm {
         let unwanted = self.master.running();
         assert!(unwanted.len() <= self.limits.commands_max as usize);
         self.epoch += 1;
-        let fresh = session(self.now, &self.limits, self.epoch, Former::default());
+        let fresh = session(self.clock.now, &self.limits, self.epoch, Former::default());
         let lost = std::mem::replace(&mut self.master, fresh);
         let suspended = may_come_back.then(|| lost.suspend()).flatten();
         let commands = suspended.iter().flat_map(|(_, commands)| commands);
@@ -424,7 +415,7 @@ impl Farm {
             suspended,
             keep: Some(KEEP),
         };
-        self.master = session(self.now, &self.limits, self.epoch, former);
+        self.master = session(self.clock.now, &self.limits, self.epoch, former);
         self.attached = false;
         self.seq = 0;
         self.unanswered.clear();
@@ -435,10 +426,10 @@ impl Farm {
     /// Everything ends: commands that are to stop though the worker never ends one, and then a session with a silent worker.
     fn end(mut self) {
         self.drain();
-        let stop_by = self.latest + GRACE_MAX + 2 * self.limits.end_wait_max;
+        let stop_by = self.clock.latest + GRACE_MAX + 2 * self.limits.end_wait_max;
         let epoch = self.epoch;
         for number in self.running.clone() {
-            self.master.interrupt(self.now, number);
+            self.master.interrupt(self.clock.now, number);
         }
         while self.attached && self.epoch == epoch && !self.running.is_empty() {
             self.drain();
@@ -449,18 +440,22 @@ impl Farm {
             if self.running.is_empty() || self.epoch != epoch {
                 break;
             }
-            self.wait_until(self.deadline());
-            assert!(self.now <= stop_by, "{} do not end", self.running.len());
+            self.clock.wait_until(self.deadline());
+            assert!(
+                self.clock.now <= stop_by,
+                "{} do not end",
+                self.running.len()
+            );
             self.due();
         }
-        let silent_by = self.latest
+        let silent_by = self.clock.latest
             + self.limits.attach_wait_max
             + self.limits.quiet_max
             + self.limits.answer_wait_max;
         let epoch = self.epoch;
         while self.epoch == epoch {
-            self.wait_until(self.deadline());
-            assert!(self.now <= silent_by, "a silent worker stays");
+            self.clock.wait_until(self.deadline());
+            assert!(self.clock.now <= silent_by, "a silent worker stays");
             self.due();
             self.drain();
         }

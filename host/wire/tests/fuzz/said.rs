@@ -146,6 +146,7 @@ pub(crate) fn to_master(
             .prop_map(|(id, data)| ToMaster::UploadDirectoryWrite { id, data }),
         1 => id.prop_map(|id| ToMaster::UploadDirectoryUnpack { id }),
         1 => Just(ToMaster::Keepalive),
+        1 => Just(ToMaster::Leave),
         1 => option::of(text()).prop_map(|reason| ToMaster::Pause { reason }),
         1 => name().prop_map(|name| ToMaster::Unknown(format!("x{name}"))),
     ]

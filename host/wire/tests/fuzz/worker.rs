@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -11,6 +11,7 @@ use toolpost_wire::{
     WorkerEvent, WorkerInfo, WorkerSession,
 };
 
+use crate::clock::Clock;
 use crate::damage::{Damage, damage, damaged};
 use crate::decoder::messages;
 use crate::said::{answer, to_worker};
@@ -75,9 +76,7 @@ enum Open {
 struct Farm {
     worker: WorkerSession,
     limits: Arc<Limits>,
-    now: Instant,
-    /// The latest that it ever was: a clock may go back.
-    latest: Instant,
+    clock: Clock,
     seq: u64,
     /// Requests of the master that have no answer yet.
     unanswered: BTreeSet<u64>,
@@ -93,13 +92,12 @@ struct Farm {
 
 impl Farm {
     fn new() -> Self {
-        let now = Instant::now();
+        let clock = Clock::new();
         let limits = Arc::new(Limits::default());
         Self {
-            worker: WorkerSession::new(now, Arc::clone(&limits)),
+            worker: WorkerSession::new(clock.now, Arc::clone(&limits)),
             limits,
-            now,
-            latest: now,
+            clock,
             seq: 0,
             unanswered: BTreeSet::new(),
             asked: Vec::new(),
@@ -115,7 +113,7 @@ impl Farm {
     }
 
     fn take(&mut self, input: Input) {
-        let now = self.now;
+        let now = self.clock.now;
         match input {
             Input::Damaged(which, changes) => {
                 let others: Vec<&[u8]> = self.messages.iter().map(|message| &**message).collect();
@@ -162,16 +160,9 @@ impl Farm {
                     assert_eq!(self.worker.update(now, &id, Vec::new()), None);
                 }
             }
-            Input::Pass(millis) => {
-                let time = Duration::from_millis(millis.unsigned_abs().into());
-                let back = now.checked_sub(time).unwrap_or(now);
-                match millis < 0 {
-                    true => self.now = back,
-                    false => self.wait_until(now + time),
-                }
-            }
+            Input::Pass(millis) => self.clock.pass(millis),
             Input::Due => {
-                self.wait_until(self.deadline());
+                self.clock.wait_until(self.deadline());
                 self.due();
             }
         }
@@ -215,15 +206,10 @@ impl Farm {
             Ok(Frame::Response { seq, .. }) => self.asked.retain(|asked| *asked != seq),
             Err(_) => {}
         }
-        if let Err(error) = self.worker.handle(self.now, message) {
+        if let Err(error) = self.worker.handle(self.clock.now, message) {
             assert!(!error.is_silence(), "{error}");
             self.again(&error.to_string());
         }
-    }
-
-    fn wait_until(&mut self, time: Instant) {
-        self.now = self.now.max(time);
-        self.latest = self.latest.max(self.now);
     }
 
     fn deadline(&self) -> Instant {
@@ -231,9 +217,9 @@ impl Farm {
     }
 
     fn due(&mut self) {
-        match self.worker.handle_timeout(self.now) {
+        match self.worker.handle_timeout(self.clock.now) {
             // What was due is not due again.
-            Ok(()) => assert!(self.deadline() > self.now),
+            Ok(()) => assert!(self.deadline() > self.clock.now),
             Err(error) => {
                 assert!(error.is_silence(), "{error}");
                 self.again(&error.to_string());
@@ -245,7 +231,7 @@ impl Farm {
     fn again(&mut self, reason: &str) {
         assert_line(reason);
         self.drain();
-        self.worker = WorkerSession::new(self.now, Arc::clone(&self.limits));
+        self.worker = WorkerSession::new(self.clock.now, Arc::clone(&self.limits));
         self.sessions += 1;
         self.seq = 0;
         self.unanswered.clear();
@@ -290,11 +276,11 @@ impl Farm {
     /// A silent master is given up.
     fn end(mut self) {
         self.drain();
-        let silent_by = self.latest + self.limits.quiet_max + self.limits.answer_wait_max;
+        let silent_by = self.clock.latest + self.limits.quiet_max + self.limits.answer_wait_max;
         let sessions = self.sessions;
         while self.sessions == sessions {
-            self.wait_until(self.deadline());
-            assert!(self.now <= silent_by, "a silent master stays");
+            self.clock.wait_until(self.deadline());
+            assert!(self.clock.now <= silent_by, "a silent master stays");
             self.due();
             self.drain();
         }

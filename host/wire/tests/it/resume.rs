@@ -94,7 +94,7 @@ fn a_command_goes_on_where_the_master_was() {
 }
 
 #[test]
-fn a_worker_says_when_nothing_new_is_to_begin() {
+fn a_worker_says_when_nothing_new_is_to_begin_and_when_it_wants_to_end() {
     let (mut pair, _) = next(None, "a", &[]);
     for reason in [Some("the disk is full".to_owned()), None] {
         pair.worker.pause(pair.now, reason.clone());
@@ -102,6 +102,9 @@ fn a_worker_says_when_nothing_new_is_to_begin() {
         let paused = pair.take_master(|event| matches!(event, MasterEvent::Paused(_)));
         assert_eq!(paused, MasterEvent::Paused(reason));
     }
+    pair.worker.leave(pair.now);
+    pair.flow().unwrap();
+    pair.take_master(|event| *event == MasterEvent::Leaving);
     assert_eq!(pair.worker.unanswered(), 0);
 }
 

@@ -64,6 +64,9 @@ pub enum StartError {
     /// The build's directory or the working directory in it cannot be used.
     #[error("the working directory cannot be used: {0}")]
     Directory(#[from] FileError),
+    /// A file that is to be followed cannot be.
+    #[error("its log file cannot be followed: {0}")]
+    LogFile(#[source] FileError),
     /// No such program.
     #[error("command `{command}` was not found in PATH={path} of the worker")]
     NotFound {

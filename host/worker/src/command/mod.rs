@@ -5,6 +5,7 @@ mod course;
 mod environment;
 mod exit;
 mod family;
+mod follow;
 mod group;
 mod launch;
 mod leader;
@@ -20,7 +21,9 @@ pub use exit::{Exit, Status, StopCause};
 pub use launch::{Launch, StartError, quoted_words};
 pub use output::{Output, OutputStream};
 pub use running::{Captured, CommandControl, RunningCommand};
-pub use spec::{CommandSpec, EnvValue, INTERRUPT_GRACE_DEFAULT, InterruptSignal, Invocation};
+pub use spec::{
+    CommandSpec, EnvValue, INTERRUPT_GRACE_DEFAULT, InterruptSignal, Invocation, LogFile,
+};
 pub use usage::Usage;
 
 pub(crate) use launch::Launcher;

@@ -15,25 +15,27 @@ use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 /// One read: what a pipe holds on Linux.
-const READ_BYTES: usize = 64 * 1024;
+pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// A buffer with less room than this is replaced instead of filled up.
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// What a piece costs beyond its bytes, so that many tiny pieces are bounded as well.
 const PIECE_OVERHEAD_BYTES: usize = 128;
-/// The share of the queue that a pump holds before it reads.
+/// The share of the queue that who reads holds before.
 const CHARGE_BYTES: usize = READ_BYTES + PIECE_OVERHEAD_BYTES;
-/// The least queue with which two pumps cannot block each other, and some to flow.
+/// The least queue with which two pumps and who follows files cannot block each other, and some to flow.
 const QUEUE_BYTES_MIN: usize = 256 * 1024;
 /// The most that the pipe of a command that has ended can still hold: `pipe-max-size` of Linux.
 const PIPE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where a piece of output came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OutputStream {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
+    /// The file at this place in [`CommandSpec::log_files`](crate::CommandSpec::log_files).
+    File(usize),
 }
 
 /// A piece of output: bytes as they came, cut anywhere, at most 64 KiB.
@@ -79,6 +81,11 @@ pub(crate) struct Pump<R> {
     pipe: Option<R>,
     stream: OutputStream,
     buffer: BytesMut,
+    room: Room,
+}
+
+/// Room in the queue that is held before something is read.
+pub(crate) struct Room {
     charge: Option<OwnedSemaphorePermit>,
     sender: OutputSender,
 }
@@ -140,14 +147,13 @@ impl<R: AsyncRead + Unpin> Pump<R> {
             pipe,
             stream,
             buffer: BytesMut::new(),
-            charge: None,
-            sender,
+            room: Room::new(sender),
         }
     }
 
     /// Reads to the end of the pipe. Nothing is lost when the future is dropped.
     pub(crate) async fn run(&mut self) {
-        while self.pipe.is_some() && self.ensure_charge().await {
+        while self.pipe.is_some() && self.room.ensure().await {
             let read = self.read().await;
             self.deliver(read);
         }
@@ -157,7 +163,7 @@ impl<R: AsyncRead + Unpin> Pump<R> {
     /// Takes what is in the pipe now, and closes it in whosever hands its other end is.
     pub(crate) async fn finish(&mut self) {
         let mut taken = 0;
-        while taken < PIPE_BYTES_MAX && self.pipe.is_some() && self.ensure_charge().await {
+        while taken < PIPE_BYTES_MAX && self.pipe.is_some() && self.room.ensure().await {
             let read = tokio::select! {
                 biased;
                 read = unconstrained(self.read()) => read,
@@ -181,31 +187,42 @@ impl<R: AsyncRead + Unpin> Pump<R> {
 
     fn deliver(&mut self, read: io::Result<usize>) {
         let bytes = self.buffer.split().freeze();
-        let charge = self
-            .charge
-            .as_mut()
-            .and_then(|charge| charge.split(bytes.len() + PIECE_OVERHEAD_BYTES));
-        let (Ok(1..), Some(charge)) = (read, charge) else {
+        let delivered = matches!(read, Ok(1..)) && self.room.put(self.stream, bytes);
+        if !delivered {
             // The end, or a pipe that cannot be read, which is an end as well.
             self.pipe = None;
-            return;
+        }
+    }
+}
+
+impl Room {
+    pub(crate) fn new(sender: OutputSender) -> Self {
+        Self {
+            charge: None,
+            sender,
+        }
+    }
+
+    /// Puts a piece of at most [`READ_BYTES`] into the queue, for which there is room since [`Self::ensure`].
+    pub(crate) fn put(&mut self, stream: OutputStream, bytes: Bytes) -> bool {
+        let share = bytes.len() + PIECE_OVERHEAD_BYTES;
+        let charge = self.charge.as_mut().and_then(|charge| charge.split(share));
+        let Some(charge) = charge else {
+            return false;
         };
         let now = Instant::now();
         self.sender.update(|activity| activity.last_output = now);
-        let output = Output {
-            stream: self.stream,
-            bytes,
-        };
         let piece = Piece {
-            output,
+            output: Output { stream, bytes },
             _charge: charge,
         };
-        // Fails when nobody takes output any more; the closed queue ends the pump.
+        // Fails when nobody takes output any more; the closed queue ends whoever reads.
         let _ = self.sender.pieces.send(piece);
+        true
     }
 
     /// Waits for room in the queue for one read; `false` when nobody takes output any more.
-    async fn ensure_charge(&mut self) -> bool {
+    pub(crate) async fn ensure(&mut self) -> bool {
         let held = self
             .charge
             .as_ref()
@@ -216,15 +233,11 @@ impl<R: AsyncRead + Unpin> Pump<R> {
             Ok(more) => more,
             Err(TryAcquireError::Closed) => return false,
             Err(TryAcquireError::NoPermits) => {
-                self.sender.update(|activity| activity.waiting_pumps += 1);
-                let more = Arc::clone(room).acquire_many_owned(missing).await;
-                let now = Instant::now();
-                self.sender.update(|activity| {
-                    activity.waiting_pumps -= 1;
-                    activity.last_output = now;
-                });
-                let Ok(more) = more else { return false };
-                more
+                let _waits = Waits::begin(&self.sender);
+                match Arc::clone(room).acquire_many_owned(missing).await {
+                    Ok(more) => more,
+                    Err(_) => return false,
+                }
             }
         };
         match &mut self.charge {
@@ -232,5 +245,25 @@ impl<R: AsyncRead + Unpin> Pump<R> {
             None => self.charge = Some(more),
         }
         true
+    }
+}
+
+/// Counted as one who waits for room, also when the wait is given up.
+struct Waits<'s>(&'s OutputSender);
+
+impl<'s> Waits<'s> {
+    fn begin(sender: &'s OutputSender) -> Self {
+        sender.update(|activity| activity.waiting_pumps += 1);
+        Self(sender)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.0.update(|activity| {
+            activity.waiting_pumps -= 1;
+            activity.last_output = now;
+        });
     }
 }

@@ -109,6 +109,7 @@ impl RunningCommand {
             let kept = match stream {
                 OutputStream::Stdout => &mut stdout,
                 OutputStream::Stderr => &mut stderr,
+                OutputStream::File(_) => continue,
             };
             let room = limit_bytes - kept.len();
             truncated |= bytes.len() > room;

@@ -32,10 +32,21 @@ pub struct CommandSpec {
     pub total_timeout: Option<Duration>,
     /// What it can read from its standard input; `None` is an empty input.
     pub stdin: Option<Bytes>,
+    /// Files that it writes, whose contents are output as well.
+    pub log_files: Vec<LogFile>,
     /// The signal with which it is asked to stop.
     pub interrupt_signal: InterruptSignal,
     /// How long it then has before SIGKILL; zero kills at once.
     pub interrupt_grace: Duration,
+}
+
+/// A file that is followed while a command runs. One that is there before and does not change is not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// Its path, relative to the build's directory, which it may not leave.
+    pub path: String,
+    /// Leave out what is in it before the command starts.
+    pub new_only: bool,
 }
 
 /// How a command is called.
@@ -108,6 +119,7 @@ impl CommandSpec {
             idle_timeout: None,
             total_timeout: None,
             stdin: None,
+            log_files: Vec::new(),
             interrupt_signal: InterruptSignal::default(),
             interrupt_grace: INTERRUPT_GRACE_DEFAULT,
         }

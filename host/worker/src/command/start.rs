@@ -9,12 +9,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::command::course::{Course, Plan};
+use crate::command::follow::{Follower, Watched};
 use crate::command::group::Members;
 use crate::command::launch::{Launcher, Prepared, Process, StartError};
 use crate::command::output;
 use crate::command::running::{CommandControl, RunningCommand};
 use crate::command::spec::CommandSpec;
-use crate::command::supervise::{Shutdown, Supervisor};
+use crate::command::supervise::{Ends, Shutdown, Supervisor};
+use crate::files::Files;
 use crate::options::Limits;
 
 /// A program that somebody has open for writing cannot be started. One that a step has just written
@@ -27,6 +29,8 @@ const BUSY_WAIT: Duration = Duration::from_millis(10);
 pub(crate) struct Starter {
     pub(crate) launcher: Arc<Launcher>,
     pub(crate) limits: Arc<Limits>,
+    /// A permit for each file operation that may run.
+    pub(crate) file_slots: Arc<Semaphore>,
     /// A permit for each command that may run; closed when the worker shuts down.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,
@@ -38,6 +42,7 @@ struct Ready {
     prepared: Prepared,
     plan: Plan,
     stdin: Option<Bytes>,
+    watched: Watched,
     slot: OwnedSemaphorePermit,
 }
 
@@ -54,11 +59,14 @@ impl Starter {
         let launcher = Arc::clone(&self.launcher);
         let plan = self.plan(&spec);
         let stdin = spec.stdin.clone();
+        let (files, log_files) = (self.files(spec.build_dir.clone()), spec.log_files.clone());
         let prepared = blocking(move || launcher.prepare(&spec)).await??;
+        let watched = Watched::new(files, &log_files).await;
         let mut ready = Box::new(Ready {
             prepared,
             plan,
             stdin,
+            watched: watched.map_err(StartError::LogFile)?,
             slot,
         });
         for tries in 1.. {
@@ -72,6 +80,16 @@ impl Starter {
             sleep(BUSY_WAIT * tries).await;
         }
         Err(StartError::ShuttingDown)
+    }
+
+    /// The files of one build, confined to its directory (relative to the base directory).
+    pub(crate) fn files(&self, build_dir: String) -> Files {
+        Files::new(
+            Arc::clone(&self.launcher),
+            build_dir,
+            Arc::clone(&self.limits),
+            Arc::clone(&self.file_slots),
+        )
     }
 
     async fn take_slot(&self) -> Result<OwnedSemaphorePermit, StartError> {
@@ -116,6 +134,11 @@ impl Starter {
         let (control, requested) = CommandControl::new(ready.plan.grace);
         let (ended, ending) = oneshot::channel();
         let course = Course::new(ready.plan, started);
+        let ends = Ends {
+            pipes: process.pipes,
+            stdin: ready.stdin,
+            follower: Follower::new(ready.watched, sender.clone()),
+        };
         let supervisor = Supervisor::new(
             process.leader,
             members,
@@ -124,11 +147,11 @@ impl Starter {
             requested,
             self.shutdown.clone(),
         );
-        let (stdin, slot) = (ready.stdin, ready.slot);
+        let slot = ready.slot;
         // The base directory stays taken as long as a command works in it.
         let launcher = Arc::clone(&self.launcher);
         self.tasks.spawn(async move {
-            let exit = supervisor.run(process.pipes, stdin).await;
+            let exit = supervisor.run(ends).await;
             drop((slot, launcher));
             // Nobody may want to know any more.
             let _ = ended.send(exit);

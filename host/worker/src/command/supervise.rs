@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::command::course::{Course, View};
 use crate::command::exit::{Exit, Status, StopCause};
+use crate::command::follow::Follower;
 use crate::command::group::Members;
 use crate::command::launch::Pipes;
 use crate::command::leader::Leader;
@@ -35,6 +36,13 @@ pub(crate) struct Supervisor {
     sender: OutputSender,
     requests: watch::Receiver<StopRequest>,
     shutdown: Shutdown,
+}
+
+/// What goes into a command, and where what comes out of it is.
+pub(crate) struct Ends {
+    pub(crate) pipes: Pipes,
+    pub(crate) stdin: Option<Bytes>,
+    pub(crate) follower: Follower,
 }
 
 struct Plumbing {
@@ -65,15 +73,18 @@ impl Supervisor {
     }
 
     /// Stays with the command until its end. Dropping the future kills the group.
-    pub(crate) async fn run(mut self, pipes: Pipes, stdin: Option<Bytes>) -> Exit {
-        let mut plumbing = Plumbing::new(pipes, stdin, &self.sender);
+    pub(crate) async fn run(mut self, ends: Ends) -> Exit {
+        let mut plumbing = Plumbing::new(ends.pipes, ends.stdin, &self.sender);
+        let mut follower = ends.follower;
         let pipes_closed = {
             let running = pin!(plumbing.run());
-            self.until_over(running).await
+            let following = pin!(follower.run());
+            self.until_over(running, following).await
         };
         if !pipes_closed {
             plumbing.finish().await;
         }
+        follower.look().await;
         Exit {
             status: self.status.unwrap_or(Status::Lost),
             cause: self.course.cause(),
@@ -85,7 +96,11 @@ impl Supervisor {
     }
 
     /// Whether the pipes were closed by everybody when the command was over.
-    async fn until_over(&mut self, mut plumbing: Pin<&mut impl Future<Output = ()>>) -> bool {
+    async fn until_over(
+        &mut self,
+        mut plumbing: Pin<&mut impl Future<Output = ()>>,
+        mut following: Pin<&mut impl Future<Output = ()>>,
+    ) -> bool {
         let mut pipes_closed = false;
         while !self.course.over(pipes_closed) {
             let deadline = self.course.deadline();
@@ -98,6 +113,7 @@ impl Supervisor {
                 }
                 () = until(deadline) => self.tick().await,
                 () = plumbing.as_mut(), if !pipes_closed => pipes_closed = true,
+                () = following.as_mut() => {}
             }
             if !self.course.group_may_live() {
                 self.members.disarm();

@@ -1,10 +1,11 @@
 //! Output: complete, in order, as it comes, bounded.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use toolpost_worker::{CommandSpec, OutputStream};
+use toolpost_worker::{CommandSpec, LogFile, OutputStream, StartError};
 
 use crate::support::{ALL, BUILD, bench, bench_with, eventually, read_until, sh, text};
 
@@ -138,4 +139,82 @@ async fn without_input_the_input_is_empty() {
     let bench = bench().await;
     let captured = bench.run(sh("cat; echo end")).await;
     assert_eq!(text(&captured.stdout), "end\n");
+}
+
+fn log_file(path: &str, new_only: bool) -> LogFile {
+    LogFile {
+        path: path.into(),
+        new_only,
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_writes_to_its_log_files_is_output() {
+    let bench = bench().await;
+    std::fs::create_dir_all(bench.path("sub")).expect("a directory");
+    for (path, text) in [
+        ("as-it-was", "old\n"),
+        ("grown", "old\n"),
+        ("grown-new-only", "old\n"),
+        ("begun-anew", "a long old text\n"),
+    ] {
+        std::fs::write(bench.path(path), text).expect("written");
+    }
+    std::fs::write(bench.outside("secret"), "secret\n").expect("written");
+    let large = 1_000_000;
+    let line = format!(
+        "for file in grown grown-new-only; do echo new >> $file; done; echo new > begun-anew; \
+         printf 'one\\n' > sub/new; until [ -e go ]; do sleep 0.02; done; printf two >> sub/new; \
+         echo x > begun-anew; seq 1 {large} > large; mkfifo pipe; ln -s '{secret}' link",
+        secret = bench.outside("secret").display(),
+    );
+    let mut spec = sh(&line);
+    spec.log_files = vec![
+        log_file("as-it-was", false),
+        log_file("grown", false),
+        log_file("grown-new-only", true),
+        log_file("begun-anew", true),
+        log_file("sub/new", false),
+        log_file("link", false),
+        log_file("none", false),
+        log_file("pipe", false),
+        log_file("large", false),
+    ];
+    let mut running = bench.start(spec).await;
+    let mut got: BTreeMap<OutputStream, Vec<u8>> = BTreeMap::new();
+    while let Some(output) = running.next().await {
+        got.entry(output.stream)
+            .or_default()
+            .extend_from_slice(&output.bytes);
+        let first = got.get(&OutputStream::File(4));
+        if first.is_some_and(|bytes| bytes == b"one\n") && got.len() == 4 {
+            // What was written so far came while the command ran.
+            std::fs::write(bench.path("go"), "").expect("written");
+        }
+    }
+    assert!(running.exit().await.success());
+    let numbers: String = (1..=large).map(|number| format!("{number}\n")).collect();
+    let expected = [
+        (1, "old\nnew\n"),
+        (2, "new\n"),
+        (3, "new\nx\n"),
+        (4, "one\ntwo"),
+        (8, &*numbers),
+    ];
+    let expected: BTreeMap<OutputStream, Vec<u8>> = expected
+        .into_iter()
+        .map(|(index, text)| (OutputStream::File(index), text.into()))
+        .collect();
+    assert!(got == expected, "{:?}", got.keys());
+}
+
+#[tokio::test]
+async fn a_log_file_that_is_outside_is_refused() {
+    let bench = bench().await;
+    for path in ["../x", "/etc/passwd", "a/../../x"] {
+        let mut spec = sh("true");
+        spec.log_files = vec![log_file(path, false)];
+        let refused = bench.refused(spec).await;
+        assert!(matches!(refused, StartError::LogFile(_)), "{refused}");
+    }
 }

@@ -11,13 +11,15 @@ use toolpost_core::locks::{LockAccess, LockMode, LockScope, LockSpec};
 mod reporter;
 mod scheduler;
 mod secrets;
+mod ui;
+mod web;
 
 use super::FieldChange;
 use super::steps;
 use crate::config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, EnvironmentValue,
-    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, TlsConfig,
-    UploadLimits, WorkerConfig, WorkerKind, WorkersConfig,
+    GitPollerConfig, LimitsConfig, MasterConfig, PluginConfig, PluginsConfig, ProjectConfig,
+    TlsConfig, UploadLimits, WorkerConfig, WorkerKind, WorkersConfig,
 };
 
 /// Names of settings, as in the configuration, with their values.
@@ -162,24 +164,27 @@ impl Facts for WorkerConfig {
             properties,
             default_properties,
         } = self;
-        let (kind, place, resume_within) = match kind {
+        let (kind, place, resume_within, keepalive) = match kind {
             WorkerKind::Local { base_dir } => {
                 let place = fact("base_dir", base_dir.display().to_string());
-                ("local", place, None)
+                ("local", place, None, None)
             }
             WorkerKind::Remote {
                 password,
                 resume_within,
+                keepalive,
             } => (
                 "remote",
                 secrets::password(password),
                 Some(duration(*resume_within)),
+                Some(duration(*keepalive)),
             ),
         };
         vec![
             fact("kind", kind),
             place,
             fact("resume_within", resume_within),
+            fact("keepalive", keepalive),
             fact("max_builds", *max_builds),
             fact("missing_timeout", missing_timeout.map(duration)),
             fact("properties", json!(properties)),
@@ -249,11 +254,28 @@ impl Facts for ChangeSourceConfig {
     }
 }
 
+impl Facts for ProjectConfig {
+    fn facts(&self) -> FactList {
+        let Self {
+            name: _,
+            slug,
+            description,
+            codebases,
+        } = self;
+        vec![
+            fact("slug", slug.as_str()),
+            fact("description", description.clone()),
+            fact("codebases", json!(codebases)),
+        ]
+    }
+}
+
 impl Facts for BuilderConfig {
     fn facts(&self) -> FactList {
         let Self {
             name: _,
             description,
+            project,
             tags,
             workers,
             env,
@@ -276,6 +298,7 @@ impl Facts for BuilderConfig {
         let collapse = *collapse == toolpost_core::collapse::CollapsePolicy::Compatible;
         vec![
             fact("description", description.clone()),
+            fact("project", project.clone()),
             fact("tags", tags.clone()),
             fact("workers", workers.clone()),
             fact("env", env),

@@ -185,10 +185,14 @@ fn force_field(field: &ForceField) -> Value {
     let ForceField {
         label,
         default,
+        choices,
         required,
         hidden,
     } = field;
-    json!({ "label": label, "default": default, "required": required, "hidden": hidden })
+    json!({
+        "label": label, "default": default, "choices": choices, "required": required,
+        "hidden": hidden,
+    })
 }
 
 fn force_codebase(of: &ForceCodebase) -> Value {
@@ -212,6 +216,7 @@ fn parameter(of: &ForceParameter) -> Value {
     let ForceParameter {
         name,
         label,
+        tab_label,
         tooltip,
         required,
         hidden,
@@ -219,26 +224,41 @@ fn parameter(of: &ForceParameter) -> Value {
         kind,
     } = of;
     let own = match kind {
-        ParameterKind::String { regex } => json!({ "regex": regex }),
+        ParameterKind::String {
+            regex,
+            size,
+            chars_max,
+        } => json!({ "regex": regex, "size": size, "max_length": chars_max }),
         ParameterKind::Text {
             regex,
             columns,
             rows,
-        } => json!({ "regex": regex, "columns": columns, "rows": rows }),
+            chars_max,
+        } => json!({ "regex": regex, "columns": columns, "rows": rows, "max_length": chars_max }),
         ParameterKind::Int { min, max } => json!({ "min": min, "max": max }),
-        ParameterKind::Bool => json!({}),
+        ParameterKind::Bool | ParameterKind::Fixed | ParameterKind::Any | ParameterKind::Worker => {
+            json!({})
+        }
+        ParameterKind::File { bytes_max } => json!({ "max_size": bytes_max }),
+        ParameterKind::Inherit { builders } => json!({ "builders": builders }),
         ParameterKind::Choice {
             choices,
             multiple,
             strict,
         } => json!({ "choices": choices, "multiple": multiple, "strict": strict }),
         ParameterKind::Username { need_email } => json!({ "need_email": need_email }),
-        ParameterKind::Nested { fields } => {
-            json!({ "fields": fields.iter().map(parameter).collect::<Vec<_>>() })
-        }
+        ParameterKind::Nested {
+            fields,
+            layout,
+            columns,
+        } => json!({
+            "layout": layout.name(),
+            "columns": columns,
+            "fields": fields.iter().map(parameter).collect::<Vec<_>>(),
+        }),
     };
     let mut all = json!({
-        "type": kind.name(), "name": name, "label": label, "tooltip": tooltip,
+        "type": kind.name(), "name": name, "label": label, "tab_label": tab_label, "tooltip": tooltip,
         "required": required, "hidden": hidden, "default": default,
     });
     if let (Some(all), Value::Object(own)) = (all.as_object_mut(), own) {

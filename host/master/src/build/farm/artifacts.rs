@@ -8,11 +8,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
 use toolpost_config::config::UploadLimits;
 use toolpost_core::BuildId;
-use toolpost_core::kept::{self, artifact_name_fault};
+use toolpost_core::kept;
 use toolpost_core::model::{Build, Builder};
 use toolpost_sandbox::Wanted;
-use toolpost_sandbox::host::{Artifact, BuildOf, HostError, UploadRoom, UploadedDirectory};
-use toolpost_store::{NewArtifact, Query};
+use toolpost_sandbox::host::{Artifact, BuildOf, HostError, UploadRoom};
+use toolpost_store::{ArtifactWriter, NewArtifact, Query};
 use toolpost_worker::{FileError, FileKind, WriteMode};
 
 use super::internal;
@@ -21,13 +21,6 @@ use crate::worker::LinkFiles;
 
 /// Bytes that are asked of the worker, or given to it, at a time.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// How deep directories may be nested.
-const DEPTH_MAX: usize = 100;
-
-/// Files, directories and links below a directory that is uploaded, as the contract says: they are looked at before the first file
-/// is kept.
-const ENTRIES_MAX: usize = 100_000;
 
 /// What stays as it is in a part of an address.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -47,16 +40,10 @@ pub(crate) fn upload_room(limits: UploadLimits) -> Arc<UploadRoom> {
 
 /// The files of a step's worker on one side, the artifacts of builds on the other.
 pub(crate) struct Artifacts<'a> {
-    step: &'a StepContext,
-    files: Arc<dyn LinkFiles>,
+    pub(super) step: &'a StepContext,
+    pub(super) files: Arc<dyn LinkFiles>,
     /// When to stop. A step that is cancelled already may still upload what its clean-up finds.
     stop: Option<CancellationToken>,
-}
-
-/// A file below a directory that is uploaded.
-struct Found {
-    path: String,
-    name: String,
 }
 
 impl<'a> Artifacts<'a> {
@@ -78,76 +65,8 @@ impl<'a> Artifacts<'a> {
         self.keep(self.step.path(path), name.to_owned(), room).await
     }
 
-    /// Keeps each file below a directory.
-    pub(crate) async fn upload_directory(
-        &self,
-        path: &str,
-        name: &str,
-        room: &UploadRoom,
-        skipped_max: usize,
-    ) -> Result<UploadedDirectory, HostError> {
-        let mut uploaded = UploadedDirectory::default();
-        let mut found = self
-            .walk(self.step.path(path), name, &mut uploaded.skipped)
-            .await?;
-        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        for Found { path, name } in found {
-            uploaded.files.push(self.keep(path, name, room).await?);
-        }
-        uploaded.skipped.truncate(skipped_max);
-        Ok(uploaded)
-    }
-
-    /// The files below a directory with the names that they get; paths of what cannot be uploaded go to `skipped`.
-    async fn walk(
-        &self,
-        root: String,
-        name: &str,
-        skipped: &mut Vec<String>,
-    ) -> Result<Vec<Found>, HostError> {
-        let mut found = Vec::new();
-        let mut seen = 0;
-        let mut open = vec![(root.clone(), String::new(), 0)];
-        while let Some((dir, below, depth)) = open.pop() {
-            self.go_on()?;
-            let entries = self.files.list(dir.clone()).await.map_err(file_error)?;
-            seen += entries.len();
-            if seen > ENTRIES_MAX {
-                return Err(HostError::Permanent(format!(
-                    "below `{root}` are more than {ENTRIES_MAX} files and directories, which is as many as are looked at"
-                )));
-            }
-            for entry in entries {
-                let path = format!("{dir}/{}", entry.name);
-                let below = join(&below, &entry.name);
-                let name = join(name, &below);
-                let kind = match entry.kind {
-                    FileKind::Symlink => self.linked(&path).await,
-                    kind => Some(kind),
-                };
-                match kind {
-                    Some(FileKind::Directory)
-                        if entry.kind == FileKind::Directory && depth < DEPTH_MAX =>
-                    {
-                        open.push((path, below, depth + 1));
-                    }
-                    Some(FileKind::File) if artifact_name_fault(&name).is_none() => {
-                        found.push(Found { path, name });
-                    }
-                    _ => skipped.push(below),
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// What a symbolic link leads to; `None` when that is nowhere, or outside.
-    async fn linked(&self, path: &str) -> Option<FileKind> {
-        let info = self.files.stat(path.to_owned()).await.ok()??;
-        Some(info.kind)
-    }
-
-    async fn keep(
+    /// Keeps a file of the worker; its path is relative to the build's directory.
+    pub(super) async fn keep(
         &self,
         path: String,
         name: String,
@@ -158,17 +77,7 @@ impl<'a> Artifacts<'a> {
         if info.kind != FileKind::File {
             return Err(HostError::Permanent(format!("`{path}` is not a file")));
         }
-        room.take_file()?;
-        let build = &self.step.build;
-        let capabilities = &build.capabilities;
-        capabilities.refuse_secret_in("the name of an artifact", &name)?;
-        let new = NewArtifact {
-            build: build.build.id,
-            step: self.step.id,
-            name,
-            mode: info.mode & 0o777,
-        };
-        let mut writer = build.store.write_artifact(new).await.map_err(internal)?;
+        let mut writer = self.begin(name, info.mode, room).await?;
         let mut offset = 0;
         loop {
             self.go_on()?;
@@ -182,7 +91,33 @@ impl<'a> Artifacts<'a> {
                 break;
             }
         }
-        let kept = writer.finish(build.clock.now()).await.map_err(internal)?;
+        self.end(writer).await
+    }
+
+    /// Begins an artifact, if there is room for one more.
+    pub(super) async fn begin(
+        &self,
+        name: String,
+        mode: u32,
+        room: &UploadRoom,
+    ) -> Result<ArtifactWriter, HostError> {
+        room.take_file()?;
+        let build = &self.step.build;
+        let capabilities = &build.capabilities;
+        capabilities.refuse_secret_in("the name of an artifact", &name)?;
+        let new = NewArtifact {
+            build: build.build.id,
+            step: self.step.id,
+            name,
+            mode: mode & 0o777,
+        };
+        build.store.write_artifact(new).await.map_err(internal)
+    }
+
+    /// The artifact is complete.
+    pub(super) async fn end(&self, writer: ArtifactWriter) -> Result<Artifact, HostError> {
+        let now = self.step.build.clock.now();
+        let kept = writer.finish(now).await.map_err(internal)?;
         Ok(self.told(kept))
     }
 
@@ -315,7 +250,7 @@ impl<'a> Artifacts<'a> {
         }
     }
 
-    fn go_on(&self) -> Result<(), HostError> {
+    pub(super) fn go_on(&self) -> Result<(), HostError> {
         match &self.stop {
             Some(stop) if stop.is_cancelled() => {
                 Err(HostError::Permanent("the step was cancelled".into()))
@@ -325,15 +260,7 @@ impl<'a> Artifacts<'a> {
     }
 }
 
-fn join(dir: &str, name: &str) -> String {
-    if dir.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{dir}/{name}")
-    }
-}
-
-fn not_there(path: &str) -> HostError {
+pub(super) fn not_there(path: &str) -> HostError {
     HostError::Permanent(format!("`{path}` does not exist on the worker"))
 }
 
@@ -341,7 +268,7 @@ fn not_there(path: &str) -> HostError {
     clippy::needless_pass_by_value,
     reason = "so it can be given to `map_err`"
 )]
-fn file_error(error: FileError) -> HostError {
+pub(super) fn file_error(error: FileError) -> HostError {
     match error {
         FileError::Stopped => HostError::Retryable(error.to_string()),
         _ => HostError::Permanent(error.to_string()),

@@ -4,6 +4,8 @@
 mod artifacts;
 mod plugin;
 mod triggers;
+mod unpack;
+mod upload;
 
 use std::sync::Arc;
 

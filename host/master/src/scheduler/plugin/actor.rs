@@ -195,7 +195,10 @@ impl PluginSchedulerActor {
         let read = self.read(&state).await?;
         let farm = self.farm(scheduler_type);
         let round = Round::new(self, scheduler_type, &farm, state, read);
-        let round = round.run().await;
+        let mut round = round.run().await;
+        if !stored.enabled && round.forced.is_empty() {
+            round.buildsets.clear();
+        }
         let ahead = round.state.cursor().0 - committed.cursor().0;
         let wake_at = round.state.wake_at();
         lock(&self.status).text = round.state.status().to_owned();

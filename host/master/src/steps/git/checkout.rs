@@ -333,6 +333,7 @@ impl Checkout<'_> {
             headers: false,
             keep_bytes_max: KEPT_BYTES_MAX,
             lines_max: None,
+            files: Vec::new(),
         };
         let ended = match self.step.run(spec, plan).await {
             Err(Fault::NoProgram(text)) => {
@@ -361,7 +362,7 @@ impl Checkout<'_> {
     /// the build even if that lies in the checkout of something else.
     fn environment(&self) -> [(String, EnvValue); 5] {
         let base_dir = self.step.build.worker.base_dir();
-        let ceiling = format!("{base_dir}/{}", self.step.build.builder.build_dir);
+        let ceiling = format!("{base_dir}/{}", self.step.build.build_dir);
         [
             ("LC_ALL", "C".to_owned()),
             ("GIT_TERMINAL_PROMPT", "0".to_owned()),

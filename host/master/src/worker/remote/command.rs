@@ -1,5 +1,6 @@
 //! A program that a worker runs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use toolpost_wire::{
-    Argv, Command, CommandEvent, EnvValue as WireEnv, FailureReason, Patience, Shell, Update,
+    Argv, Command, CommandEvent, EnvValue as WireEnv, FailureReason, LogFile, Patience, Shell,
+    Update,
 };
 use toolpost_worker::{
     CommandSpec, EnvValue, Exit, InterruptSignal, Invocation, Output, OutputStream, StartError,
@@ -15,6 +17,7 @@ use toolpost_worker::{
 };
 
 use super::link::Connection;
+use super::paths::Paths;
 use super::port::{Heard, Outlet, Wish};
 use crate::worker::link::{LinkCommand, LinkControl, LinkError};
 
@@ -31,6 +34,8 @@ pub(super) struct RemoteCommand {
     started: Instant,
     idle_timeout: Option<Duration>,
     total_timeout: Option<Duration>,
+    /// How many files are followed.
+    log_files: usize,
     /// Output that was heard and not taken yet.
     queued: std::collections::VecDeque<Output>,
     heard: Ending,
@@ -60,7 +65,11 @@ impl RemoteCommand {
                 .map_err(|error| LinkError::Start(error.into()))?,
         };
         let header = header(&spec, &workdir);
-        let shell = shell(&spec, workdir)?;
+        let logfiles = log_files(&spec, &connection.paths)?;
+        let shell = Shell {
+            logfiles,
+            ..shell(&spec, workdir)?
+        };
         let patience = Patience {
             within: spec.total_timeout.map(|total| total + OWN_LIMIT_SLACK),
             grace: spec.interrupt_grace,
@@ -74,6 +83,7 @@ impl RemoteCommand {
                 started: Instant::now(),
                 idle_timeout: spec.idle_timeout,
                 total_timeout: spec.total_timeout,
+                log_files: spec.log_files.len(),
                 queued: std::collections::VecDeque::new(),
                 heard: Ending::default(),
                 end: None,
@@ -143,6 +153,13 @@ impl RemoteCommand {
         match update {
             Update::Stdout(text) => output(OutputStream::Stdout, text.bytes),
             Update::Stderr(text) => output(OutputStream::Stderr, text.bytes),
+            Update::Log { name, text } => {
+                // A worker may name files that nobody follows.
+                let index = name.parse().ok().filter(|index| *index < self.log_files);
+                if let Some(index) = index {
+                    output(OutputStream::File(index), text.bytes);
+                }
+            }
             Update::Header(text) => {
                 let text = String::from_utf8_lossy(&text.bytes);
                 let mut signals = text.lines().filter_map(|line| line.strip_prefix(KILLED_BY));
@@ -299,6 +316,21 @@ fn shell(spec: &CommandSpec, workdir: String) -> Result<Shell, LinkError> {
         interrupt_signal: Some(interrupt_signal.name().to_owned()),
         ..Shell::new(command, workdir)
     })
+}
+
+/// The files that are followed, each named by its place.
+fn log_files(spec: &CommandSpec, paths: &Paths) -> Result<BTreeMap<String, LogFile>, LinkError> {
+    let files = spec.log_files.iter().enumerate().map(|(index, file)| {
+        let filename = paths
+            .within(&spec.build_dir, &file.path)
+            .map_err(|error| LinkError::Start(StartError::LogFile(error)))?;
+        let file = LogFile {
+            filename,
+            follow: file.new_only,
+        };
+        Ok((index.to_string(), file))
+    });
+    files.collect()
 }
 
 /// How long a command has after SIGTERM, and the signal after that, or at once without such a time. A stock worker takes the

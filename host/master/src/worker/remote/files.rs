@@ -13,17 +13,18 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream};
 use toolpost_wire::{
     Argv, Command, CommandEvent, CopyDir, DownloadFile, FileStat, Patience, Payload, RemoveDirs,
-    Shell, Ticket, UploadFile,
+    Shell, Ticket, UploadDirectory, UploadFile,
 };
 use toolpost_worker::{CopySummary, DirEntry, FileError, FileInfo, FileKind, Piece, WriteMode};
 
 use super::FILE_WAIT_MAX;
+use super::archive::RemoteArchive;
 use super::cursors::Cursor;
 use super::link::Connection;
 use super::outcome::{Outcome, ended, failed, info_of, is_missing, is_refusal};
 use super::paths::patterns;
 use super::port::{Heard, Outlet};
-use crate::worker::link::LinkFiles;
+use crate::worker::link::{LinkArchive, LinkFiles};
 
 /// Bytes of one piece of a file on the line.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -318,7 +319,8 @@ impl RemoteFiles {
     }
 }
 
-async fn reply(
+/// Answers what came with a ticket.
+pub(super) async fn reply(
     outlet: &Outlet,
     ticket: Ticket,
     answer: toolpost_wire::Answer,
@@ -404,15 +406,20 @@ impl LinkFiles for RemoteFiles {
         let full = self.full(&path)?;
         self.connection.cursors.forget(&full);
         // A link that leads nowhere is there and has no stat; removing what is not there is no error.
-        let was_there = self.stat_of(&path, &full).await?.is_some();
-        let command = Command::RemoveDirs(RemoveDirs {
-            paths: vec![full],
-            log_environ: false,
-            timeout: Some(FILE_WAIT_MAX.as_secs_f64()),
-            max_time: None,
-        });
+        let there = self.stat_of(&path, &full).await?;
+        let kind = there.as_ref().map(|stat| info_of(stat).kind);
+        let command = match kind {
+            // Without a program, and no more than this one.
+            Some(FileKind::File) => Command::RemoveFile { path: full },
+            _ => Command::RemoveDirs(RemoveDirs {
+                paths: vec![full],
+                log_environ: false,
+                timeout: Some(FILE_WAIT_MAX.as_secs_f64()),
+                max_time: None,
+            }),
+        };
         self.done("remove", &path, command).await?;
-        Ok(was_there)
+        Ok(kind.is_some())
     }
 
     async fn copy(&self, from: String, to: String) -> Result<CopySummary, FileError> {
@@ -492,5 +499,29 @@ impl LinkFiles for RemoteFiles {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    async fn pack(&self, path: String) -> Result<Option<Box<dyn LinkArchive>>, FileError> {
+        if self.connection.offsets {
+            // Files go on where they were when the connection is lost, which an archive cannot.
+            return Ok(None);
+        }
+        let full = self.full(&path)?;
+        let stat = self.stat_of(&path, &full).await?;
+        let stat = stat.ok_or_else(|| FileError::NotFound { path: path.clone() })?;
+        if info_of(&stat).kind != FileKind::Directory {
+            return Err(FileError::WrongKind {
+                path,
+                expected: "a directory",
+            });
+        }
+        let command = Command::UploadDirectory(UploadDirectory {
+            path: full,
+            max_size: None,
+            block_size: BLOCK_BYTES as u64,
+            compress: None,
+        });
+        let outlet = self.start(&command).await?;
+        Ok(Some(Box::new(RemoteArchive::new(path, outlet))))
     }
 }

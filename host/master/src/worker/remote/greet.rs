@@ -22,12 +22,13 @@ use toolpost_config::config::WorkerKind;
 use toolpost_core::WorkerId;
 use toolpost_core::model::Worker;
 use toolpost_store::{WorkerEnd, WorkerSession};
+use toolpost_wire::Limits;
 use tracing::{info, warn};
 
 use super::link::RemoteWorkerLink;
 use super::parked::Parked;
 use super::places::Arbitration;
-use super::session::{End, Pause, Pipe, Session, Socket, farewell, socket_config};
+use super::session::{End, Pause, Pipe, Session, Socket, Wishes, farewell, socket_config};
 use crate::engine::Engine;
 use crate::error::ControlError;
 use crate::stop::Phase;
@@ -208,7 +209,7 @@ impl Engine {
             return;
         }
         let epoch = u64::from(rand::random::<u32>()) + 1;
-        let limits = Arc::clone(&remote.limits);
+        let limits = self.limits_of(&worker);
         let keep = self.resume_within(&worker);
         let mut made = None;
         let taken = remote.take(&worker, |left| {
@@ -250,9 +251,9 @@ impl Engine {
                     Ok(id) => {
                         attached = Some(id);
                         if speaks_of_itself {
-                            let pauses = session.pauses();
+                            let wanted = session.wanted();
                             let engine = Arc::clone(self);
-                            tokio::spawn(engine.follow_pauses(worker.to_owned(), id, pauses));
+                            tokio::spawn(engine.follow_wishes(worker.to_owned(), id, wanted));
                         }
                         session.run().await
                     }
@@ -301,19 +302,25 @@ impl Engine {
         self.distribute.notify_one();
     }
 
-    /// Pauses a worker while it wants that, for as long as its session lasts. What people have paused is theirs.
-    async fn follow_pauses(
+    /// Pauses a worker while it wants that, for as long as its session lasts, and lets it end. What people have paused is theirs.
+    async fn follow_wishes(
         self: Arc<Self>,
         worker: String,
         id: WorkerId,
-        mut pauses: watch::Receiver<Pause>,
+        mut wanted: watch::Receiver<Wishes>,
     ) {
+        let mut leaves = false;
         loop {
-            let pause = pauses.borrow_and_update().clone();
-            if let Err(error) = self.pause_as_wanted(id, &pause).await {
+            let wishes = wanted.borrow_and_update().clone();
+            let mut done = self.pause_as_wanted(id, &wishes.pause).await;
+            if wishes.leaves && !leaves {
+                leaves = true;
+                done = done.and(self.let_go(&worker, id).await);
+            }
+            if let Err(error) = done {
                 warn!(worker.name = %worker, "what worker `{worker}` says of its state was not stored: {error}");
             }
-            if pauses.changed().await.is_err() {
+            if wanted.changed().await.is_err() {
                 return;
             }
         }
@@ -346,6 +353,22 @@ impl Engine {
         match config.workers.get(worker).map(|worker| &worker.kind) {
             Some(WorkerKind::Remote { resume_within, .. }) => *resume_within,
             _ => Duration::ZERO,
+        }
+    }
+
+    /// What the worker may send, and how long it may be silent.
+    fn limits_of(&self, worker: &str) -> Arc<Limits> {
+        let limits = &self.workers.remote.limits;
+        let config = self.config();
+        match config.workers.get(worker).map(|worker| &worker.kind) {
+            Some(WorkerKind::Remote { keepalive, .. }) if *keepalive != limits.quiet_max => {
+                Arc::new(Limits {
+                    quiet_max: *keepalive,
+                    answer_wait_max: *keepalive * 2,
+                    ..Limits::clone(limits)
+                })
+            }
+            _ => Arc::clone(limits),
         }
     }
 
@@ -415,7 +438,7 @@ impl Engine {
         self.workers.remote.settled(worker);
         info!(worker.name = %worker, "worker `{worker}` is connected from {from}");
         self.distribute.notify_one();
-        self.fleet.notify_one();
+        self.fleet.ring();
         Ok(id)
     }
 

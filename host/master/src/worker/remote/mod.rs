@@ -4,6 +4,7 @@
 //! `command` and `files` are what builds see of it. `parked` is what remains of a session whose connection is lost while its
 //! worker may come back to go on with it.
 
+mod archive;
 mod command;
 mod cursors;
 mod files;

@@ -104,12 +104,20 @@ pub(super) struct Session {
     held: Option<(String, Arc<Connection>)>,
     /// How long the worker is waited for when the connection is lost.
     keep: Duration,
-    pause: watch::Sender<Pause>,
+    wishes: watch::Sender<Wishes>,
     probes: Vec<oneshot::Sender<()>>,
     /// When a worker that was told to end has to be gone.
     gone_by: Option<Instant>,
     /// Worth a word in its last message.
     attached: Option<Box<WorkerInfo>>,
+}
+
+/// What a worker wants for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wishes {
+    pub(super) pause: Pause,
+    /// To end as soon as nothing runs on it.
+    pub(super) leaves: bool,
 }
 
 /// Whether a worker wants nothing new to begin on it.
@@ -228,7 +236,10 @@ impl Session {
             ports,
             held,
             keep,
-            pause: watch::Sender::new(Pause::NotSaid),
+            wishes: watch::Sender::new(Wishes {
+                pause: Pause::NotSaid,
+                leaves: false,
+            }),
             probes: Vec::new(),
             gone_by: None,
             attached: None,
@@ -272,9 +283,9 @@ impl Session {
         None
     }
 
-    /// What the worker says of beginning something new; ends with the session.
-    pub(super) fn pauses(&self) -> watch::Receiver<Pause> {
-        self.pause.subscribe()
+    /// What the worker wants for itself; ends with the session.
+    pub(super) fn wanted(&self) -> watch::Receiver<Wishes> {
+        self.wishes.subscribe()
     }
 
     /// Ids of what the worker may go on running.
@@ -455,7 +466,10 @@ impl Session {
                 }
                 Effect::Event(MasterEvent::Paused(reason)) => {
                     let pause = reason.map_or(Pause::Not, Pause::Wanted);
-                    self.pause.send_replace(pause);
+                    self.wishes.send_modify(|wishes| wishes.pause = pause);
+                }
+                Effect::Event(MasterEvent::Leaving) => {
+                    self.wishes.send_modify(|wishes| wishes.leaves = true);
                 }
                 Effect::Event(_) => {}
             }

@@ -44,8 +44,6 @@ fn answer_of(route: &Route) -> Answer {
         | E::BuildsetPropertyList(_)
         | E::ChangePropertyList(_)
         | E::ForceSchedulers(_)
-        | E::Projects
-        | E::ProjectBuilders(_)
         | E::Plugins
         | E::PluginVersions(_)
         | E::PluginEvents(_)
@@ -61,8 +59,12 @@ fn answer_of(route: &Route) -> Answer {
         | E::BuildData(..)
         | E::BuildProperties(_)
         | E::BuildsetProperties(_)
+        | E::RequestProperties(_)
         | E::ForceScheduler(_)
         | E::Project(_)
+        | E::Codebase(..)
+        | E::Commit(..)
+        | E::CommonCommit(..)
         | E::Plugin(_)
         | E::Why(_)
         | E::Reporter(_) => Answer::One(route.gives),
@@ -266,7 +268,7 @@ fn list_parameters(resource: Resource) -> Vec<Parameter> {
         parameter(
             "filter",
             "Only those of which this holds. Each is a parameter by itself, such as `complete=false` or `number__gt=10`; one \
-             that is repeated holds for any of the values (`eq`, `contains`) or for none (`ne`).",
+             that is repeated holds for any of the values (`eq`, `in`, `contains`) or for none (`ne`, `notin`).",
             component(filters_name(resource)),
         )
         .style(Some(ParameterStyle::Form))
@@ -385,6 +387,7 @@ fn parameters_of(action: &Action) -> Shape {
     let members = action.params.iter().map(|param| {
         let shape = match param.kind {
             Kind::Int => int(),
+            Kind::Bool => truth(),
             Kind::TextList => list(text()),
             _ => text(),
         };

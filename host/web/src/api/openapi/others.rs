@@ -1,4 +1,4 @@
-//! What is not beneath `/api/v2`: versions, event streams, uploaded files, figures.
+//! What is not beneath `/api/v2`: versions, event streams, uploaded files, figures, and what interfaces ask for beside the API.
 
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn,
@@ -6,10 +6,10 @@ use utoipa::openapi::path::{
 use utoipa::openapi::{ContentBuilder, Required, Response, ResponseBuilder};
 
 use super::operations::parameter;
-use super::shapes::{Shape, bytes, int, list, object, short_text, text};
+use super::shapes::{Shape, any, bytes, int, list, map, object, short_text, text};
 
 /// Paths and what is asked for there.
-pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 8] {
+pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 10] {
     let plain = |about: &str| of_type("text/plain", about, text());
     let stream = || {
         of_type(
@@ -133,6 +133,31 @@ pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 8] {
                 of_type("text/html", "A page that says why not.", text()),
             )
             .build(),
+        ),
+        (
+            "/config",
+            HttpMethod::Get,
+            named(
+                "get_config",
+                "others",
+                "What Buildbot's web interface has to know, for interfaces of one's own",
+            )
+            .response(
+                "200",
+                of_type("application/json", "By Buildbot's names.", map(any())),
+            )
+            .build(),
+        ),
+        (
+            "/avatar",
+            HttpMethod::Get,
+            named("get_avatar", "others", "A picture for a person")
+                .parameter(parameter("username", "The name.", text()))
+                .parameter(parameter("email", "The address, without a name.", text()))
+                .parameter(parameter("size", "Width and height, pixels.", int()))
+                .response("200", of_type("image/svg+xml", "The initials.", text()))
+                .response("304", Response::new("What the client has is still true."))
+                .build(),
         ),
         (
             "/metrics",

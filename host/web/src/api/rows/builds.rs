@@ -1,6 +1,6 @@
 //! What is asked for and done: build sets, requests, builds, steps, logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toolpost_core::model::{Build, BuildRequest, Buildset, Log, Step};
 use toolpost_core::{BuildId, BuildsetId, Properties};
@@ -91,15 +91,9 @@ impl Row for BuildRequest {
             names: spec.properties.clone(),
             by_id: BTreeMap::new(),
         };
-        if wanted.names.is_empty() || !is_selected(spec, "properties") {
-            return Ok(wanted);
-        }
-        for row in rows {
-            if let std::collections::btree_map::Entry::Vacant(place) =
-                wanted.by_id.entry(row.buildset_id)
-            {
-                place.insert(store.buildset_properties(row.buildset_id).await?);
-            }
+        if !wanted.names.is_empty() && is_selected(spec, "properties") {
+            let buildsets: BTreeSet<_> = rows.iter().map(|row| row.buildset_id).collect();
+            wanted.by_id = store.properties_of_buildsets(buildsets).await?;
         }
         Ok(wanted)
     }

@@ -42,7 +42,7 @@ impl Row for Builder {
         object.null("description_html");
         object.list("masterids", &self.masters, |out, id| json::int(out, id.0));
         object.text("name", &self.name);
-        object.null("projectid");
+        object.opt_int("projectid", self.project_id.map(|id| id.0));
         object.list("tags", &self.tags, |out, tag| json::text(out, tag));
     }
 }

@@ -44,6 +44,8 @@ impl Row for BuildData {
         object.int("length", self.length);
         object.text("name", &self.name);
         object.text("source", &self.source);
+        // Only the path that ends with `value` gives it.
+        object.null("value");
     }
 }
 

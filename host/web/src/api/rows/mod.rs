@@ -4,6 +4,7 @@
 //! page of rows, never once a row.
 
 mod builds;
+mod codebases;
 mod farm;
 mod kept;
 mod reports;

@@ -1,4 +1,4 @@
-//! The REST API while builds run.
+//! Lists while builds run, on a small database.
 
 use std::time::Duration;
 

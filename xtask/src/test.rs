@@ -189,6 +189,11 @@ fn environment(
             "TOOLPOST_TEST_SCHEMATHESIS",
             installed.schemathesis.clone().into(),
         ),
+        ("TOOLPOST_TEST_NODE", installed.node.clone().into()),
+        (
+            "TOOLPOST_TEST_OIDC_PROVIDER",
+            installed.oidc_provider.clone().into(),
+        ),
     ]);
     variables
 }

@@ -27,7 +27,7 @@ mod template;
 mod tree;
 
 pub use catalog::TypeCatalog;
-pub use check::{check, check_master, check_plugins, check_worker_port};
+pub use check::{check, check_master, check_plugins, check_web, check_worker_port};
 pub use config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, Config, EnvironmentValue,
     FileFilter, ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout,

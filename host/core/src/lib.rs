@@ -4,6 +4,7 @@
 //! database and no serialisation of wire types. Time comes in as an argument, effects go out as values.
 //! Invariant: the same inputs give the same outputs, on every machine.
 
+pub mod access;
 pub mod backoff;
 pub mod circle;
 pub mod codebase;

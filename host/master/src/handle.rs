@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use toolpost_config::{Config, Plan, Sources};
+use toolpost_core::secret::SecretValue;
 use toolpost_core::{BuildId, DeliveryId, MasterId, ReporterId, RequestId, SchedulerId, WorkerId};
 use toolpost_sandbox::{PluginStatus, Prospect, Sandbox};
 
@@ -289,6 +290,16 @@ impl MasterHandle {
     /// Where a request stands, and what it waits for at this moment.
     pub async fn why(&self, request: RequestId) -> Result<Why, ControlError> {
         self.engine.why(request).await
+    }
+
+    /// The secret of this name, for what the web server proves itself with at somebody else's. Whatever comes of the master hides it
+    /// from then on.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub async fn secret(&self, name: &str) -> Result<SecretValue, String> {
+        let secret = self.engine.capabilities.secrets.value(name).await;
+        secret.map_err(|error| error.to_string())
     }
 
     /// Whether and how the master works.

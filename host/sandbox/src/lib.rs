@@ -36,7 +36,7 @@ pub use admission::{PoolWait, WaitReason};
 pub use call::LineTarget;
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};
-pub use http::{HttpLimits, HttpOptions, Resolve, SystemResolver, read_authorities};
+pub use http::{HttpLimits, HttpOptions, Resolve, SystemResolver, Trust, read_authorities};
 pub use limits::CallLimits;
 pub use load::LoadError;
 pub use options::SandboxOptions;

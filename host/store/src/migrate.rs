@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../migrations/0008_worker_sessions.sql")),
     (9, include_str!("../migrations/0009_scheduler_skips.sql")),
     (10, include_str!("../migrations/0010_worker_history.sql")),
+    (11, include_str!("../migrations/0011_access.sql")),
     (12, include_str!("../migrations/0012_lists.sql")),
     (13, include_str!("../migrations/0013_projects.sql")),
 ];

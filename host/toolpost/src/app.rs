@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use toolpost_bus::{BUS_CAPACITY_EVENTS, Bus};
 use toolpost_config::config::MasterConfig;
 use toolpost_config::{
-    Sources, TypeCatalog, check, check_master, check_plugins, check_worker_port, load,
+    Sources, TypeCatalog, check, check_master, check_plugins, check_web, check_worker_port, load,
 };
 use toolpost_core::{Event, PluginKind};
 use toolpost_master::{
@@ -126,6 +126,7 @@ impl App {
         // All that can be said without plugins is said before anything is touched.
         let plugins = check_plugins(&sources)?;
         let worker_port = check_worker_port(&sources)?;
+        let web_settings = check_web(&sources)?;
         // Taken first, so that a second master on this address fails before it touches anything.
         let address = args.listen.unwrap_or(settings.listen);
         let listener = TcpListener::bind(address).await.with_context(|| {
@@ -139,6 +140,7 @@ impl App {
         let registry = open_registry(&settings, &store, &bus, &sandbox, Arc::clone(&uses)).await?;
         let options = WebOptions {
             reactors: measure_reactors(&sandbox, &web),
+            web: Arc::clone(&web_settings),
             ..web_options(&settings)
         };
         let master = Master::open(MasterDeps {
@@ -154,6 +156,11 @@ impl App {
         })
         .await?;
         let address = listener.local_addr()?;
+        if web_settings.auth.is_none() && !address.ip().is_loopback() {
+            warn!(
+                "whoever reaches {address} may do everything with this farm; [web.auth] says who may do what"
+            );
+        }
         let stop_web = CancellationToken::new();
         let state = WebState {
             store: store.clone(),

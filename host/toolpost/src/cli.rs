@@ -52,8 +52,11 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(ConfigArgs),
-    /// Read a worker's password from standard input and print a hash of it, for `password_hash`.
+    /// Read a password from standard input and print a hash of it, for the `password_hash` of a worker or a user.
     HashPassword,
+    /// Make, list and revoke tokens, with which programs act for you at a master.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Make, build and look at plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -172,6 +175,65 @@ pub(crate) struct PlanArgs {
     /// Print the plan as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What to do with tokens. Whoever makes, sees or revokes one logs in with name and password.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it. It is shown this once; a program sends it as `Authorization: Bearer TOKEN`.
+    Create {
+        /// What it is for.
+        name: String,
+        /// What may be done with it: `read`, `control` for all that makes the farm do something, or single
+        /// actions such as `force`; may be given several times.
+        #[arg(long, value_name = "SCOPE", default_value = "read")]
+        scope: Vec<String>,
+        /// Builders that it is good for: names, or patterns [default: all].
+        #[arg(long = "builder", value_name = "BUILDER")]
+        builders: Vec<String>,
+        /// How long it is good.
+        #[arg(
+            long,
+            value_name = "DAYS",
+            default_value_t = 90,
+            conflicts_with = "no_end"
+        )]
+        days: u32,
+        /// Make one that is good until it is revoked.
+        #[arg(long)]
+        no_end: bool,
+        /// Who you are, and at which master.
+        #[command(flatten)]
+        login: LoginArgs,
+    },
+    /// List your tokens; of everybody if you may manage them.
+    List {
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Who you are, and at which master.
+        #[command(flatten)]
+        login: LoginArgs,
+    },
+    /// End a token at once.
+    Revoke {
+        /// Its number, as `toolpost token list` shows it.
+        id: i64,
+        /// Who you are, and at which master.
+        #[command(flatten)]
+        login: LoginArgs,
+    },
+}
+
+/// Who somebody is at a running master.
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// Which master.
+    #[command(flatten)]
+    pub(crate) master: MasterArgs,
+    /// Your name there. The password is in TOOLPOST_PASSWORD, or on standard input.
+    #[arg(long, value_name = "NAME", env = "TOOLPOST_USER")]
+    pub(crate) user: String,
 }
 
 /// What to do with plugins.
@@ -310,7 +372,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) master: MasterArgs,
 }
 
-/// Which running master.
+/// Which running master. Where people have to log in, a token of TOOLPOST_TOKEN is shown.
 #[derive(Debug, Args)]
 pub(crate) struct MasterArgs {
     /// Address of the master.

@@ -12,7 +12,7 @@ mod telemetry;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{Cli, Command, PluginCommand};
+use cli::{Cli, Command, PluginCommand, TokenCommand};
 use output::Printer;
 
 /// Allocates from per-thread pools: builds make many small strings on several threads.
@@ -28,6 +28,23 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check(args, printer),
         Command::Plan(args) => commands::plan(args, printer),
         Command::HashPassword => commands::hash_password(printer),
+        Command::Token(TokenCommand::Create {
+            name,
+            scope,
+            builders,
+            days,
+            no_end,
+            login,
+        }) => {
+            let days = (!no_end).then_some(*days);
+            commands::token_create(login, name, scope, builders, days, printer)
+        }
+        Command::Token(TokenCommand::List { json, login }) => {
+            commands::token_list(login, *json, printer)
+        }
+        Command::Token(TokenCommand::Revoke { id, login }) => {
+            commands::token_revoke(login, *id, printer)
+        }
         Command::Schema(args) => commands::schema(args, printer),
         Command::Plugin(PluginCommand::New(args)) => commands::plugin_new(args, printer),
         Command::Plugin(PluginCommand::Build { path, output }) => {

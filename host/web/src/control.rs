@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::Uri;
-use toolpost_config::config::{MasterConfig, UiConfig, WorkerKind};
+use toolpost_config::config::{MasterConfig, UiConfig, WebConfig, WorkerKind};
+use toolpost_core::secret::SecretValue;
 use toolpost_core::{
     BuildId, DeliveryId, PluginKind, ReporterId, RequestId, SchedulerId, WorkerId,
 };
@@ -88,6 +89,10 @@ pub struct PluginLoad {
 pub trait Control: Send + Sync + 'static {
     /// Title and links.
     fn farm(&self) -> Farm;
+    /// Who is let in, and what they may do.
+    fn web(&self) -> Arc<WebConfig>;
+    /// The secret of this name; the error says why it cannot be used.
+    async fn secret(&self, name: &str) -> Result<SecretValue, String>;
     /// Waits until the master works.
     async fn ready(&self);
     /// Whether and how the master works.
@@ -210,6 +215,14 @@ impl Control for MasterHandle {
                 .map(|link| (link.label.clone(), link.url.clone()))
                 .collect(),
         }
+    }
+
+    fn web(&self) -> Arc<WebConfig> {
+        Arc::clone(&self.config().web)
+    }
+
+    async fn secret(&self, name: &str) -> Result<SecretValue, String> {
+        self.secret(name).await
     }
 
     fn health(&self) -> Health {

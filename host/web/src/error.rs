@@ -58,6 +58,23 @@ pub(crate) enum ApiError {
         /// The `Host` header, as it may be shown.
         host: String,
     },
+    /// What was shown to say who it is, is not good.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// Nobody is logged in, and only somebody who is could be allowed that.
+    #[error("log in to {0}")]
+    LogIn(String),
+    /// Whoever is logged in may not do that.
+    #[error("{who} may not {what}")]
+    Forbidden {
+        /// Their name.
+        who: String,
+        /// What they wanted.
+        what: String,
+    },
+    /// Too much was asked for.
+    #[error("{0}")]
+    TooMany(String),
     /// As many do that already as may at one time.
     #[error("{0}")]
     Full(&'static str),
@@ -84,6 +101,17 @@ impl ApiError {
         Self::Query(message.into())
     }
 
+    /// Somebody who may not do something.
+    pub(crate) fn forbidden(caller: &crate::auth::Caller, what: &str) -> Self {
+        match caller.identity {
+            None => Self::LogIn(what.to_owned()),
+            Some(_) => Self::Forbidden {
+                who: caller.name().to_owned(),
+                what: what.to_owned(),
+            },
+        }
+    }
+
     /// A thing that is not there.
     pub(crate) fn not_found(what: impl Into<Cow<'static, str>>) -> Self {
         Self::NotFound(what.into())
@@ -97,7 +125,11 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownAction(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::CrossSite { .. } => StatusCode::FORBIDDEN,
+            Self::CrossSite { .. } | Self::LogIn(_) | Self::Forbidden { .. } => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -115,6 +147,10 @@ impl ApiError {
             | Self::CrossSite { .. }
             | Self::UnknownHost { .. }
             | Self::TooLarge { .. }
+            | Self::Unauthenticated(_)
+            | Self::LogIn(_)
+            | Self::Forbidden { .. }
+            | Self::TooMany(_)
             | Self::Conflict(_) => rpc_code::INVALID_REQUEST,
             Self::Query(_) | Self::UnknownAction(_) | Self::Method(_) => rpc_code::METHOD_NOT_FOUND,
             Self::Fields(_) => rpc_code::INVALID_PARAMS,

@@ -2,17 +2,18 @@
 //! look at.
 //!
 //! Reads the store, hears the bus, and asks the master (through [`Control`]) for the few things that are not rows. It
-//! never writes to the store, and it holds no truth: what it keeps is given only while nothing that it is made of has changed.
+//! writes to the store only who is logged in, their tokens, and what they did; and it holds no truth: what it keeps is given only while nothing that it is made of has changed.
 //!
 //! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `artifacts` gives uploaded files; `events` tells who listens
 //! what happened; `pages` renders HTML from `templates/`; `ansi` makes log lines safe to show; `cache` keeps answers
-//! while they are true, `caching` says who else may; `security` holds for everything;
+//! while they are true, `caching` says who else may; `security` holds for everything, and `auth` says who may do what;
 //! `ui` serves Buildbot's own web interface from where the user has installed it.
 
 mod ansi;
 mod api;
 mod artifacts;
 mod assets;
+mod auth;
 mod cache;
 mod caching;
 mod control;
@@ -39,6 +40,7 @@ use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+pub use auth::doors::{DoorInfo, doors};
 pub use control::{Control, Farm, Place, PluginLoad, SharedControl, WorkerSettings, names_of};
 pub use reactor::Reactor;
 pub use state::{Clock, SHARED_AGE_MAX_MS, WebOptions, WebState};
@@ -59,6 +61,7 @@ pub fn router(state: WebState) -> Router {
         .merge(artifacts::routes())
         .merge(assets::routes())
         .merge(ui::routes())
+        .merge(auth::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
             security::same_site,
@@ -73,6 +76,7 @@ pub fn router(state: WebState) -> Router {
             web.clone(),
             starting::wait_until_ready,
         ))
+        .layer(middleware::from_fn_with_state(web.clone(), auth::gate))
         .layer(middleware::from_fn_with_state(
             web.clone(),
             security::known_host,

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use toolpost_bus::{Bus, Topic};
+use toolpost_config::config::WebConfig;
 use toolpost_core::Timestamp;
 use toolpost_store::Store;
 
+use crate::auth::Auth;
 use crate::cache::{Depends, ResponseCache, Versions};
 use crate::control::SharedControl;
 use crate::events::Broadcaster;
@@ -40,6 +42,8 @@ pub struct WebOptions {
     pub clock: Clock,
     /// Names of this server, in lower case, until its configuration runs and says them.
     pub hosts: Vec<String>,
+    /// Who is let in, until the configuration runs and says it.
+    pub web: Arc<WebConfig>,
     /// The runtimes of the process whose delays are measured.
     pub reactors: Vec<Arc<Reactor>>,
 }
@@ -60,6 +64,7 @@ impl Default for WebOptions {
             event_ping_ms: 20_000,
             clock: Arc::new(system_time),
             hosts: Vec::new(),
+            web: Arc::default(),
             reactors: Vec::new(),
         }
     }
@@ -103,6 +108,7 @@ pub(crate) struct Inner {
     /// Tells the counts of this process from those of another.
     pub(crate) process: u64,
     pub(crate) ui: Shelf,
+    pub(crate) auth: Auth,
 }
 
 impl Web {
@@ -131,6 +137,7 @@ impl Web {
             cache,
             events,
             ui: Shelf::default(),
+            auth: Auth::default(),
         }));
         // Which directory it is, is not known before.
         if web.master.health().starting {

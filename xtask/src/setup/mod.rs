@@ -1,5 +1,6 @@
 //! Installs what the tests need: as root on Debian by itself, elsewhere it says what is missing.
 
+mod npm;
 mod programs;
 mod venv;
 
@@ -30,6 +31,10 @@ pub(crate) struct Installed {
     pub(crate) mail_python: PathBuf,
     /// What asks an API whatever its description allows.
     pub(crate) schemathesis: PathBuf,
+    /// Node.js.
+    pub(crate) node: PathBuf,
+    /// Where there is a provider of OpenID Connect.
+    pub(crate) oidc_provider: PathBuf,
 }
 
 /// Makes sure that everything is there.
@@ -48,6 +53,9 @@ pub(crate) fn everything() -> Result<Installed> {
     let stock_ui = venv::ensure(&programs.python, &venv::STOCK_UI)?;
     let mail_python = venv::ensure(&programs.python, &venv::MAIL_SERVER)?;
     let schemathesis = venv::ensure(&programs.python, &venv::API_TESTER)?;
+    let cache = toolpost_toolchain::default_cache_dir();
+    let node = toolpost_toolchain::find_node(&cache, &mut |line| eprintln!("  · {line}"))?;
+    let oidc_provider = npm::ensure("OpenID provider", npm::OIDC_PROVIDER)?;
     Ok(Installed {
         postgres_bin: programs.postgres_bin,
         redis_server: programs.redis_server,
@@ -59,6 +67,8 @@ pub(crate) fn everything() -> Result<Installed> {
         stock_ui: stock_ui.ancestors().nth(2).unwrap_or(&stock_ui).to_owned(),
         mail_python,
         schemathesis,
+        node,
+        oidc_provider,
     })
 }
 

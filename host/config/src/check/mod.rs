@@ -31,7 +31,7 @@ use self::names::Names;
 use self::secrets::SecretNames;
 use self::types::Types;
 use crate::catalog::TypeCatalog;
-use crate::config::{Config, MasterConfig, PluginConfig, WorkersConfig};
+use crate::config::{Config, MasterConfig, PluginConfig, WebConfig, WorkersConfig};
 use crate::decode::Decode as _;
 use crate::problem::{Problems, Report};
 use crate::raw::{RawConfig, RawMaster};
@@ -104,6 +104,14 @@ pub fn check_plugins(sources: &Sources) -> Result<BTreeMap<String, Arc<PluginCon
 /// As [`check_master`].
 pub fn check_worker_port(sources: &Sources) -> Result<Arc<WorkersConfig>, Problems> {
     check(sources, &AnyStepType).map(|config| config.worker_port)
+}
+
+/// Checks who may do what alone: pages are served before the rest of the configuration runs.
+///
+/// # Errors
+/// As [`check_master`].
+pub fn check_web(sources: &Sources) -> Result<Arc<WebConfig>, Problems> {
+    check(sources, &AnyStepType).map(|config| config.web)
 }
 
 /// Stands for types that are not known yet: each exists and takes everything.

@@ -4,6 +4,7 @@
 //! something when it is absent. Values are behind `Arc`, so that two configurations share what did
 //! not change hands, and everything is `PartialEq`, so that a plan is a comparison.
 
+mod auth;
 mod builder;
 mod changes;
 mod force;
@@ -19,6 +20,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use auth::{AuthConfig, HeaderConfig, ProviderConfig, ProviderKind, UserConfig};
 pub use builder::{BuilderConfig, EnvironmentValue, StepConfig};
 pub(crate) use changes::compile_glob;
 pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};

@@ -2,6 +2,7 @@
 //!
 //! The comments on the keys are what an editor shows, so they speak to the person who writes TOML.
 
+mod auth;
 mod builder;
 mod changes;
 mod force;
@@ -11,6 +12,9 @@ mod reporter;
 mod scheduler;
 mod web;
 
+pub(crate) use auth::{
+    RawAuth, RawAuthHeader, RawOtherwise, RawProvider, RawProviderKind, RawRole, RawRule, RawUser,
+};
 pub(crate) use builder::{
     FailureWord, LockMode, RawBuilder, RawEnvironmentValue, RawLockUse, RawStep, RawSummaryPolicy,
     RawWhen, ResultsWord,
@@ -63,7 +67,7 @@ raw_table! {
         secret ? Keyed<RawSecret>,
         /// The mail server that plugins send mail through.
         mail ? RawMail,
-        /// The web server: what it serves beside its own pages.
+        /// The web server: who is let in, what it serves beside its own pages, and how much one client may ask for.
         web ? RawWeb,
     }
 }

@@ -15,3 +15,4 @@ mod problems_workers;
 mod reporters;
 mod robustness;
 mod schema;
+mod web;

@@ -100,8 +100,8 @@ impl ShellParams {
             return Err(format!("`logfiles` has at most {LOGFILES_MAX} files"));
         }
         let is_name = |name: &String| (1..=LOG_NAME_CHARS_MAX).contains(&name.chars().count());
-        let mut names = self.logfiles.keys().chain([&self.log]);
-        if !names.all(is_name) {
+        let all_names = self.logfiles.keys().chain([&self.log]).all(is_name);
+        if !all_names {
             return Err(format!(
                 "the name of a log has 1 to {LOG_NAME_CHARS_MAX} characters"
             ));

@@ -28,7 +28,7 @@ use crate::host::LogLevel;
 
 pub(crate) use connect::Client;
 pub use options::{HttpLimits, HttpOptions, Resolve, SystemResolver};
-pub use trust::read_authorities;
+pub use trust::{Trust, read_authorities};
 
 use exchange::Exchange;
 

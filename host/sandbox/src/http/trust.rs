@@ -18,9 +18,18 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Makes encrypted connections. Made when it is first needed: reading the system's certificates takes a while.
-#[derive(Default)]
-pub(super) struct Trust {
-    made: Mutex<Option<(Option<Version>, TlsConnector)>>,
+#[derive(Debug, Default)]
+pub struct Trust {
+    made: Mutex<Option<(Option<Version>, Connector)>>,
+}
+
+/// Says nothing about itself.
+struct Connector(TlsConnector);
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connector(..)")
+    }
 }
 
 /// A file as it was at one time.
@@ -33,7 +42,10 @@ struct Version {
 
 impl Trust {
     /// What connects to servers that the system's authorities, or those of the file, vouch for.
-    pub(super) async fn connector(&self, ca_file: Option<&Path>) -> io::Result<TlsConnector> {
+    ///
+    /// # Errors
+    /// When there are no authorities, or the file cannot be used.
+    pub async fn connector(&self, ca_file: Option<&Path>) -> io::Result<TlsConnector> {
         let mut made = self.made.lock().await;
         let now = match ca_file {
             Some(path) => Some(version(path).await?),
@@ -42,12 +54,12 @@ impl Trust {
         if let Some((version, connector)) = &*made
             && *version == now
         {
-            return Ok(connector.clone());
+            return Ok(connector.0.clone());
         }
         let file = ca_file.map(Path::to_owned);
         let connector = tokio::task::spawn_blocking(move || connector(file.as_deref()));
         let connector = connector.await.map_err(io::Error::other)??;
-        *made = Some((now, connector.clone()));
+        *made = Some((now, Connector(connector.clone())));
         Ok(connector)
     }
 }

@@ -1,6 +1,7 @@
 //! The writes, and the reads that are not plain lists, one file per kind of record.
 
 pub(crate) mod artifacts;
+pub(crate) mod audit;
 pub(crate) mod build_data;
 pub(crate) mod builds;
 pub(crate) mod buildsets;
@@ -18,11 +19,13 @@ pub(crate) mod requests;
 pub(crate) mod resources;
 pub(crate) mod scheduler_skips;
 pub(crate) mod schedulers;
+pub(crate) mod sessions;
 pub(crate) mod sourcestamps;
 pub(crate) mod state;
 pub(crate) mod steps;
 pub(crate) mod storage;
 pub(crate) mod test_results;
+pub(crate) mod tokens;
 pub(crate) mod worker_notes;
 pub(crate) mod workers;
 

@@ -127,6 +127,10 @@ impl Stored for Buildset {
                 "changeid",
                 "t.id IN (SELECT x.buildset_id FROM buildset_changes x WHERE x.change_id",
             ),
+            link(
+                "builderid",
+                "SELECT 1 FROM requests r WHERE r.buildset_id = t.id AND r.builder_id",
+            ),
         ],
     };
 

@@ -1,5 +1,6 @@
 //! Tests of the store. Each body runs on SQLite and on PostgreSQL; see [`both`].
 
+mod access;
 mod backend;
 mod builds;
 mod changes;

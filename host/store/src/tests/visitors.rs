@@ -62,7 +62,8 @@ async fn a_connection_is_lent_again_when_its_statement_was_given_up() {
         Box::pin(async move {
             let store = crowded(db).await.for_visitors();
             for id in 1..20 {
-                let given_up = store.list::<SourceStamp>(&needle());
+                let query = needle();
+                let given_up = store.list::<SourceStamp>(&query);
                 assert!(
                     tokio::time::timeout(Duration::ZERO, given_up)
                         .await

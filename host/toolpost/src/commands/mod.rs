@@ -11,6 +11,7 @@ mod plugin_replay;
 mod plugin_test;
 mod run;
 mod signals;
+mod token;
 mod worker;
 
 pub(crate) use check::{check, plan, schema};
@@ -23,6 +24,7 @@ pub(crate) use plugin_remote::{plugin_history, plugin_list, plugin_reload, plugi
 pub(crate) use plugin_replay::plugin_replay;
 pub(crate) use plugin_test::plugin_test;
 pub(crate) use run::run;
+pub(crate) use token::{token_create, token_list, token_revoke};
 pub(crate) use worker::worker;
 
 use crate::output::Failure;

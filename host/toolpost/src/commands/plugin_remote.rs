@@ -1,6 +1,7 @@
 //! `toolpost plugin list`, `history`, `reload` and `rollback`: the plugins of a running master, through its API.
 
 use anyhow::{Context as _, bail, ensure};
+use reqwest::header::{self, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::Done;
@@ -10,26 +11,84 @@ use crate::output::Printer;
 pub(super) struct Master {
     runtime: tokio::runtime::Runtime,
     url: String,
+    /// What is sent with each request to say who asks.
+    headers: HeaderMap,
 }
+
+/// Where a token is, for masters at which people log in.
+const TOKEN_VARIABLE: &str = "TOOLPOST_TOKEN";
 
 impl Master {
     pub(super) fn at(url: &str) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let mut headers = HeaderMap::new();
+        if let Ok(token) = std::env::var(TOKEN_VARIABLE) {
+            let shown = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
+            let mut shown = shown.with_context(|| format!("{TOKEN_VARIABLE} holds no token"))?;
+            shown.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, shown);
+        }
         Ok(Self {
             runtime,
             url: format!("{}/api/v2", url.trim_end_matches('/')),
+            headers,
         })
+    }
+
+    /// The same for somebody who logs in with a password.
+    pub(super) fn log_in(url: &str, user: &str, password: &str) -> anyhow::Result<Self> {
+        let mut master = Self::at(url)?;
+        master.headers.clear();
+        let address = format!("{}/auth/login", url.trim_end_matches('/'));
+        let no_redirects = reqwest::redirect::Policy::none();
+        let client = reqwest::Client::builder().redirect(no_redirects).build()?;
+        let asked = client.get(&address).basic_auth(user, Some(password)).send();
+        let answer = master
+            .runtime
+            .block_on(asked)
+            .with_context(|| master.unreachable())?;
+        let status = answer.status();
+        ensure!(
+            status != 401,
+            "{user} and this password do not fit together"
+        );
+        ensure!(
+            status != 429,
+            "too many log-ins failed; wait a minute and try again"
+        );
+        let cookie = answer.headers().get(header::SET_COOKIE);
+        let cookie = cookie.and_then(|cookie| cookie.to_str().ok());
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next());
+        let cookie = cookie.context("people do not log in at this master: it has no [web.auth]")?;
+        let mut cookie = HeaderValue::from_str(cookie)?;
+        cookie.set_sensitive(true);
+        master.headers.insert(header::COOKIE, cookie);
+        Ok(master)
+    }
+
+    /// Ends what [`Self::log_in`] began.
+    pub(super) fn log_out(&self) -> anyhow::Result<()> {
+        let address = self.url.replace("/api/v2", "/auth/logout");
+        let no_redirects = reqwest::redirect::Policy::none();
+        let client = reqwest::Client::builder().redirect(no_redirects).build()?;
+        let asked = client.post(&address).headers(self.headers.clone()).send();
+        self.runtime.block_on(asked)?;
+        Ok(())
     }
 
     pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
         let address = format!("{}/{path}", self.url);
         self.runtime.block_on(async {
-            let answer = reqwest::get(&address)
-                .await
-                .with_context(|| self.unreachable())?;
+            let asked = reqwest::Client::new().get(&address);
+            let asked = asked.headers(self.headers.clone()).send();
+            let answer = asked.await.with_context(|| self.unreachable())?;
             let status = answer.status();
+            ensure!(
+                status != 401 && status != 403,
+                "{address} answers {status}: give a token that may do this in {TOKEN_VARIABLE}"
+            );
             ensure!(status.is_success(), "{address} answers {status}");
             answer
                 .json()
@@ -43,7 +102,8 @@ impl Master {
         let address = format!("{}/{path}", self.url);
         let call = json!({"id": 1, "jsonrpc": "2.0", "method": method, "params": params});
         let reply: Value = self.runtime.block_on(async {
-            let request = reqwest::Client::new().post(&address).json(&call).send();
+            let request = reqwest::Client::new().post(&address).json(&call);
+            let request = request.headers(self.headers.clone()).send();
             let answer = request.await.with_context(|| self.unreachable())?;
             answer
                 .json()
@@ -224,7 +284,7 @@ pub(super) fn text(value: &Value) -> &str {
 }
 
 /// Seconds since 1970 as people read them, in UTC.
-fn moment(seconds: &Value) -> String {
+pub(super) fn moment(seconds: &Value) -> String {
     humantime::format_rfc3339_seconds(
         std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.as_u64().unwrap_or(0)),
     )

@@ -1,6 +1,9 @@
-//! What can be asked for with a JSON-RPC call, as a table: nothing else is done, and the description of the API is made of it.
+//! What can be asked for with a JSON-RPC call, as a table with what somebody has to be allowed to for each: nothing else is done, and the
+//! description of the API is made of it.
 
-use super::path::Endpoint;
+use toolpost_core::access::Action as Right;
+
+use super::path::{Endpoint, parse};
 use super::schema::{Kind, Resource};
 
 /// An action on a resource.
@@ -8,6 +11,8 @@ use super::schema::{Kind, Resource};
 pub(crate) struct Action {
     /// The method of the call.
     pub(crate) name: &'static str,
+    /// What somebody needs to call it.
+    pub(crate) needs: Needs,
     /// What it does, in a sentence.
     pub(crate) about: &'static str,
     /// The parameters that it knows; it overlooks others.
@@ -16,6 +21,15 @@ pub(crate) struct Action {
     pub(crate) is_open: bool,
     /// What its result is.
     pub(crate) gives: Gives,
+}
+
+/// What somebody needs to call an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// To be allowed that.
+    Action(Right),
+    /// To be logged in, not with a token.
+    Person,
 }
 
 /// A parameter of an action.
@@ -44,6 +58,8 @@ pub(crate) enum Gives {
     Text(&'static str),
     /// What became of each plugin.
     Reloaded,
+    /// The token that was made.
+    Token,
 }
 
 const fn param(name: &'static str, kind: Kind, about: &'static str) -> Param {
@@ -55,9 +71,15 @@ const fn param(name: &'static str, kind: Kind, about: &'static str) -> Param {
     }
 }
 
-const fn action(name: &'static str, about: &'static str, params: &'static [Param]) -> Action {
+const fn action(
+    name: &'static str,
+    right: Right,
+    about: &'static str,
+    params: &'static [Param],
+) -> Action {
     Action {
         name,
+        needs: Needs::Action(right),
         about,
         params,
         is_open: false,
@@ -71,11 +93,12 @@ const REASON: &[Param] = &[param("reason", Kind::Text, "Why, for people.")];
 pub(crate) const RELOAD: &str = "reload";
 
 const BUILD: &[Action] = &[
-    action("stop", "Stops the build.", REASON),
+    action("stop", Right::Stop, "Stops the build.", REASON),
     Action {
         gives: Gives::Requests,
         ..action(
             "rebuild",
+            Right::Rebuild,
             "Asks for a build with the same sources and properties.",
             &[],
         )
@@ -85,11 +108,13 @@ const BUILD: &[Action] = &[
 const BUILD_REQUEST: &[Action] = &[
     action(
         "cancel",
+        Right::Cancel,
         "Takes the request from the queue, or stops its build.",
         REASON,
     ),
     action(
         "set_priority",
+        Right::SetPriority,
         "Gives a request that is not complete another priority.",
         &[Param {
             is_required: true,
@@ -103,28 +128,51 @@ const BUILD_REQUEST: &[Action] = &[
 ];
 
 const WORKER: &[Action] = &[
-    action("pause", "The worker takes no new builds.", REASON),
-    action("unpause", "The worker takes builds again.", &[]),
+    action(
+        "pause",
+        Right::Pause,
+        "The worker takes no new builds.",
+        REASON,
+    ),
+    action(
+        "unpause",
+        Right::Unpause,
+        "The worker takes builds again.",
+        &[],
+    ),
     action(
         "stop",
+        Right::StopWorker,
         "The worker finishes its builds and is then told to end.",
         REASON,
     ),
     action(
         "kill",
+        Right::KillWorker,
         "The worker is told to end; what it ran is built again.",
         REASON,
     ),
 ];
 
 const DELIVERY: &[Action] = &[
-    action("resend", "Sends it again, with the same key.", &[]),
-    action("discard", "Says that it need not be sent.", &[]),
+    action(
+        "resend",
+        Right::Resend,
+        "Sends it again, with the same key.",
+        &[],
+    ),
+    action(
+        "discard",
+        Right::Discard,
+        "Says that it need not be sent.",
+        &[],
+    ),
 ];
 
 const SCHEDULER: &[Action] = &[
     action(
         "enable",
+        Right::EnableScheduler,
         "Lets the scheduler make build sets, or has it take in what happens without making any.",
         &[Param {
             is_required: true,
@@ -135,6 +183,7 @@ const SCHEDULER: &[Action] = &[
         gives: Gives::Text("skipped"),
         ..action(
             "skip",
+            Right::SkipEvent,
             "Has the scheduler of a plugin pass over the event at which it fails.",
             &[
                 param(
@@ -152,6 +201,7 @@ const REPORTER: &[Action] = &[Action {
     gives: Gives::Count,
     ..action(
         "resend",
+        Right::Resend,
         "Sends everything again that the reporter has given up.",
         &[],
     )
@@ -159,13 +209,19 @@ const REPORTER: &[Action] = &[Action {
 
 const RELOADS: &[Action] = &[Action {
     gives: Gives::Reloaded,
-    ..action(RELOAD, "Looks at the plugin directory now.", &[])
+    ..action(
+        RELOAD,
+        Right::ReloadPlugins,
+        "Looks at the plugin directory now.",
+        &[],
+    )
 }];
 
 const PLUGIN: &[Action] = &[Action {
     gives: Gives::Text("digest"),
     ..action(
         "rollback",
+        Right::RollbackPlugin,
         "Makes a former version of the plugin the running one.",
         &[
             Param {
@@ -186,6 +242,7 @@ const FORCE_SCHEDULER: &[Action] = &[Action {
     is_open: true,
     ..action(
         "force",
+        Right::Force,
         "Starts builds. The other parameters are the fields of the form by their full names.",
         &[
             param(
@@ -202,6 +259,42 @@ const FORCE_SCHEDULER: &[Action] = &[Action {
     )
 }];
 
+const TOKENS: &[Action] = &[Action {
+    needs: Needs::Person,
+    gives: Gives::Token,
+    ..action(
+        "create",
+        Right::View,
+        "Makes a token, good for no more than whoever makes it may do. It is shown this once.",
+        &[
+            Param {
+                is_required: true,
+                ..param("name", Kind::Text, "What the token is for.")
+            },
+            param(
+                "scope",
+                Kind::Nested,
+                "`read`, `control`, or a list of actions; `read` without it.",
+            ),
+            param(
+                "builders",
+                Kind::TextList,
+                "Names or patterns of builders, if it is not for all of them.",
+            ),
+            param(
+                "days",
+                Kind::Nested,
+                "How long it is good, or null for a token that does not end; 90 without it.",
+            ),
+        ],
+    )
+}];
+
+const TOKEN: &[Action] = &[Action {
+    needs: Needs::Person,
+    ..action("revoke", Right::View, "Ends the token.", &[])
+}];
+
 /// The actions on what a path names; none for most.
 pub(crate) fn actions_of(endpoint: &Endpoint) -> &'static [Action] {
     match endpoint {
@@ -215,6 +308,49 @@ pub(crate) fn actions_of(endpoint: &Endpoint) -> &'static [Action] {
         Endpoint::Plugin(name) if name == RELOAD => RELOADS,
         Endpoint::Plugin(_) => PLUGIN,
         Endpoint::ForceScheduler(_) => FORCE_SCHEDULER,
+        Endpoint::Tokens => TOKENS,
+        Endpoint::Token(_) => TOKEN,
         _ => &[],
     }
+}
+
+/// What an action of a path needs; `None` when there is no such action.
+pub(crate) fn needs(endpoint: &Endpoint, method: &str) -> Option<Needs> {
+    let mut actions = actions_of(endpoint).iter();
+    let action = actions.find(|action| action.name == method);
+    action.map(|action| action.needs)
+}
+
+/// An action of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Called {
+    /// Its name.
+    pub(crate) method: &'static str,
+    /// What somebody has to be allowed to; `None` for being logged in.
+    pub(crate) action: Option<Right>,
+}
+
+/// The actions of a path, which is written as in the table of paths, by name.
+pub(crate) fn callable(pattern: &str) -> Vec<Called> {
+    let segments = pattern.split('/').filter(|segment| !segment.is_empty());
+    let segments: Vec<&str> = segments
+        .map(|segment| match segment.split_once(':') {
+            Some(("n", _)) => "1",
+            Some(_) => "x",
+            None => segment,
+        })
+        .collect();
+    let Some(endpoint) = parse(&segments) else {
+        return Vec::new();
+    };
+    let called = actions_of(&endpoint).iter().map(|action| Called {
+        method: action.name,
+        action: match action.needs {
+            Needs::Action(right) => Some(right),
+            Needs::Person => None,
+        },
+    });
+    let mut called: Vec<Called> = called.collect();
+    called.sort_by_key(|called| called.method);
+    called
 }

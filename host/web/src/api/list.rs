@@ -39,6 +39,8 @@ pub(crate) enum Answer {
 enum Narrowed {
     /// One more condition.
     Filter(Filter),
+    /// No condition.
+    Anything,
     /// Nothing can be in it.
     Empty,
     /// It does not exist.
@@ -64,6 +66,18 @@ fn any_of(field: &str, values: impl IntoIterator<Item: ToString>) -> Narrowed {
 /// Finds out which condition on a resource's fields a scope is.
 async fn narrow(store: &Store, resource: Resource, scope: &Scope) -> Result<Narrowed, ApiError> {
     Ok(match (scope, resource) {
+        (Scope::Seen(sight), resource) => {
+            let filter = match resource {
+                Resource::Builder
+                | Resource::Build
+                | Resource::BuildRequest
+                | Resource::TestResultSet
+                | Resource::TestResult => sight.filter("builderid"),
+                Resource::Buildset => sight.filter_any("builderid"),
+                _ => None,
+            };
+            filter.map_or(Narrowed::Anything, Narrowed::Filter)
+        }
         (Scope::Master(id), Resource::Builder) => Narrowed::Filter(Filter {
             field: "masterids".into(),
             op: Op::Contains,
@@ -140,6 +154,7 @@ pub(crate) async fn collection<R: Row>(
     for scope in scopes {
         match narrow(store, R::RESOURCE, scope).await? {
             Narrowed::Filter(filter) => spec.query.filters.push(filter),
+            Narrowed::Anything => {}
             Narrowed::Empty => return Ok(Answer::Whole(empty(R::RESOURCE))),
             Narrowed::Missing(what) => return Err(ApiError::not_found(what)),
         }
@@ -345,6 +360,7 @@ pub(crate) async fn rows_within<R: Row>(
     for scope in scopes {
         match narrow(store, R::RESOURCE, scope).await? {
             Narrowed::Filter(filter) => query.filters.push(filter),
+            Narrowed::Anything => {}
             Narrowed::Empty => return Ok(Vec::new()),
             Narrowed::Missing(what) => return Err(ApiError::not_found(what)),
         }
@@ -391,6 +407,7 @@ pub(crate) async fn within<R: Row>(
     for scope in scopes {
         match narrow(store, R::RESOURCE, scope).await? {
             Narrowed::Filter(filter) => query.filters.push(filter),
+            Narrowed::Anything => {}
             Narrowed::Empty | Narrowed::Missing(_) => return Ok(None),
         }
     }

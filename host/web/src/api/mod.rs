@@ -3,15 +3,15 @@
 //! A path is parsed into an [`Endpoint`] (pure), names in it are resolved to rows, rows are written as bytes. Answers of
 //! the store are kept while they are true; what lives in the master's memory (plugins, forms) is always asked for.
 
-mod actions;
+pub(crate) mod actions;
 mod codebases;
 pub(crate) mod json;
 mod list;
 mod logs;
-mod memory;
+pub(crate) mod memory;
 pub(crate) mod openapi;
 pub(crate) mod path;
-mod patterns;
+pub(crate) mod patterns;
 mod plugins;
 pub(crate) mod query;
 mod recording;
@@ -24,12 +24,15 @@ pub(crate) mod schema;
 pub(crate) mod search;
 mod special;
 mod tail;
+pub(crate) mod veil;
 pub(crate) mod why;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, Response, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::any;
 use percent_encoding::percent_decode_str;
@@ -45,13 +48,14 @@ use toolpost_core::{BuildId, BuildsetId};
 use toolpost_store::Query;
 
 use self::list::Answer;
-use self::path::{BuildRef, Endpoint, Scope, WorkerRef};
+use self::path::{BuildRef, Endpoint, LogRef, Scope, WorkerRef};
 pub(crate) use self::plugins::{plugin_state, wait_word};
 use self::schema::Resource;
+pub(crate) use self::special::members;
+use crate::auth::{self, Caller, Pass, Sight};
 use crate::cache::{Blob, Depends, Form};
 use crate::caching;
 use crate::error::ApiError;
-use crate::forms::forms;
 use crate::state::Web;
 
 /// Segments of a path, at most; the longest that is served has eleven.
@@ -76,10 +80,11 @@ async fn handle(State(web): State<Web>, request: Request) -> Response<Body> {
         Method::GET | Method::HEAD => {
             let form = form_of(request.headers());
             let (uri, headers) = (request.uri(), request.headers());
+            let asking = Asking::of(&web, request.extensions());
             // What is kept is answered at once; only the rest needs the room that reading takes.
-            let answer = match kept(&web, form, uri, headers) {
+            let answer = match kept(&web, &asking.sight, form, uri, headers) {
                 Some(response) => Ok(response),
-                None => Box::pin(get(&web, form, uri, headers)).await,
+                None => Box::pin(get(&web, &asking, form, uri, headers)).await,
             };
             match answer {
                 Ok(response) => return response,
@@ -131,6 +136,11 @@ fn blob(form: Form, compact: Vec<u8>) -> Blob {
     Blob::new(body, content_type(form))
 }
 
+/// The answer to a question that was refused before it was looked at.
+pub(crate) fn error_response_to(headers: &HeaderMap, error: &ApiError) -> Response<Body> {
+    error_response(form_of(headers), error)
+}
+
 fn error_response(form: Form, error: &ApiError) -> Response<Body> {
     let body = json!({"error": error.to_string()}).to_string();
     let headers = [
@@ -153,7 +163,8 @@ async fn post(web: &Web, request: Request) -> (Response<Body>, Option<ApiError>)
     let body = axum::body::to_bytes(body, bytes_max)
         .await
         .map_err(|_| ApiError::TooLarge { bytes_max });
-    rpc::answer(web, endpoint, &parts.headers, body).await
+    let caller = Caller::of(&parts.extensions);
+    rpc::answer(web, &caller, endpoint, &parts.headers, body).await
 }
 
 fn endpoint_of(uri: &Uri) -> Result<Endpoint, ApiError> {
@@ -191,28 +202,55 @@ fn key_of(uri: &Uri) -> &str {
 }
 
 /// The answer that is kept for a path and query, while it is true.
-fn kept(web: &Web, form: Form, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
-    let blob = web.cache.hit(form, key_of(uri), web)?;
+fn kept(
+    web: &Web,
+    sight: &Sight,
+    form: Form,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<Response<Body>> {
+    let blob = web.cache.hit(form, &sight.key(key_of(uri)), web)?;
     Some(blob.respond(headers))
+}
+
+/// Who asks, and what they see.
+struct Asking {
+    caller: Arc<Caller>,
+    sight: Sight,
+    /// For what they read for longer.
+    pass: Pass,
+}
+
+impl Asking {
+    fn of(web: &Web, extensions: &Extensions) -> Self {
+        Self {
+            caller: Caller::of(extensions),
+            sight: extensions.get().cloned().unwrap_or_default(),
+            pass: Pass::of(web, extensions),
+        }
+    }
 }
 
 async fn get(
     web: &Web,
+    asking: &Asking,
     form: Form,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let key = key_of(uri);
-    let endpoint = endpoint_of(uri)?;
+    let Asking { caller, sight, .. } = asking;
+    let key = &*sight.key(key_of(uri));
+    let endpoint = Box::pin(veil::narrow(web, caller, sight, endpoint_of(uri)?)).await?;
     let depends = depends(&endpoint);
-    if let Some(answer) = pieces(web, &endpoint, uri.query(), headers).await {
+    if let Some(answer) = pieces(web, asking, &endpoint, uri.query(), headers).await {
         return answer;
     }
-    if let Some(answer) = unkept(web, &endpoint, uri.query()).await {
+    if let Some(answer) = unkept(web, asking, &endpoint, uri.query()).await {
         return Ok(blob(form, answer?).respond(headers));
     }
-    // A list that is too long to be kept is known by the version of what it is made of.
-    let tag = caching::version_tag(web, form, depends);
+    // A list that is too long to be kept is known by the version of what it is made of; what somebody sees of it may change
+    // without that.
+    let tag = caching::version_tag(web, form, depends).filter(|_| sight.is_all());
     if let Some(tag) = &tag
         && caching::names(headers, tag)
     {
@@ -241,6 +279,7 @@ async fn get(
 /// What is not JSON of resources: mostly long, and sent piece by piece. `None` for what is.
 async fn pieces(
     web: &Web,
+    asking: &Asking,
     endpoint: &Endpoint,
     query: Option<&str>,
     headers: &HeaderMap,
@@ -257,8 +296,10 @@ async fn pieces(
                 let missing = || ApiError::not_found("log");
                 let log = resolve::log(store, log).await?.ok_or_else(missing)?;
                 let wake = tail::wake(web, log.id);
+                let builder = veil::of_log(web, &LogRef::Id(log.id.0)).await?;
+                let reader = tail::Reader::new(asking.pass.clone(), builder);
                 let log = store.find::<Log>(log.id.0).await?;
-                tail::answer(web, log, wake, query)?
+                tail::answer(web, reader, log, wake, query)?
             }
             Endpoint::BuildDataValue(build, name) => {
                 special::build_data_value(store, build, name).await?
@@ -300,20 +341,22 @@ fn depends(endpoint: &Endpoint) -> Depends {
 /// What is not made of rows of the store; `None` for what is.
 async fn unkept(
     web: &Web,
+    asking: &Asking,
     endpoint: &Endpoint,
     query: Option<&str>,
 ) -> Option<Result<Vec<u8>, ApiError>> {
+    let Asking { caller, sight, .. } = asking;
     Some(match endpoint {
         Endpoint::Root => special::root(query),
         Endpoint::Spec => special::spec(query),
         Endpoint::ForceSchedulers(None) => {
-            let forms = forms(web).await;
+            let forms = veil::forms(web, sight).await;
             forms.and_then(|forms| special::force_schedulers(&forms, None, query))
         }
         Endpoint::ForceSchedulers(Some(builder)) => {
             match resolve::builder(&web.store, builder).await {
                 Ok(Some(builder)) => {
-                    let forms = forms(web).await;
+                    let forms = veil::forms(web, sight).await;
                     forms.and_then(|forms| {
                         special::force_schedulers(&forms, Some(&builder.name), query)
                     })
@@ -323,15 +366,18 @@ async fn unkept(
             }
         }
         Endpoint::ForceScheduler(name) => {
-            let forms = forms(web).await;
+            let forms = veil::forms(web, sight).await;
             forms.and_then(|forms| special::force_scheduler(&forms, name, query))
         }
+        Endpoint::Tokens => auth::tokens_json(web, caller, None, query).await,
+        Endpoint::Token(id) => auth::tokens_json(web, caller, Some(*id), query).await,
+        Endpoint::Audit => auth::audit_json(web, caller, query).await,
         Endpoint::Plugins => plugins::list(&*web.master, query),
         Endpoint::Plugin(name) => plugins::one(&*web.master, name, query),
         Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,
         Endpoint::PluginEvents(name) => plugins::events(web, name, query).await,
         Endpoint::PluginMetrics(name) => plugins::metrics(&*web.master, name, query),
-        Endpoint::Why(id) => why::answer(web, *id, query).await,
+        Endpoint::Why(id) => why::answer(web, sight, *id, query).await,
         Endpoint::Search(log) => match resolve::log(&web.store, log).await {
             Ok(log) => search::answer(web, log, query).await,
             Err(error) => Err(error),

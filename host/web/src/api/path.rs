@@ -1,6 +1,7 @@
 //! What a path under `/api/v2` asks for. Pure: segments in, [`Endpoint`] out; nothing is looked up.
 
 use super::schema::Resource;
+use crate::auth::Sight;
 
 /// A builder, by id or by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub(crate) enum Scope {
     Codebase(i64),
     /// Of builds of the commits from one to a later one.
     CommitRange(i64, i64),
+    /// What belongs to builders that may be seen.
+    Seen(Sight),
 }
 
 /// What a path asks for.
@@ -121,6 +124,10 @@ pub(crate) enum Endpoint {
     PluginMetrics(String),
     Reporters,
     Reporter(i64),
+    Tokens,
+    Token(i64),
+    /// What people did.
+    Audit,
     /// The description of the API for programs.
     OpenApi,
     /// Why a request waits.
@@ -196,6 +203,9 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ),
         ["test_result_sets", rest @ ..] => return plain(Resource::TestResultSet, rest),
         ["deliveries", rest @ ..] => return plain(Resource::Delivery, rest),
+        ["tokens"] => E::Tokens,
+        ["tokens", id] => E::Token(number(id)?),
+        ["audit"] => E::Audit,
         ["components", digest] => E::Component(hexadecimal(digest)?),
         ["projects", rest @ ..] => return projects(rest),
         ["codebases", rest @ ..] => return codebases(rest),

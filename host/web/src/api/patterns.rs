@@ -7,6 +7,7 @@ use super::schema::Resource;
 pub(crate) const PATTERNS: &[(&str, Resource)] = &[
     ("/", Resource::RootLink),
     ("/application.spec", Resource::Spec),
+    ("/audit", Resource::AuditEntry),
     ("/builders", Resource::Builder),
     ("/builders/n:builderid", Resource::Builder),
     ("/builders/s:buildername", Resource::Builder),
@@ -428,6 +429,8 @@ pub(crate) const PATTERNS: &[(&str, Resource)] = &[
         "/test_result_sets/n:test_result_setid/results",
         Resource::TestResult,
     ),
+    ("/tokens", Resource::Token),
+    ("/tokens/n:tokenid", Resource::Token),
     ("/workers", Resource::Worker),
     ("/workers/n:workerid", Resource::Worker),
     ("/workers/i:name", Resource::Worker),

@@ -8,6 +8,7 @@ use toolpost_store::{PluginEventRow, PluginVersionRow};
 use super::memory;
 use super::schema::Resource;
 use super::special::members;
+use crate::auth::Acting;
 use crate::control::{Control, Place};
 use crate::error::ApiError;
 use crate::state::Web;
@@ -293,8 +294,8 @@ fn metrics_json(of: &TypeMetrics) -> Map<String, Value> {
 }
 
 /// `reload` looks at the directory now, and tells what became of each plugin.
-pub(super) async fn reload(web: &Web) -> Value {
-    let plugins = web.master.rescan_plugins().await;
+pub(super) async fn reload(acting: &Acting<'_>) -> Result<Value, ApiError> {
+    let plugins = acting.reload_plugins().await?;
     let told = plugins.iter().map(|plugin| {
         json!({
             "digest": plugin.live.as_ref().map(|live| &live.digest),
@@ -303,12 +304,13 @@ pub(super) async fn reload(web: &Web) -> Value {
             "state": plugin_state(plugin),
         })
     });
-    json!({ "plugins": told.collect::<Vec<_>>() })
+    Ok(json!({ "plugins": told.collect::<Vec<_>>() }))
 }
 
 /// `rollback` makes the version of a `digest` the live one; its first letters will do.
 pub(super) async fn rollback(
     web: &Web,
+    acting: &Acting<'_>,
     name: &str,
     params: &Map<String, Value>,
 ) -> Result<Value, ApiError> {
@@ -316,7 +318,7 @@ pub(super) async fn rollback(
     let wanted = text("digest").unwrap_or_default();
     let digest = known_digest(web, name, wanted).await?;
     let reason = text("reason").unwrap_or(NO_REASON);
-    web.master.rollback_plugin(name, &digest, reason).await?;
+    acting.rollback(name, &digest, reason).await?;
     Ok(json!({ "digest": digest }))
 }
 

@@ -9,14 +9,13 @@ use toolpost_core::model::BuildRequest;
 use toolpost_core::{DeliveryId, ReporterId, SchedulerId};
 use toolpost_master::{ControlError, ForceError, ForceRequest, Forced, Submitted};
 
-use super::actions::{RELOAD, actions_of};
+use super::actions::{RELOAD, needs};
 use super::path::{BuildRef, Endpoint, WorkerRef};
+use super::schema::Resource;
 use super::{list, plugins, resolve};
+use crate::auth::{self, Acting, Caller};
 use crate::error::{ApiError, rpc_code};
 use crate::state::Web;
-
-/// Who acts, until somebody is logged in.
-const ANONYMOUS: &str = "anonymous";
 
 /// A parsed call.
 struct Call {
@@ -28,6 +27,7 @@ struct Call {
 /// Does what a body asks for and answers as JSON-RPC does.
 pub(super) async fn answer(
     web: &Web,
+    caller: &Caller,
     endpoint: Result<Endpoint, ApiError>,
     headers: &HeaderMap,
     body: Result<Bytes, ApiError>,
@@ -41,7 +41,7 @@ pub(super) async fn answer(
         Err(error) => return (error_reply(None, &error), Some(error)),
     };
     let result = match endpoint {
-        Ok(endpoint) => act(web, endpoint, &call).await,
+        Ok(endpoint) => Box::pin(act(web, caller, endpoint, &call)).await,
         Err(error) => Err(error),
     };
     match result {
@@ -167,82 +167,89 @@ fn invalid_params(message: &str) -> ApiError {
 }
 
 /// Does it; the result is what Buildbot gives.
-async fn act(web: &Web, endpoint: Endpoint, call: &Call) -> Result<Value, ApiError> {
-    let known = actions_of(&endpoint);
-    if !known.iter().any(|action| action.name == call.method) {
-        return Err(call.unknown_action());
-    }
+async fn act(
+    web: &Web,
+    caller: &Caller,
+    endpoint: Endpoint,
+    call: &Call,
+) -> Result<Value, ApiError> {
+    needs(&endpoint, &call.method).ok_or_else(|| call.unknown_action())?;
+    let acting = web.acting(caller);
     match endpoint {
-        Endpoint::Build(build) => build_action(web, &build, call).await,
-        Endpoint::Single(super::schema::Resource::BuildRequest, id, _) => {
-            request_action(web, id, call).await
+        Endpoint::Build(build) => build_action(web, &acting, &build, call).await,
+        Endpoint::Single(Resource::BuildRequest, id, _) => {
+            request_action(web, &acting, id, call).await
         }
-        Endpoint::Worker(worker, _) => worker_action(web, &worker, call).await,
-        Endpoint::Single(super::schema::Resource::Delivery, id, _) => {
-            delivery_action(web, DeliveryId(id), call).await
+        Endpoint::Worker(worker, _) => worker_action(web, &acting, &worker, call).await,
+        Endpoint::Single(Resource::Delivery, id, _) => {
+            delivery_action(&acting, DeliveryId(id), call).await
         }
-        Endpoint::Single(super::schema::Resource::Scheduler, id, _) => {
-            scheduler_action(web, SchedulerId(id), call).await
+        Endpoint::Single(Resource::Scheduler, id, _) => {
+            scheduler_action(&acting, SchedulerId(id), call).await
         }
-        Endpoint::Reporter(id) if call.method == "resend" => {
-            Ok(json!(web.master.resend_dead(ReporterId(id)).await?))
-        }
-        Endpoint::Plugins if call.method == RELOAD => Ok(plugins::reload(web).await),
-        Endpoint::Plugin(name) => plugin_action(web, &name, call).await,
-        Endpoint::ForceScheduler(name) if call.method == "force" => force(web, &name, call).await,
+        Endpoint::Reporter(id) => Ok(json!(acting.resend_dead(ReporterId(id)).await?)),
+        Endpoint::Plugins => plugins::reload(&acting).await,
+        // All of them; as short to say as `POST /api/v2/plugins/reload`.
+        Endpoint::Plugin(_) if call.method == RELOAD => plugins::reload(&acting).await,
+        Endpoint::Plugin(name) => plugins::rollback(web, &acting, &name, &call.params).await,
+        Endpoint::ForceScheduler(name) => force(web, &acting, &name, call).await,
+        Endpoint::Tokens => auth::create_token(web, caller, &call.params).await,
+        Endpoint::Token(id) => auth::revoke_token(web, caller, id).await,
         _ => Err(call.unknown_action()),
     }
 }
 
-async fn build_action(web: &Web, build: &BuildRef, call: &Call) -> Result<Value, ApiError> {
+async fn build_action(
+    web: &Web,
+    acting: &Acting<'_>,
+    build: &BuildRef,
+    call: &Call,
+) -> Result<Value, ApiError> {
     let build = list::build(&web.store, build).await?;
     match call.method.as_str() {
         "stop" => {
-            web.master
-                .stop_build(build.id, call.reason(), ANONYMOUS)
-                .await?;
+            acting.stop_build(build.id, call.reason()).await?;
             Ok(Value::Null)
         }
-        "rebuild" => Ok(submitted(&web.master.rebuild(build.id, ANONYMOUS).await?)),
+        "rebuild" => Ok(submitted(&acting.rebuild(build.id).await?)),
         _ => Err(call.unknown_action()),
     }
 }
 
-async fn request_action(web: &Web, id: i64, call: &Call) -> Result<Value, ApiError> {
-    let request = web
-        .store
-        .find::<BuildRequest>(id)
-        .await?
-        .ok_or_else(|| ApiError::not_found("buildrequest"))?;
+async fn request_action(
+    web: &Web,
+    acting: &Acting<'_>,
+    id: i64,
+    call: &Call,
+) -> Result<Value, ApiError> {
+    let request = web.store.find::<BuildRequest>(id).await?;
+    let request = request.ok_or_else(|| ApiError::not_found("buildrequest"))?;
     match call.method.as_str() {
-        "cancel" => {
-            web.master
-                .cancel_request(request.id, call.reason(), ANONYMOUS)
-                .await?;
-            Ok(Value::Null)
-        }
+        "cancel" => acting.cancel(request.id, call.reason()).await?,
         "set_priority" => {
             let priority = call.params.get("priority").and_then(Value::as_i64);
             let priority = priority.and_then(|priority| i32::try_from(priority).ok());
             let priority = priority
                 .ok_or_else(|| invalid_params("`priority` must be a whole number of 32 bits"))?;
-            web.master.set_priority(request.id, priority).await?;
-            Ok(Value::Null)
+            acting.set_priority(request.id, priority).await?;
         }
-        _ => Err(call.unknown_action()),
+        _ => return Err(call.unknown_action()),
     }
+    Ok(Value::Null)
 }
 
-/// `enable` lets it make build sets, or with `enabled` false lets it take in what happens without making any. `skip` has it pass over the event at which it fails: `event`, if that is given, and no other.
-async fn scheduler_action(web: &Web, id: SchedulerId, call: &Call) -> Result<Value, ApiError> {
+/// `enable` lets it make build sets, or with `enabled` false lets it take in what happens without making any. `skip` has it pass over the
+/// event at which it fails: `event`, if that is given, and no other.
+async fn scheduler_action(
+    acting: &Acting<'_>,
+    id: SchedulerId,
+    call: &Call,
+) -> Result<Value, ApiError> {
     if call.method == "enable" {
         let enabled = call.params.get("enabled").and_then(Value::as_bool);
         let enabled = enabled.ok_or_else(|| invalid_params("`enabled` must be true or false"))?;
-        web.master.enable_scheduler(id, enabled).await?;
+        acting.enable_scheduler(id, enabled).await?;
         return Ok(Value::Null);
-    }
-    if call.method != "skip" {
-        return Err(call.unknown_action());
     }
     let event = match call.params.get("event") {
         None | Some(Value::Null) => "",
@@ -253,47 +260,49 @@ async fn scheduler_action(web: &Web, id: SchedulerId, call: &Call) -> Result<Val
             ));
         }
     };
-    let skipped = web.master.skip_event(id, event, call.reason(), ANONYMOUS);
-    Ok(json!({ "skipped": skipped.await? }))
+    let skipped = acting.skip_event(id, event, call.reason()).await?;
+    Ok(json!({ "skipped": skipped }))
 }
 
-async fn delivery_action(web: &Web, id: DeliveryId, call: &Call) -> Result<Value, ApiError> {
+async fn delivery_action(
+    acting: &Acting<'_>,
+    id: DeliveryId,
+    call: &Call,
+) -> Result<Value, ApiError> {
     match call.method.as_str() {
-        "resend" => web.master.resend_delivery(id).await?,
-        "discard" => web.master.discard_delivery(id).await?,
+        "resend" => acting.resend(id).await?,
+        "discard" => acting.discard(id).await?,
         _ => return Err(call.unknown_action()),
     }
     Ok(Value::Null)
 }
 
-async fn plugin_action(web: &Web, name: &str, call: &Call) -> Result<Value, ApiError> {
-    match call.method.as_str() {
-        // All of them; as short to say as `POST /api/v2/plugins/reload`.
-        RELOAD if name == RELOAD => Ok(plugins::reload(web).await),
-        "rollback" => plugins::rollback(web, name, &call.params).await,
-        _ => Err(call.unknown_action()),
-    }
-}
-
-async fn worker_action(web: &Web, worker: &WorkerRef, call: &Call) -> Result<Value, ApiError> {
-    let method = call.method.as_str();
-    if !["pause", "unpause", "stop", "kill"].contains(&method) {
-        return Err(call.unknown_action());
-    }
+async fn worker_action(
+    web: &Web,
+    acting: &Acting<'_>,
+    worker: &WorkerRef,
+    call: &Call,
+) -> Result<Value, ApiError> {
     let worker = resolve::worker(&web.store, worker)
         .await?
         .ok_or_else(|| ApiError::not_found("worker"))?;
-    let (master, reason) = (&web.master, call.reason());
-    match method {
-        "pause" => master.pause_worker(worker.id, Some(reason)).await?,
-        "unpause" => master.pause_worker(worker.id, None).await?,
-        "stop" => master.stop_worker(worker.id, reason, ANONYMOUS).await?,
-        _ => master.kill_worker(worker.id, reason, ANONYMOUS).await?,
+    let reason = call.reason();
+    match call.method.as_str() {
+        "pause" => acting.pause(worker.id, reason).await?,
+        "unpause" => acting.unpause(worker.id).await?,
+        "stop" => acting.stop_worker(worker.id, reason).await?,
+        "kill" => acting.kill_worker(worker.id, reason).await?,
+        _ => return Err(call.unknown_action()),
     }
     Ok(Value::Null)
 }
 
-async fn force(web: &Web, scheduler: &str, call: &Call) -> Result<Value, ApiError> {
+async fn force(
+    web: &Web,
+    acting: &Acting<'_>,
+    scheduler: &str,
+    call: &Call,
+) -> Result<Value, ApiError> {
     let mut fields = call.params.clone();
     let names = fields.shift_remove("builderNames");
     let builder_id = fields.shift_remove("builderid");
@@ -330,7 +339,7 @@ async fn force(web: &Web, scheduler: &str, call: &Call) -> Result<Value, ApiErro
         builders,
         fields,
     };
-    Ok(match web.master.force(scheduler, request).await? {
+    Ok(match acting.force(scheduler, request).await?? {
         Forced::Made(made) => submitted(&made),
         // What is built is decided later, by a plugin.
         Forced::Queued(_) => json!([null, {}]),

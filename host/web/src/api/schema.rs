@@ -26,6 +26,8 @@ pub(crate) enum Resource {
     PluginMetrics,
     Reporter,
     Delivery,
+    Token,
+    AuditEntry,
     Artifact,
     BuildData,
     TestResultSet,
@@ -88,7 +90,7 @@ const fn nullable(name: &'static str, kind: Kind) -> Field {
 
 impl Resource {
     /// Every resource type.
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::Master,
         Self::Builder,
         Self::Worker,
@@ -111,6 +113,8 @@ impl Resource {
         Self::PluginMetrics,
         Self::Reporter,
         Self::Delivery,
+        Self::Token,
+        Self::AuditEntry,
         Self::Artifact,
         Self::BuildData,
         Self::TestResultSet,
@@ -163,6 +167,8 @@ impl Resource {
             Self::PluginMetrics => "metrics",
             Self::Reporter => "reporters",
             Self::Delivery => "deliveries",
+            Self::Token => "tokens",
+            Self::AuditEntry => "audit",
             Self::Artifact => "artifacts",
             Self::BuildData => "build_data",
             Self::TestResultSet => "test_result_sets",
@@ -204,6 +210,8 @@ impl Resource {
             Self::PluginMetrics => PLUGIN_METRICS,
             Self::Reporter => REPORTER,
             Self::Delivery => DELIVERY,
+            Self::Token => TOKEN,
+            Self::AuditEntry => AUDIT_ENTRY,
             Self::Artifact => ARTIFACT,
             Self::BuildData => BUILD_DATA,
             Self::TestResultSet => TEST_RESULT_SET,
@@ -472,6 +480,31 @@ const DELIVERY: &[Field] = &[
     field("stream", Kind::Text),
     field("subjectid", Kind::Int),
     nullable("text", Kind::Text),
+];
+
+const TOKEN: &[Field] = &[
+    field("actions", Kind::TextList),
+    field("builders", Kind::TextList),
+    field("created_at", Kind::Time),
+    nullable("expires_at", Kind::Time),
+    field("name", Kind::Text),
+    field("owner", Kind::Text),
+    nullable("revoked_at", Kind::Time),
+    nullable("revoked_by", Kind::Text),
+    field("tokenid", Kind::Int),
+    nullable("used_at", Kind::Time),
+];
+
+const AUDIT_ENTRY: &[Field] = &[
+    field("action", Kind::Text),
+    field("address", Kind::Text),
+    field("at", Kind::Time),
+    field("auditid", Kind::Int),
+    field("detail", Kind::Text),
+    field("outcome", Kind::Text),
+    field("target", Kind::Text),
+    field("via", Kind::Text),
+    field("who", Kind::Text),
 ];
 
 const ARTIFACT: &[Field] = &[

@@ -17,7 +17,7 @@ use crate::artifacts::disposition;
 use crate::error::ApiError;
 
 /// The members of an object that is written as a literal.
-pub(super) fn members(value: Value) -> Map<String, Value> {
+pub(crate) fn members(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
         _ => Map::new(),

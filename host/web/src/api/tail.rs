@@ -10,9 +10,10 @@ use futures::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use toolpost_bus::{Wake, Woken};
 use toolpost_core::model::{Log, LogType};
-use toolpost_core::{Event, LogId};
+use toolpost_core::{BuilderId, Event, LogId};
 use toolpost_store::Store;
 
+use crate::auth::Pass;
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -28,9 +29,33 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// What comes in quick succession is read together.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// Who follows a log, for as long as they may see it.
+pub(super) struct Reader {
+    pass: Pass,
+    /// Whose the log is.
+    builder: Option<BuilderId>,
+}
+
+impl Reader {
+    pub(super) fn new(pass: Pass, builder: Option<BuilderId>) -> Self {
+        Self { pass, builder }
+    }
+
+    /// An error when they may not see it any more.
+    async fn check(&self) -> Result<(), ApiError> {
+        let sight = self.pass.sight().await?;
+        let is_seen = self.builder.is_some_and(|builder| sight.sees(builder));
+        match is_seen || sight.is_all() {
+            true => Ok(()),
+            false => Err(ApiError::not_found("log")),
+        }
+    }
+}
+
 /// A log that is followed. Holds no more than the lines of one read.
 struct Tail {
     store: Store,
+    reader: Reader,
     log: LogId,
     has_letters: bool,
     /// The next line, and the one after the last as far as is known.
@@ -45,6 +70,7 @@ struct Tail {
 /// Follows a log.
 pub(super) fn answer(
     web: &Web,
+    reader: Reader,
     log: Option<Log>,
     wake: Wake,
     raw_query: Option<&str>,
@@ -56,6 +82,7 @@ pub(super) fn answer(
     })?;
     let tail = Tail {
         store: web.store.clone(),
+        reader,
         log: log.id,
         has_letters: log.log_type == LogType::Stdio,
         next: log.num_lines.saturating_sub(lines).max(0),
@@ -129,6 +156,7 @@ impl Tail {
             if self.wake.next(None).await == Woken::Closed {
                 return Ok(None);
             }
+            self.reader.check().await?;
             let Some(log) = self.store.find::<Log>(self.log.0).await? else {
                 return Ok(None);
             };

@@ -9,6 +9,7 @@ use toolpost_master::{LockStatus, LockUser, WaitCause, WaitState, Why, WorkerSta
 use super::memory;
 use super::schema::Resource;
 use super::special::members;
+use crate::auth::Sight;
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -28,11 +29,27 @@ pub(crate) const STANDINGS: [&str; 6] = [
 /// Where a request stands.
 pub(super) async fn answer(
     web: &Web,
+    sight: &Sight,
     id: i64,
     raw_query: Option<&str>,
 ) -> Result<Vec<u8>, ApiError> {
-    let why = web.master.why(RequestId(id)).await?;
+    let why = ask(web, sight, RequestId(id)).await?;
     memory::single(Resource::Why, Some(why_json(&why)), raw_query)
+}
+
+/// What the master says, without whose the builds of others are that may not be seen.
+pub(crate) async fn ask(web: &Web, sight: &Sight, request: RequestId) -> Result<Why, ApiError> {
+    let mut why = web.master.why(request).await?;
+    if let Some(lock) = &mut why.lock
+        && !sight.is_all()
+    {
+        for user in lock.holders.iter_mut().chain(&mut lock.queue) {
+            if !user.builder.is_some_and(|builder| sight.sees(builder)) {
+                (user.builder, user.build, user.step) = (None, None, None);
+            }
+        }
+    }
+    Ok(why)
 }
 
 fn why_json(why: &Why) -> Map<String, Value> {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::hub::{Hub, News, Refused};
-use super::messages::{Message, Told, shapes};
+use super::messages::{Message, Told, Whose, shapes};
 use super::pattern::{PATTERNS_PER_CLIENT_MAX, Pattern};
 use super::recent::{Item, Place, Since};
+use crate::auth::{Pass, Sight};
 
 /// Entries that are looked at in one go.
 const LOOK_AT_MAX: usize = 1_024;
@@ -55,6 +56,11 @@ pub(crate) struct Client {
     waiting: VecDeque<Item>,
     /// Whether it has to be told first that what it asked for is not known.
     too_old: bool,
+    pass: Pass,
+    /// What it may hear of, as of the last look.
+    sight: Sight,
+    /// Whether it may hear of the entry that it is at.
+    judged: Option<(u64, bool)>,
 }
 
 /// An event that a client listens to.
@@ -97,6 +103,8 @@ pub(super) enum Heard {
     Missed(u64),
     /// Nothing will follow.
     End,
+    /// Whoever listens may not do so any more.
+    Refused,
 }
 
 impl Client {
@@ -106,6 +114,7 @@ impl Client {
         news: watch::Receiver<News>,
         from: Place,
         too_old: bool,
+        pass: Pass,
     ) -> Self {
         Self {
             id,
@@ -114,6 +123,9 @@ impl Client {
             next: from.next_entry(),
             waiting: VecDeque::new(),
             too_old,
+            sight: pass.first_sight(),
+            pass,
+            judged: None,
         }
     }
 
@@ -179,10 +191,24 @@ impl Client {
         loop {
             // Before the look, so that what comes after it is noticed.
             let ended = *self.news.borrow_and_update() == News::Ended;
+            match self.pass.sight().await {
+                Ok(sight) => self.sight = sight,
+                Err(error) => {
+                    error.log("event stream");
+                    return Heard::Refused;
+                }
+            }
             if let Some(heard) = self.ready() {
                 return heard;
             }
             if let Some(item) = self.waiting.front() {
+                if let Some(message) = &item.message {
+                    let (entry, whose) = (item.entry, message.whose);
+                    let builders = self.hub.builders_of(whose).await;
+                    let seen = builders.iter().any(|builder| self.sight.sees(*builder));
+                    self.judged = Some((entry, seen));
+                    continue;
+                }
                 let message = self.hub.message(item).await;
                 match (message, self.waiting.front_mut()) {
                     (Some(message), Some(item)) => item.message = Some(message),
@@ -216,14 +242,29 @@ impl Client {
                 return Some(Heard::Missed(count));
             }
             let message = item.message.clone()?;
-            self.waiting.pop_front();
             let keys = self.wanted(entry, &message);
-            if !keys.is_empty() {
+            let is_heard = !keys.is_empty() && self.may_hear(entry, message.whose)?;
+            self.waiting.pop_front();
+            if is_heard {
                 return Some(Heard::Event(Event {
                     entry,
                     message,
                     keys,
                 }));
+            }
+        }
+    }
+
+    /// Whether it may hear of an entry; `None` when that has to be found out first.
+    fn may_hear(&self, entry: u64, whose: Whose) -> Option<bool> {
+        match whose {
+            _ if self.sight.is_all() => Some(true),
+            Whose::Farm => Some(true),
+            Whose::Whole => Some(false),
+            Whose::Builder(builder) => Some(self.sight.sees(builder)),
+            Whose::Build(_) | Whose::Step(_) | Whose::Buildset(_) => {
+                let judged = self.judged.filter(|(of, _)| *of == entry);
+                judged.map(|(_, seen)| seen)
             }
         }
     }

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
 use tokio::sync::{Semaphore, watch};
+use toolpost_core::BuilderId;
 use toolpost_store::Store;
 
 use super::client::Listened;
-use super::messages::{self, Message, Told};
+use super::messages::{self, Message, Told, Whose};
 use super::recent::{Item, Recent};
 
 /// Clients that read messages from the store at the same time because they were away when others heard them.
@@ -17,6 +18,9 @@ const CATCHING_UP_MAX: usize = 4;
 /// Everybody looks after so many events, whether anybody wants them or not; a small part of those that are kept.
 const WAKE_EVERY_EVENTS: u64 = 1_024;
 
+/// Builds, steps and build sets of which it is remembered whose they are, for clients that do not see every builder.
+const OWNERS_MAX: usize = 4_096;
+
 /// What the task and the clients share.
 pub(super) struct Hub {
     pub(super) store: Store,
@@ -24,6 +28,7 @@ pub(super) struct Hub {
     clients: Mutex<Clients>,
     recent: Mutex<Recent>,
     catching_up: Semaphore,
+    owners: Mutex<HashMap<Whose, Arc<Vec<BuilderId>>>>,
     pub(super) news: watch::Sender<News>,
 }
 
@@ -128,6 +133,7 @@ impl Hub {
             clients: Mutex::default(),
             recent: Mutex::new(Recent::new(run)),
             catching_up: Semaphore::new(CATCHING_UP_MAX),
+            owners: Mutex::default(),
             news: watch::Sender::new(News::More),
         }
     }
@@ -188,6 +194,27 @@ impl Hub {
         if wanted || is_loss || entry.is_multiple_of(WAKE_EVERY_EVENTS) {
             self.news.send_replace(News::More);
         }
+    }
+
+    /// The builders that a message belongs to; none when that cannot be found out.
+    pub(super) async fn builders_of(&self, whose: Whose) -> Arc<Vec<BuilderId>> {
+        let known = || self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(builders) = known().get(&whose) {
+            return Arc::clone(builders);
+        }
+        let builders = match messages::builders_of(&self.store, whose).await {
+            Ok(builders) => Arc::new(builders),
+            Err(error) => {
+                error.log("event stream");
+                return Arc::default();
+            }
+        };
+        let mut known = known();
+        if known.len() >= OWNERS_MAX {
+            known.clear();
+        }
+        known.insert(whose, Arc::clone(&builders));
+        builders
     }
 
     pub(super) async fn read(&self, told: &Told) -> Option<Arc<Message>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{Response, StatusCode};
+use axum::http::{Extensions, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use futures::stream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Client, Heard, Pattern, Since};
+use crate::auth::Pass;
 use crate::state::Web;
 
 /// Changes within this time are told together.
@@ -30,13 +31,20 @@ pub(super) fn routes() -> Router<Web> {
     Router::new().route("/live", get(live))
 }
 
-async fn live(State(web): State<Web>, RawQuery(query): RawQuery) -> Response<Body> {
+async fn live(
+    State(web): State<Web>,
+    RawQuery(query): RawQuery,
+    extensions: Extensions,
+) -> Response<Body> {
     let query = query.unwrap_or_default();
     let patterns: Vec<_> = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == "watch")
         .filter_map(|(_, pattern)| Pattern::parse(&pattern))
         .collect();
-    let Ok(client) = web.events.listen(patterns, Since::Now) else {
+    let Ok(client) = web
+        .events
+        .listen(patterns, Since::Now, Pass::of(&web, &extensions))
+    else {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "too many event streams are open",
@@ -82,7 +90,7 @@ async fn changes(client: &mut Client) -> Option<Bytes> {
 
 fn gather(heard: Heard, keys: &mut BTreeSet<String>) -> Option<()> {
     match heard {
-        Heard::End => return None,
+        Heard::End | Heard::Refused => return None,
         Heard::Missed(_) | Heard::TooOld => {
             keys.insert("*".to_owned());
         }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, Log, Master, Scheduler, Step, Worker,
 };
-use toolpost_core::{BuildId, Event};
-use toolpost_store::Store;
+use toolpost_core::{BuildId, BuilderId, BuildsetId, Event, StepId};
+use toolpost_store::{Query, Store};
 
 use crate::api::json;
 use crate::api::query::Spec;
@@ -28,16 +28,36 @@ pub(super) enum Told {
 /// A message, ready to be put into the frames of either protocol.
 #[derive(Debug)]
 pub(super) struct Message {
+    /// Who may hear it.
+    pub(super) whose: Whose,
     /// What it is told under, each with segments separated by slashes; none when the row is gone.
     pub(super) keys: Vec<String>,
     /// The row as JSON.
     pub(super) body: Bytes,
 }
 
+/// Whose a message is: it is for whoever may see that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Whose {
+    /// The farm's.
+    Farm,
+    /// The farm's, for whoever may see every builder.
+    Whole,
+    /// That of a builder.
+    Builder(BuilderId),
+    /// That of the builder of a build.
+    Build(BuildId),
+    /// That of the builder of a step.
+    Step(StepId),
+    /// That of the builders of a build set.
+    Buildset(BuildsetId),
+}
+
 impl Message {
     /// What is told of a row that is gone: nothing.
     fn none() -> Self {
         Self {
+            whose: Whose::Farm,
             keys: Vec::new(),
             body: Bytes::new(),
         }
@@ -174,37 +194,46 @@ pub(super) async fn read(store: &Store, told: &Told) -> Result<Message, ApiError
     match event {
         Event::Master(id) => {
             one(store, id.0, |master: &Master| {
-                vec![format!("masters/{}/{last}", master.id)]
+                (Whose::Farm, vec![format!("masters/{}/{last}", master.id)])
             })
             .await
         }
         Event::Builder(id) => {
             one(store, id.0, |builder: &Builder| {
-                vec![format!("builders/{}/{last}", builder.id)]
+                (
+                    Whose::Builder(builder.id),
+                    vec![format!("builders/{}/{last}", builder.id)],
+                )
             })
             .await
         }
         Event::Worker(id) => {
             one(store, id.0, |worker: &Worker| {
-                vec![format!("workers/{}/{last}", worker.id)]
+                (Whose::Farm, vec![format!("workers/{}/{last}", worker.id)])
             })
             .await
         }
         Event::Scheduler(id) => {
             one(store, id.0, |scheduler: &Scheduler| {
-                vec![format!("schedulers/{}/{last}", scheduler.id)]
+                (
+                    Whose::Farm,
+                    vec![format!("schedulers/{}/{last}", scheduler.id)],
+                )
             })
             .await
         }
         Event::ChangeAdded(id) => {
             one(store, id.0, |change: &Change| {
-                vec![format!("changes/{}/{last}", change.id)]
+                (Whose::Farm, vec![format!("changes/{}/{last}", change.id)])
             })
             .await
         }
         Event::BuildsetAdded(id) | Event::BuildsetComplete(id) => {
             one(store, id.0, |set: &Buildset| {
-                vec![format!("buildsets/{}/{last}", set.id)]
+                (
+                    Whose::Buildset(set.id),
+                    vec![format!("buildsets/{}/{last}", set.id)],
+                )
             })
             .await
         }
@@ -223,11 +252,17 @@ pub(super) async fn read(store: &Store, told: &Told) -> Result<Message, ApiError
             log(store, id.0, last).await
         }
         Event::Reporter(id) => Ok(named(
+            Whose::Whole,
             vec![format!("reporters/{id}/{last}")],
             &id.to_string(),
         )),
-        Event::Plugin(name) => Ok(named(vec![format!("plugins/{name}/{last}")], name)),
+        Event::Plugin(name) => Ok(named(
+            Whose::Whole,
+            vec![format!("plugins/{name}/{last}")],
+            name,
+        )),
         Event::Configuration => Ok(named(
+            Whose::Whole,
             vec![format!("configuration/master/{last}")],
             "master",
         )),
@@ -238,11 +273,12 @@ pub(super) async fn read(store: &Store, told: &Told) -> Result<Message, ApiError
 async fn request(store: &Store, id: i64, event: &str) -> Result<Message, ApiError> {
     one(store, id, |request: &BuildRequest| {
         let (id, set, builder) = (request.id, request.buildset_id, request.builder_id);
-        vec![
+        let keys = vec![
             format!("buildsets/{set}/builders/{builder}/buildrequests/{id}/{event}"),
             format!("buildrequests/{id}/{event}"),
             format!("builders/{builder}/buildrequests/{id}/{event}"),
-        ]
+        ];
+        (Whose::Builder(builder), keys)
     })
     .await
 }
@@ -259,29 +295,51 @@ async fn build(store: &Store, id: i64, event: &str) -> Result<Message, ApiError>
                 .worker_id
                 .map(|worker| format!("workers/{worker}/builds/{id}/{event}")),
         );
-        keys
+        (Whose::Builder(builder), keys)
     })
     .await
 }
 
 async fn step(store: &Store, id: i64, event: &str) -> Result<Message, ApiError> {
     one(store, id, |step: &Step| {
-        vec![
+        let keys = vec![
             format!("builds/{}/steps/{}/{event}", step.build_id, step.id),
             format!("steps/{}/{event}", step.id),
-        ]
+        ];
+        (Whose::Build(step.build_id), keys)
     })
     .await
 }
 
 async fn log(store: &Store, id: i64, event: &str) -> Result<Message, ApiError> {
     one(store, id, |log: &Log| {
-        vec![
+        let keys = vec![
             format!("logs/{}/{event}", log.id),
             format!("steps/{}/logs/{}/{event}", log.step_id, log.slug),
-        ]
+        ];
+        (Whose::Step(log.step_id), keys)
     })
     .await
+}
+
+/// The builders that a message belongs to, found out from what it is about.
+pub(super) async fn builders_of(store: &Store, whose: Whose) -> Result<Vec<BuilderId>, ApiError> {
+    let build = match whose {
+        Whose::Farm | Whose::Whole => return Ok(Vec::new()),
+        Whose::Builder(builder) => return Ok(vec![builder]),
+        Whose::Build(build) => Some(build),
+        Whose::Step(step) => store.find::<Step>(step.0).await?.map(|step| step.build_id),
+        Whose::Buildset(set) => {
+            let query = Query::new().eq("buildsetid", set);
+            let requests = store.list::<BuildRequest>(&query).await?;
+            return Ok(requests.iter().map(|request| request.builder_id).collect());
+        }
+    };
+    let build = match build {
+        Some(build) => store.find::<Build>(build.0).await?,
+        None => None,
+    };
+    Ok(build.map(|build| build.builder_id).into_iter().collect())
 }
 
 /// All properties of a build, as a build of the REST API has them.
@@ -290,6 +348,7 @@ async fn properties(store: &Store, build: BuildId) -> Result<Message, ApiError> 
     let mut body = Vec::with_capacity(512);
     write_properties(&mut body, &properties, &["*".to_owned()]);
     Ok(Message {
+        whose: Whose::Build(build),
         keys: vec![format!("builds/{build}/properties/update")],
         body: body.into(),
     })
@@ -299,7 +358,7 @@ async fn properties(store: &Store, build: BuildId) -> Result<Message, ApiError> 
 async fn one<R: Row>(
     store: &Store,
     id: i64,
-    keys: impl FnOnce(&R) -> Vec<String>,
+    told: impl FnOnce(&R) -> (Whose, Vec<String>),
 ) -> Result<Message, ApiError> {
     let Some(row) = store.find::<R>(id).await? else {
         return Ok(Message::none());
@@ -309,18 +368,21 @@ async fn one<R: Row>(
     let related = R::related(store, &rows, &spec).await?;
     let mut body = Vec::with_capacity(512);
     write_row(&mut body, &rows[0], &related, &spec);
+    let (whose, keys) = told(&rows[0]);
     Ok(Message {
-        keys: keys(&rows[0]),
+        whose,
+        keys,
         body: body.into(),
     })
 }
 
 /// A message about something that is not a row: only its name.
-fn named(keys: Vec<String>, name: &str) -> Message {
+fn named(whose: Whose, keys: Vec<String>, name: &str) -> Message {
     let mut body = b"{\"name\":".to_vec();
     json::text(&mut body, name);
     body.push(b'}');
     Message {
+        whose,
         keys,
         body: body.into(),
     }

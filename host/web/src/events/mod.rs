@@ -20,6 +20,7 @@ use toolpost_bus::{Bus, Signal, Subscription};
 use toolpost_core::Event;
 use toolpost_store::Store;
 
+use crate::auth::Pass;
 use crate::state::Web;
 use client::{Client, Heard, Listened};
 use hub::{Hub, News, Refused};
@@ -71,6 +72,7 @@ impl Broadcaster {
         &self,
         patterns: Vec<Pattern>,
         since: Since<'_>,
+        pass: Pass,
     ) -> Result<Client, Refused> {
         if patterns.len() > PATTERNS_PER_CLIENT_MAX {
             return Err(Refused::TooManyPatterns);
@@ -97,7 +99,7 @@ impl Broadcaster {
         clients.by_id.insert(id.clone(), Arc::new(patterns));
         clients.gather_shapes();
         drop(clients);
-        Ok(Client::new(id, self.0.clone(), news, from, too_old))
+        Ok(Client::new(id, self.0.clone(), news, from, too_old, pass))
     }
 
     /// Lets a client listen to one more pattern, from now on.

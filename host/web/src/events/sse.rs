@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::client::Event;
 use super::{Asked, Client, Heard, Pattern, Refused, Since};
 use crate::api::json;
+use crate::auth::Pass;
 use crate::state::Web;
 
 /// A comment goes out when nothing else did for this long, so that proxies keep the connection.
@@ -36,8 +37,10 @@ async fn open(
     State(web): State<Web>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
+    extensions: Extensions,
 ) -> Response<Body> {
-    listen(&web, "", &headers, query.as_deref())
+    let pass = Pass::of(&web, &extensions);
+    listen(&web, pass, "", &headers, query.as_deref())
 }
 
 async fn command(
@@ -45,16 +48,24 @@ async fn command(
     Path(path): Path<String>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
+    extensions: Extensions,
 ) -> Response<Body> {
+    let pass = Pass::of(&web, &extensions);
     let (command, rest) = path.split_once('/').unwrap_or((&path, ""));
     match command {
-        "listen" => listen(&web, rest, &headers, query.as_deref()),
+        "listen" => listen(&web, pass, rest, &headers, query.as_deref()),
         "add" | "remove" => change(&web, command, rest),
-        _ => listen(&web, &path, &headers, query.as_deref()),
+        _ => listen(&web, pass, &path, &headers, query.as_deref()),
     }
 }
 
-fn listen(web: &Web, pattern: &str, headers: &HeaderMap, query: Option<&str>) -> Response<Body> {
+fn listen(
+    web: &Web,
+    pass: Pass,
+    pattern: &str,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Response<Body> {
     let asked = Asked::parse(query);
     let last = headers.get("last-event-id");
     let last = last.map(|last| String::from_utf8_lossy(last.as_bytes()));
@@ -62,7 +73,7 @@ fn listen(web: &Web, pattern: &str, headers: &HeaderMap, query: Option<&str>) ->
     let since = last.as_deref().or(asked.since.as_deref()).unwrap_or("now");
     let patterns = std::iter::once(pattern).chain(asked.paths.iter().map(String::as_str));
     let patterns = patterns.filter_map(Pattern::parse).collect();
-    match web.events.listen(patterns, Since::parse(since)) {
+    match web.events.listen(patterns, Since::parse(since), pass) {
         Ok(client) => stream_of(client),
         Err(refused) => refuse(refused),
     }
@@ -145,7 +156,7 @@ async fn next_frame(client: &mut Client) -> Option<Bytes> {
             let data = serde_json::json!({ "error": Refused::TooOld.text() });
             Some(told("reset", &data, client))
         }
-        Heard::End => None,
+        Heard::End | Heard::Refused => None,
     }
 }
 

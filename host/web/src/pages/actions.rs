@@ -3,18 +3,16 @@
 use axum::Form;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{Response, header};
 use axum::response::{IntoResponse, Redirect};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use toolpost_core::{BuildId, DeliveryId, ReporterId, RequestId, SchedulerId, WorkerId};
 
 use super::shell::Ask;
+use crate::auth::own_page;
 use crate::error::ApiError;
 use crate::state::Web;
-
-/// Who acts, until somebody is logged in.
-const ANONYMOUS: &str = "anonymous";
 
 /// Why, when nobody says.
 const NO_REASON: &str = "stopped from the page of the build";
@@ -24,16 +22,9 @@ pub(super) async fn stop(
     Path(build): Path<i64>,
     ask: Ask,
 ) -> Response<Body> {
-    let stopped = web
-        .master
-        .stop_build(BuildId(build), NO_REASON, ANONYMOUS)
-        .await;
-    back(
-        &web,
-        &ask,
-        stopped.map_err(Into::into),
-        &format!("/builds/{build}?done=stop"),
-    )
+    let acting = web.acting(&ask.caller);
+    let stopped = acting.stop_build(BuildId(build), NO_REASON).await;
+    back(&web, &ask, stopped, &format!("/builds/{build}?done=stop"))
 }
 
 pub(super) async fn rebuild(
@@ -41,7 +32,7 @@ pub(super) async fn rebuild(
     Path(build): Path<i64>,
     ask: Ask,
 ) -> Response<Body> {
-    match web.master.rebuild(BuildId(build), ANONYMOUS).await {
+    match web.acting(&ask.caller).rebuild(BuildId(build)).await {
         Ok(submitted) => {
             let to = match submitted.requests.first() {
                 Some((builder, _)) => format!("/builders/{builder}?done=rebuild"),
@@ -49,7 +40,7 @@ pub(super) async fn rebuild(
             };
             Redirect::to(&to).into_response()
         }
-        Err(error) => ask.fail(&web, &error.into()),
+        Err(error) => ask.fail(&web, &error),
     }
 }
 
@@ -58,10 +49,9 @@ pub(super) async fn cancel(
     Path(request): Path<i64>,
     ask: Ask,
 ) -> Response<Body> {
-    let cancelled =
-        web.master
-            .cancel_request(RequestId(request), "cancelled from a page", ANONYMOUS);
-    let cancelled = cancelled.await.map_err(Into::into);
+    let acting = web.acting(&ask.caller);
+    let cancelled = acting.cancel(RequestId(request), "cancelled from a page");
+    let cancelled = cancelled.await;
     back(&web, &ask, cancelled, "/pending?done=cancel")
 }
 
@@ -98,10 +88,10 @@ pub(super) async fn pause(
     ask: Ask,
     Form(form): Form<WorkerForm>,
 ) -> Response<Body> {
-    let reason = Some(form.reason());
-    let paused = web.master.pause_worker(WorkerId(worker), reason).await;
+    let acting = web.acting(&ask.caller);
+    let paused = acting.pause(WorkerId(worker), form.reason()).await;
     let to = form.back(worker, "pause");
-    back(&web, &ask, paused.map_err(Into::into), &to)
+    back(&web, &ask, paused, &to)
 }
 
 pub(super) async fn unpause(
@@ -110,9 +100,9 @@ pub(super) async fn unpause(
     ask: Ask,
     Form(form): Form<WorkerForm>,
 ) -> Response<Body> {
-    let unpaused = web.master.pause_worker(WorkerId(worker), None).await;
+    let unpaused = web.acting(&ask.caller).unpause(WorkerId(worker)).await;
     let to = form.back(worker, "unpause");
-    back(&web, &ask, unpaused.map_err(Into::into), &to)
+    back(&web, &ask, unpaused, &to)
 }
 
 pub(super) async fn stop_worker(
@@ -122,9 +112,10 @@ pub(super) async fn stop_worker(
     Form(form): Form<WorkerForm>,
 ) -> Response<Body> {
     let id = WorkerId(worker);
-    let stopped = web.master.stop_worker(id, form.reason(), ANONYMOUS).await;
+    let acting = web.acting(&ask.caller);
+    let stopped = acting.stop_worker(id, form.reason()).await;
     let to = format!("/workers/{worker}?done=finish");
-    back(&web, &ask, stopped.map_err(Into::into), &to)
+    back(&web, &ask, stopped, &to)
 }
 
 pub(super) async fn kill_worker(
@@ -134,9 +125,10 @@ pub(super) async fn kill_worker(
     Form(form): Form<WorkerForm>,
 ) -> Response<Body> {
     let id = WorkerId(worker);
-    let killed = web.master.kill_worker(id, form.reason(), ANONYMOUS).await;
+    let acting = web.acting(&ask.caller);
+    let killed = acting.kill_worker(id, form.reason()).await;
     let to = format!("/workers/{worker}?done=kill");
-    back(&web, &ask, killed.map_err(Into::into), &to)
+    back(&web, &ask, killed, &to)
 }
 
 pub(super) async fn resend(
@@ -144,9 +136,9 @@ pub(super) async fn resend(
     Path(delivery): Path<i64>,
     ask: Ask,
 ) -> Response<Body> {
-    let sent = web.master.resend_delivery(DeliveryId(delivery)).await;
+    let sent = web.acting(&ask.caller).resend(DeliveryId(delivery)).await;
     let to = "/reporters?done=resend";
-    back(&web, &ask, sent.map_err(Into::into), to)
+    back(&web, &ask, sent, to)
 }
 
 pub(super) async fn resend_dead(
@@ -154,9 +146,10 @@ pub(super) async fn resend_dead(
     Path(reporter): Path<i64>,
     ask: Ask,
 ) -> Response<Body> {
-    let sent = web.master.resend_dead(ReporterId(reporter)).await;
+    let acting = web.acting(&ask.caller);
+    let sent = acting.resend_dead(ReporterId(reporter)).await;
     let to = "/reporters?done=resend";
-    back(&web, &ask, sent.map(drop).map_err(Into::into), to)
+    back(&web, &ask, sent.map(drop), to)
 }
 
 pub(super) async fn discard(
@@ -164,9 +157,10 @@ pub(super) async fn discard(
     Path(delivery): Path<i64>,
     ask: Ask,
 ) -> Response<Body> {
-    let discarded = web.master.discard_delivery(DeliveryId(delivery)).await;
+    let acting = web.acting(&ask.caller);
+    let discarded = acting.discard(DeliveryId(delivery)).await;
     let to = "/reporters?done=discard";
-    back(&web, &ask, discarded.map_err(Into::into), to)
+    back(&web, &ask, discarded, to)
 }
 
 /// What the button beside a scheduler sends.
@@ -188,17 +182,17 @@ pub(super) async fn skip(
         "" => "asked for on a page",
         reason => reason,
     };
-    let skipped = web
-        .master
-        .skip_event(SchedulerId(scheduler), &form.event, reason, ANONYMOUS)
+    let acting = web.acting(&ask.caller);
+    let skipped = acting
+        .skip_event(SchedulerId(scheduler), &form.event, reason)
         .await;
     let to = "/changes?done=skip";
-    back(&web, &ask, skipped.map(drop).map_err(Into::into), to)
+    back(&web, &ask, skipped.map(drop), to)
 }
 
-pub(super) async fn reload_plugins(State(web): State<Web>) -> Response<Body> {
-    web.master.rescan_plugins().await;
-    Redirect::to("/plugins?done=reload").into_response()
+pub(super) async fn reload_plugins(State(web): State<Web>, ask: Ask) -> Response<Body> {
+    let reloaded = web.acting(&ask.caller).reload_plugins().await;
+    back(&web, &ask, reloaded.map(drop), "/plugins?done=reload")
 }
 
 /// What the button beside a version sends.
@@ -213,15 +207,14 @@ pub(super) async fn rollback(
     ask: Ask,
     Form(form): Form<RollbackForm>,
 ) -> Response<Body> {
-    let done = web
-        .master
-        .rollback_plugin(&plugin, &form.digest, "asked for on its page")
-        .await;
+    let acting = web.acting(&ask.caller);
+    let done = acting.rollback(&plugin, &form.digest, "asked for on its page");
+    let done = done.await;
     let page = format!(
         "/plugins/{}?done=rollback",
         utf8_percent_encode(&plugin, NON_ALPHANUMERIC)
     );
-    back(&web, &ask, done.map_err(Into::into), &page)
+    back(&web, &ask, done, &page)
 }
 
 fn back(web: &Web, ask: &Ask, result: Result<(), ApiError>, to: &str) -> Response<Body> {
@@ -247,10 +240,7 @@ pub(super) async fn theme(Form(form): Form<ThemeForm>) -> Response<Body> {
         "dark" => "theme=dark; Path=/; Max-Age=31536000; SameSite=Lax",
         _ => "theme=; Path=/; Max-Age=0; SameSite=Lax",
     };
-    // Only a path of ours: nobody is to be led elsewhere through this server.
-    let here = Some(form.here.as_str())
-        .filter(|here| here.starts_with('/') && !here.starts_with("//") && !here.contains('\\'))
-        .filter(|here| HeaderValue::from_str(here).is_ok())
-        .unwrap_or("/");
-    ([(header::SET_COOKIE, cookie)], Redirect::to(here)).into_response()
+    // Nobody is to be led elsewhere through this server.
+    let here = own_page(Some(&form.here));
+    ([(header::SET_COOKIE, cookie)], Redirect::to(&here)).into_response()
 }

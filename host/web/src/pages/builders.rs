@@ -174,7 +174,7 @@ async fn render_list(web: &Web, ask: &Ask) -> Result<String, ApiError> {
     let store = &web.store;
     let narrowing = Narrowing::of(ask);
     let masters = store.list::<Master>(&Query::new().limit(NAMES_MAX)).await?;
-    let query = narrowing.query(&masters);
+    let query = ask.sight.narrow(narrowing.query(&masters));
     let (builders, total) = if masters.is_empty() {
         (Vec::new(), 0)
     } else {

@@ -15,9 +15,8 @@ use toolpost_master::{FieldKind, ForceError, ForceForm, ForceRequest, FormField}
 use toolpost_store::Query;
 
 use super::shell::{Ask, Section, Shell};
-use crate::api::resolve;
+use crate::api::{resolve, veil};
 use crate::error::ApiError;
-use crate::forms::forms;
 use crate::state::Web;
 
 /// Height of a field for the contents of a file, lines.
@@ -104,7 +103,7 @@ pub(super) async fn submit(
     ask: Ask,
     Form(sent): Form<Sent>,
 ) -> Response<Body> {
-    let form = match find(&web, &scheduler).await {
+    let form = match find(&web, &ask, &scheduler).await {
         Ok(form) => form,
         Err(error) => return ask.fail(&web, &error),
     };
@@ -122,7 +121,12 @@ pub(super) async fn submit(
         .builders
         .clone()
         .and_then(|names| names.into_iter().next());
-    let problems = match web.master.force(&scheduler, request).await {
+    let forced = web.acting(&ask.caller).force(&scheduler, request).await;
+    let forced = match forced {
+        Ok(forced) => forced,
+        Err(refused) => return ask.fail(&web, &refused),
+    };
+    let problems = match forced {
         Ok(_) => return done(&web, builder.as_deref()).await,
         Err(ForceError::Fields { fields }) => Problems {
             fields,
@@ -163,8 +167,8 @@ struct Problems {
     general: Option<String>,
 }
 
-async fn find(web: &Web, scheduler: &str) -> Result<ForceForm, ApiError> {
-    let mut forms = forms(web).await?.into_iter();
+async fn find(web: &Web, ask: &Ask, scheduler: &str) -> Result<ForceForm, ApiError> {
+    let mut forms = veil::forms(web, &ask.sight).await?.into_iter();
     forms
         .find(|form| form.name == scheduler)
         .ok_or_else(|| ApiError::not_found(format!("force scheduler {scheduler}")))
@@ -218,7 +222,7 @@ async fn render(
     problems: &Problems,
     sent: Option<&Sent>,
 ) -> Result<String, ApiError> {
-    let form = find(web, scheduler).await?;
+    let form = find(web, ask, scheduler).await?;
     let mut shell = Shell::new(web, ask, Section::Builders, form.label.clone());
     shell.notice = None;
     let mut groups = Vec::new();

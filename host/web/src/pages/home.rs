@@ -106,8 +106,9 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
     ]);
     let store = &web.store;
     let now = shell.now;
-    let running = Query::new().eq("complete", false).order("-buildid");
-    let recent = Query::new()
+    let seen = ask.sight.narrow(Query::new());
+    let running = seen.clone().eq("complete", false).order("-buildid");
+    let recent = seen
         .eq("complete", true)
         .order("-buildid")
         .limit(RECENT_ROWS_MAX);
@@ -126,7 +127,11 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
         running_count: store.count::<Build>(&running).await?,
         running: builds(store, &running.limit(RUNNING_ROWS_MAX), now).await?,
         recent: builds(store, &recent, now).await?,
-        pending_count: pending.iter().map(|(_, count)| count).sum(),
+        pending_count: pending
+            .iter()
+            .filter(|(builder, _)| ask.sight.sees(*builder))
+            .map(|(_, count)| count)
+            .sum(),
         workers_connected: workers
             .iter()
             .filter(|worker| !worker.connected_to.is_empty())

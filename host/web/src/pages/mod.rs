@@ -33,7 +33,8 @@ use axum::extract::State;
 use axum::http::{Method, Response};
 use axum::routing::{get, post};
 
-pub(crate) use self::shell::Ask;
+pub(crate) use self::parts::When;
+pub(crate) use self::shell::{Ask, Section, Shell};
 use crate::error::ApiError;
 use crate::state::Web;
 use crate::ui;

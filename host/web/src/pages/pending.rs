@@ -100,7 +100,8 @@ pub(super) async fn page(State(web): State<Web>, ask: Ask) -> Response<Body> {
 async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
     let shell =
         Shell::new(web, ask, Section::Pending, "Pending requests").watch(["buildrequests/*/*"]);
-    let waiting = Query::new().eq("complete", false).eq("claimed", false);
+    let waiting = ask.sight.narrow(Query::new());
+    let waiting = waiting.eq("complete", false).eq("claimed", false);
     let rows = waiting
         .clone()
         .order("-priority")

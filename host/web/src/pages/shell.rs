@@ -1,13 +1,18 @@
 //! What all pages share: the frame around them, how they are asked for and answered.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use toolpost_core::Timestamp;
+use toolpost_core::access::Action;
 
 use crate::assets::{ASSETS, Assets};
+use crate::auth::{Caller, Sight};
 use crate::cache::{Blob, Depends, Form};
 use crate::control::Farm;
 use crate::error::ApiError;
@@ -50,6 +55,12 @@ pub(crate) struct Shell {
     pub(crate) is_log: bool,
     /// Whether Buildbot's interface is meant to be at `/`, and our first page elsewhere.
     pub(crate) has_ui: bool,
+    /// Who is logged in.
+    pub(crate) user: Option<String>,
+    /// Whether anybody can log in.
+    pub(crate) can_log_in: bool,
+    /// Whether the reader may read the audit log.
+    pub(crate) reads_audit: bool,
     section: Section,
 }
 
@@ -73,6 +84,13 @@ impl Shell {
             version: env!("CARGO_PKG_VERSION"),
             notice: ask.param("done").and_then(|done| notice(&done)),
             is_log: false,
+            user: ask
+                .caller
+                .identity
+                .as_ref()
+                .map(|user| user.full_name.as_ref().unwrap_or(&user.name).clone()),
+            can_log_in: web.rules().is_some(),
+            reads_audit: web.rules().is_some() && web.permits(&ask.caller, Action::ReadAudit),
             section,
         }
     }
@@ -178,6 +196,8 @@ pub(crate) struct Ask {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) theme: Theme,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) sight: Sight,
 }
 
 impl<S: Sync> FromRequestParts<S> for Ask {
@@ -195,6 +215,28 @@ impl Ask {
             theme: Theme::of(&parts.headers),
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
+            caller: Caller::of(&parts.extensions),
+            sight: parts.extensions.get().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Whether a request is of somebody who reads pages.
+    pub(crate) fn is_for_people(parts: &Parts) -> bool {
+        takes_html(&parts.headers)
+    }
+
+    /// The same.
+    pub(crate) fn is_page(&self) -> bool {
+        takes_html(&self.headers)
+    }
+
+    /// What a page is kept under: it shows who is logged in.
+    fn key(&self) -> Cow<'_, str> {
+        let key = self.uri.path_and_query().map_or("/", |key| key.as_str());
+        let key = self.sight.key(key);
+        match &self.caller.identity {
+            None => key,
+            Some(identity) => Cow::Owned(format!("{key}\0{}\0{}", identity.name, self.caller.via)),
         }
     }
 
@@ -219,7 +261,7 @@ impl Ask {
         web: &Web,
         page: impl Future<Output = Result<String, ApiError>>,
     ) -> Response<Body> {
-        let key = self.uri.path_and_query().map_or("/", |key| key.as_str());
+        let key = &*self.key();
         let form = self.theme.form();
         if let Some(blob) = web.cache.hit(form, key, web) {
             return blob.respond(&self.headers);
@@ -268,6 +310,15 @@ impl Ask {
         ];
         (status, headers, html).into_response()
     }
+}
+
+/// Browsers ask for pages; programs ask for anything else.
+fn takes_html(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("text/html"))
 }
 
 impl From<askama::Error> for ApiError {

@@ -17,7 +17,7 @@ use super::filters;
 use super::rows::builder_name;
 use super::shell::{Ask, Section, Shell};
 use crate::api::rows::by_id;
-use crate::api::why::text_of;
+use crate::api::why::{self, text_of};
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -79,7 +79,7 @@ pub(super) async fn page(
 
 async fn render(web: &Web, ask: &Ask, request: &str) -> Result<String, ApiError> {
     let id = id_of("request", request)?;
-    let why = web.master.why(RequestId(id)).await?;
+    let why = why::ask(web, &ask.sight, RequestId(id)).await?;
     let builders = by_id::<Builder>(&web.store, [why.builder.0]).await?;
     let lock = match &why.lock {
         Some(lock) => Some(LockView {

@@ -46,7 +46,7 @@ fn policy(nonce: &str) -> String {
 /// The page for whoever asks.
 pub(super) fn answer(web: &Web, ask: &Ask, ui: &StockUi) -> Response<Body> {
     let nonce = format!("{:032x}", rand::random::<u128>());
-    let configuration = frontend(web, &ask.headers, Some(ui)).to_string();
+    let configuration = frontend(web, ask, Some(ui)).to_string();
     // Nothing in it may end the script.
     let configuration = configuration.replace('<', "\\u003c");
     let script = format!(
@@ -71,7 +71,7 @@ pub(super) fn answer(web: &Web, ask: &Ask, ui: &StockUi) -> Response<Body> {
 pub(super) async fn configuration(State(web): State<Web>, ask: Ask) -> Response<Body> {
     let ui = web.ui.current(&web.master.farm().ui).await;
     let ui = ui.and_then(Result::ok);
-    let body = frontend(&web, &ask.headers, ui.as_deref()).to_string();
+    let body = frontend(&web, &ask, ui.as_deref()).to_string();
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),
@@ -80,7 +80,7 @@ pub(super) async fn configuration(State(web): State<Web>, ask: Ask) -> Response<
 }
 
 /// What the interface expects to know, by Buildbot's names.
-fn frontend(web: &Web, headers: &HeaderMap, ui: Option<&StockUi>) -> Value {
+fn frontend(web: &Web, ask: &Ask, ui: Option<&StockUi>) -> Value {
     let farm = web.master.farm();
     let mut versions = vec![json!(["Toolpost", env!("CARGO_PKG_VERSION")])];
     if let Some(ui) = ui {
@@ -88,7 +88,7 @@ fn frontend(web: &Web, headers: &HeaderMap, ui: Option<&StockUi>) -> Value {
         let plugins = ui.plugins.iter();
         versions.extend(plugins.map(|plugin| json!([plugin.name, plugin.version])));
     }
-    let (auth, user) = identity();
+    let (auth, user) = identity(web, ask);
     let mut configuration = json!({
         "auth": auth,
         "avatar_methods": [{ "name": "initials" }],
@@ -101,7 +101,7 @@ fn frontend(web: &Web, headers: &HeaderMap, ui: Option<&StockUi>) -> Value {
         "user": user,
         "versions": versions,
     });
-    if is_known_by_another_name(headers, &farm.url) {
+    if is_known_by_another_name(&ask.headers, &farm.url) {
         // Otherwise the interface takes the address of the configuration for a mistake.
         configuration["isProxy"] = Value::Bool(true);
     }
@@ -109,8 +109,23 @@ fn frontend(web: &Web, headers: &HeaderMap, ui: Option<&StockUi>) -> Value {
 }
 
 /// How people log in, and who asks.
-fn identity() -> (Value, Value) {
-    (json!({ "name": "NoAuth" }), json!({ "anonymous": true }))
+fn identity(web: &Web, ask: &Ask) -> (Value, Value) {
+    let auth = match web.rules() {
+        None => "NoAuth",
+        // It leads to `/auth/login` then, and from there to our page for people.
+        Some(_) => "UserPasswordAuth",
+    };
+    let user = match &ask.caller.identity {
+        None => json!({ "anonymous": true }),
+        Some(identity) => json!({
+            "anonymous": false,
+            "username": identity.name,
+            "email": identity.email,
+            "full_name": identity.full_name,
+            "groups": identity.groups,
+        }),
+    };
+    (json!({ "name": auth }), user)
 }
 
 /// The plugins that the interface loads, with their settings: those that are configured, or each that is installed.

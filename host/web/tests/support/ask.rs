@@ -1,7 +1,10 @@
 //! Requests as programs and browsers send them, and their answers.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -15,6 +18,21 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer to its end.
+    pub async fn read(response: axum::http::Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = body
+            .collect()
+            .await
+            .expect("the body can be read")
+            .to_bytes();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
     /// Status and body, for a snapshot.
     pub fn shown(&self) -> String {
         format!("{}\n{}", self.status.as_u16(), self.body.trim_end())
@@ -77,18 +95,7 @@ pub trait Asker {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let response = self.open(method, path, headers, body).await;
-        let (parts, body) = response.into_parts();
-        let bytes = body
-            .collect()
-            .await
-            .expect("the body can be read")
-            .to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8_lossy(&bytes).into_owned(),
-        }
+        Answer::read(self.open(method, path, headers, body).await).await
     }
 
     /// The answer before its body is read.
@@ -99,7 +106,21 @@ pub trait Asker {
         headers: &[(&str, &str)],
         body: &str,
     ) -> axum::http::Response<Body> {
+        let local = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        self.open_from(local, method, path, headers, body).await
+    }
+
+    /// The same for a client at another address.
+    async fn open_from(
+        &self,
+        from: SocketAddr,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> axum::http::Response<Body> {
         let mut request = Request::builder().method(method).uri(path);
+        request = request.extension(ConnectInfo(from));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

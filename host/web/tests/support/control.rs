@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use toolpost_config::config::WebConfig;
 use toolpost_config::{Config, FormLayout, Problem, diff};
 use toolpost_core::distribute::WaitReason;
 use toolpost_core::locks::{LockKey, LockMode, LockScope};
+use toolpost_core::secret::SecretValue;
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, DeliveryId, MasterId, PluginKind, ReporterId, RequestId,
     SchedulerId, Timestamp, WorkerId,
@@ -27,6 +29,7 @@ use toolpost_web::{Control, Farm, Place, PluginLoad, WorkerSettings};
 /// What the master says.
 pub struct Said {
     pub farm: Farm,
+    pub web: Arc<WebConfig>,
     pub health: Health,
     pub problems: Vec<Problem>,
     pub needs_restart: Vec<String>,
@@ -76,6 +79,7 @@ impl Scripted {
                 links: vec![("Sources".into(), "https://example.org/hello.git".into())],
                 ..Farm::default()
             },
+            web: Arc::default(),
             health: Health {
                 master_id: MasterId(1),
                 name: "alpha".into(),
@@ -139,6 +143,15 @@ impl Control for Scripted {
 
     fn farm(&self) -> Farm {
         self.said().farm.clone()
+    }
+
+    async fn secret(&self, name: &str) -> Result<SecretValue, String> {
+        SecretValue::read(format!("the-secret-of-{name}").as_bytes())
+            .map_err(|fault| fault.to_string())
+    }
+
+    fn web(&self) -> Arc<WebConfig> {
+        self.said().web.clone()
     }
 
     fn health(&self) -> Health {
@@ -213,7 +226,10 @@ impl Control for Scripted {
 
     async fn force(&self, scheduler: &str, request: ForceRequest) -> Result<Forced, ForceError> {
         let fields = Value::Object(request.fields);
-        self.note(format!("force {scheduler} {:?} {fields}", request.builders));
+        let owner = request.owner.map(|owner| format!(" for {owner}"));
+        let owner = owner.unwrap_or_default();
+        let builders = request.builders;
+        self.note(format!("force {scheduler} {builders:?} {fields}{owner}"));
         let said = self.said();
         if !said.forms.iter().any(|form| form.name == scheduler) {
             return Err(ForceError::UnknownScheduler(scheduler.into()));

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use toolpost_core::Results;
 
-use crate::support::{Asker as _, TestFarm, build, step};
+use crate::support::{Asker as _, BuildSpec, TestFarm, build, step};
 
 async fn farm() -> TestFarm {
     let farm = TestFarm::new().await;
@@ -70,10 +70,14 @@ async fn who_knows_an_answer_is_only_told_that_it_is_true() {
 #[tokio::test]
 async fn a_list_that_is_too_long_to_be_kept_is_known_by_the_state_of_the_store() {
     let farm = farm().await;
+    let long = BuildSpec {
+        reason: "x".repeat(3_000),
+        ..build("docs")
+    };
     for _ in 0..1_001 {
-        farm.request(&build("docs")).await;
+        farm.request(&long).await;
     }
-    let path = "/api/v2/buildrequests";
+    let path = "/api/v2/buildsets";
     let first = farm.get(path).await;
     let tag = first.header("etag").to_owned();
     assert!(tag.starts_with("W/\""), "{tag:?}");

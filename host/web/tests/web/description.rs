@@ -28,12 +28,13 @@ const VALUES: &[(&str, &[&str])] = &[
     ("reporterid", &["2"]),
 ];
 
-/// Operations that give nothing in a farm without projects and codebases, recordings and components.
-const NOT_FOUND: [&str; 6] = [
+/// Operations that give nothing in a farm without projects and codebases, tokens, recordings and components.
+const NOT_FOUND: [&str; 7] = [
     "/projects/{",
     "/codebases/{",
     "/branches/{",
     "/commits/{",
+    "/tokens/{",
     "/recording",
     "/components/{",
 ];

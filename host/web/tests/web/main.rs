@@ -5,6 +5,7 @@ mod support;
 
 mod actions;
 mod api;
+mod auth;
 mod caching;
 mod description;
 mod errors;

@@ -215,7 +215,7 @@ async fn starts(farm: &Farm, ids: Ids, database: &str, count: usize) -> anyhow::
     let alone = begun(farm, count).await?;
     let authority = farms::authority(farm);
     let crowd = tokio::spawn(async move {
-        let path = move |n| {
+        let path = move |n: usize| {
             let list = &LISTS[n % LISTS.len()];
             let list = if list.long { &LISTS[0] } else { list };
             format!("/api/v2/{}", (list.path)(n, &ids))

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use toolpost_core::locks::{LockAccess, LockMode, LockScope, LockSpec};
 
+mod auth;
 mod reporter;
 mod scheduler;
 mod secrets;

@@ -23,7 +23,7 @@ pub(super) fn password(password: &WorkerPassword) -> (String, Value) {
 }
 
 /// Stands for a text: few enough bits that nobody can guess it from them.
-fn hidden(text: &str) -> String {
+pub(super) fn hidden(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     format!("*** ({:04x})", hasher.finish() & 0xffff)

@@ -48,6 +48,8 @@ fn answer_of(route: &Route) -> Answer {
         | E::PluginVersions(_)
         | E::PluginEvents(_)
         | E::PluginMetrics(_)
+        | E::Tokens
+        | E::Audit
         | E::Reporters => Answer::List(route.gives),
         E::Plugin(_) if route.parameters.is_empty() => Answer::Nothing,
         E::Single(..)
@@ -66,6 +68,7 @@ fn answer_of(route: &Route) -> Answer {
         | E::Commit(..)
         | E::CommonCommit(..)
         | E::Plugin(_)
+        | E::Token(_)
         | E::Why(_)
         | E::Reporter(_) => Answer::One(route.gives),
         E::Contents(_) => Answer::Contents,
@@ -389,6 +392,7 @@ fn parameters_of(action: &Action) -> Shape {
             Kind::Int => int(),
             Kind::Bool => truth(),
             Kind::TextList => list(text()),
+            Kind::Nested => any(),
             _ => text(),
         };
         (param.name.to_owned(), shape)
@@ -405,6 +409,12 @@ fn result(gives: Gives) -> Shape {
         Gives::Nothing => null(),
         Gives::Count => int(),
         Gives::Text(name) => object([(name, text())]),
+        Gives::Token => object([
+            ("actions", list(text())),
+            ("expires_at", either([int(), null()])),
+            ("token", text()),
+            ("tokenid", int()),
+        ]),
         // The id of the build set, or null; and the requests by builder.
         Gives::Requests => list(any()),
         Gives::Reloaded => object([(

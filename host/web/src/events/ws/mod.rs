@@ -25,6 +25,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::client::Event;
 use super::{Asked, Client, Heard, Pattern, Refused, Since};
 use crate::api::json;
+use crate::auth::Pass;
 use crate::error::ApiError;
 use crate::security::foreign_origin;
 use crate::state::Web;
@@ -77,7 +78,8 @@ async fn open(
         Err(error) => return no_websocket(request.headers(), &error),
     };
     let asked = Asked::parse(query.as_deref());
-    let client = match listen(&web, &asked) {
+    let pass = Pass::of(&web, request.extensions());
+    let client = match listen(&web, pass, &asked) {
         Ok(client) => client,
         Err((status, text)) => return refuse(status, text),
     };
@@ -105,7 +107,7 @@ async fn open(
 }
 
 /// Takes a client with what it asks for in its address.
-fn listen(web: &Web, asked: &Asked) -> Result<Client, (StatusCode, String)> {
+fn listen(web: &Web, pass: Pass, asked: &Asked) -> Result<Client, (StatusCode, String)> {
     let refused = |refused: Refused| (refused.status(), refused.text().to_owned());
     let since = Since::parse(asked.since.as_deref().unwrap_or("now"));
     if since != Since::Now && asked.paths.is_empty() {
@@ -119,7 +121,7 @@ fn listen(web: &Web, asked: &Asked) -> Result<Client, (StatusCode, String)> {
         .map(|path| Pattern::exact(path))
         .collect();
     let patterns = patterns.ok_or((StatusCode::BAD_REQUEST, command::LONG_PATH.to_owned()))?;
-    web.events.listen(patterns, since).map_err(refused)
+    web.events.listen(patterns, since, pass).map_err(refused)
 }
 
 fn refuse(status: StatusCode, text: String) -> Response<Body> {
@@ -262,6 +264,10 @@ impl Conversation {
                 self.notice(text)
             }
             Heard::TooOld => self.notice(Refused::TooOld.text().to_owned()),
+            Heard::Refused => {
+                let reason = "you are not logged in any more, or may not listen";
+                return Err(Over::Farewell(CloseCode::Policy, reason));
+            }
             Heard::End => {
                 let reason = Refused::Ended.text();
                 return Err(Over::Farewell(CloseCode::Away, reason));

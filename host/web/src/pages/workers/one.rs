@@ -105,7 +105,7 @@ async fn render(web: &Web, ask: &Ask, worker: &str) -> Result<String, ApiError> 
         format!("workers/{id}/builds/*/*"),
         "configuration/*/*".to_owned(),
     ]);
-    let of_worker = Query::new().eq("workerid", id);
+    let of_worker = ask.sight.narrow(Query::new()).eq("workerid", id);
     let running = of_worker.clone().eq("complete", false).order("-buildid");
     let running = builds(store, &running.limit(RUNNING_ROWS), shell.now).await?;
     let history = of_worker
@@ -116,7 +116,10 @@ async fn render(web: &Web, ask: &Ask, worker: &str) -> Result<String, ApiError> 
     let mut history = builds(store, &history, shell.now).await?;
     let has_older = history.len() > HISTORY_ROWS as usize;
     history.truncate(HISTORY_ROWS as usize);
-    let ids = worker.configured_on.iter().map(|(_, id)| id.0);
+    let ids = worker.configured_on.iter();
+    let ids = ids
+        .filter(|(_, id)| ask.sight.sees(*id))
+        .map(|(_, id)| id.0);
     let names = by_id::<Builder>(store, ids.clone()).await?;
     let mut builders: Vec<_> = ids.map(|id| (id, builder_name(&names, id))).collect();
     builders.sort_by(|a, b| a.1.cmp(&b.1));

@@ -22,6 +22,7 @@ mod conformance;
 mod connections;
 mod crash;
 mod cuts;
+mod description;
 mod events;
 mod guide;
 mod hostile;

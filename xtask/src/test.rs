@@ -185,6 +185,10 @@ fn environment(
             "TOOLPOST_TEST_MAIL_PYTHON",
             installed.mail_python.clone().into(),
         ),
+        (
+            "TOOLPOST_TEST_SCHEMATHESIS",
+            installed.schemathesis.clone().into(),
+        ),
         ("TOOLPOST_TEST_NODE", installed.node.clone().into()),
         (
             "TOOLPOST_TEST_OIDC_PROVIDER",

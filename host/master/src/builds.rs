@@ -101,6 +101,12 @@ impl BuildTable {
             .is_none_or(|retry| retry.not_before <= now)
     }
 
+    /// When a request may run whose builds have asked to be run again; `None` when it need not wait for that.
+    pub(crate) fn retry_at(&self, request: RequestId) -> Option<Timestamp> {
+        let inner = self.inner();
+        inner.retries.get(&request).map(|retry| retry.not_before)
+    }
+
     /// When the first of the requests that wait may run.
     pub(crate) fn next_retry_at(&self, now: Timestamp) -> Option<Timestamp> {
         let inner = self.inner();

@@ -9,17 +9,14 @@ use std::time::Duration;
 
 use toolpost_bus::{Signal, Subscription, Wake, Woken};
 use toolpost_core::collapse::{self, CollapseCandidate, CollapsePolicy, RequestedSource};
-use toolpost_core::distribute::{
-    BuilderState, Claim, Pending, Snapshot, WaitReason, Waiting, WorkerState, distribute,
-};
+use toolpost_core::distribute::{Claim, WaitReason, Waiting};
 use toolpost_core::locks::{Acquisition, Holder};
-use toolpost_core::model::Worker;
 use toolpost_core::{BuilderId, BuildsetId, Event, RequestId, WorkerId};
-use toolpost_store::{PendingRequest, Query, ROWS_PER_LIST_MAX, StoreError};
+use toolpost_store::{PendingRequest, StoreError};
 use tracing::{debug, warn};
 
+use crate::decision::Heads;
 use crate::engine::{Engine, Running};
-use crate::force::FORM_SOURCE;
 use crate::launch::{Launch, launch};
 use crate::queue::Queue;
 use crate::status::WaitingBuilder;
@@ -33,7 +30,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
 /// Requests of each builder that are looked at in one round.
-const HEADS_PER_BUILDER_MAX: u32 = 64;
+pub(crate) const HEADS_PER_BUILDER_MAX: u32 = 64;
 
 /// Builds of one builder that are started in one round, so that those of other builders need not wait for a whole crowd of
 /// them: the next round follows at once.
@@ -163,7 +160,7 @@ impl Distributor {
                 matches!(signal, Signal::Event(Event::Worker(_)) | Signal::Lagged(_));
         }
         if self.workers_changed {
-            self.read_paused().await?;
+            self.paused = engine.paused_workers().await?;
             self.workers_changed = false;
         }
         let phase = *engine.phase.borrow();
@@ -172,8 +169,12 @@ impl Distributor {
         }
         let running = engine.running();
         let workers = engine.workers.connected();
-        let chosen = self.chosen(&running, &heads).await?;
-        let mut claims = self.decide(&running, &workers, &heads, &chosen, phase);
+        let chosen = engine.chosen(&running, &heads).await?;
+        let asked = Heads {
+            requests: &heads,
+            chosen: &chosen,
+        };
+        let mut claims = self.decide(&running, &workers, asked, phase);
         let mut starts: HashMap<BuilderId, u32> = HashMap::new();
         claims.retain(|claim| {
             let starts = starts.entry(claim.builder).or_default();
@@ -195,106 +196,19 @@ impl Distributor {
         })
     }
 
-    async fn read_paused(&mut self) -> Result<(), StoreError> {
-        let query = Query::new().limit(ROWS_PER_LIST_MAX);
-        let workers = self.engine.store.list::<Worker>(&query).await?;
-        let paused = workers
-            .iter()
-            .filter(|worker| worker.paused || worker.graceful);
-        self.paused = paused.map(|worker| worker.id).collect();
-        Ok(())
-    }
-
-    /// The workers that people chose in forms. Only requests of builders with such a form are looked at.
-    async fn chosen(
-        &self,
-        running: &Running,
-        heads: &[PendingRequest],
-    ) -> Result<HashMap<RequestId, WorkerId>, StoreError> {
-        let mut chosen = HashMap::new();
-        for head in heads {
-            let Some(fields) = running.worker_fields.get(&head.builder) else {
-                continue;
-            };
-            let properties = self.engine.store.buildset_properties(head.buildset).await?;
-            let named = properties
-                .iter()
-                .find(|(name, property)| property.source == FORM_SOURCE && fields.contains(*name));
-            let name = named.and_then(|(_, property)| property.value.as_str());
-            if let Some(worker) = name.and_then(|name| running.ids.workers.get(name)) {
-                chosen.insert(head.id, *worker);
-            }
-        }
-        Ok(chosen)
-    }
-
     /// What starts now, as far as this master knows.
     fn decide(
         &self,
         running: &Running,
         workers: &Workers,
-        heads: &[PendingRequest],
-        chosen: &HashMap<RequestId, WorkerId>,
+        heads: Heads<'_>,
         phase: Phase,
     ) -> Vec<Claim> {
-        let load = self.engine.builds.load();
-        let mut pending: BTreeMap<BuilderId, Vec<Pending>> = BTreeMap::new();
-        for head in heads {
-            pending.entry(head.builder).or_default().push(Pending {
-                id: head.id,
-                priority: head.priority,
-                submitted_at: head.submitted_at,
-                waited_for: head.waited_for,
-                chosen: chosen.get(&head.id).copied(),
-            });
-        }
-        let worker_ids: HashMap<BuilderId, Vec<WorkerId>> = pending
-            .keys()
-            .filter_map(|id| {
-                let names = running.builders.get(id)?.workers.iter();
-                let ids = names.filter_map(|name| running.ids.workers.get(name).copied());
-                Some((*id, ids.collect()))
-            })
-            .collect();
-        let builders = pending.into_iter().filter_map(|(id, pending)| {
-            let config = running.builders.get(&id)?;
-            Some(BuilderState {
-                id,
-                pending,
-                workers: worker_ids.get(&id)?,
-                running: load.builders.get(&id).copied().unwrap_or(0),
-                builds_max: config.max_builds,
-                served_at: load.served_at.get(&id).copied(),
-                locks: &config.locks,
-            })
-        });
-        let builders: Vec<_> = builders.collect();
-        let states = workers.iter().filter_map(|(name, worker)| {
-            let id = *running.ids.workers.get(name)?;
-            Some(WorkerState {
-                id,
-                name,
-                connected: true,
-                paused: self.paused.contains(&id),
-                running: load.workers.get(&id).copied().unwrap_or(0),
-                builds_max: worker.config.max_builds,
-                idle_since: load.idle_since.get(&id).copied(),
-            })
-        });
-        let states: Vec<_> = states.collect();
-        let builds_max = running.config.master.limits.builds_max;
-        let count = u32::try_from(self.engine.builds.count_placed()).unwrap_or(u32::MAX);
-        let decided = self.engine.locks.look(|locks| {
-            distribute(Snapshot {
-                builders,
-                workers: states,
-                locks,
-                master_free: builds_max.map(|max| max.saturating_sub(count)),
-                draining: phase != Phase::Running,
-            })
-        });
+        let decided = self
+            .engine
+            .decide(running, workers, heads, &self.paused, phase, None);
         if decided.claims.is_empty() {
-            self.look_for_circles(running, heads, &decided.waiting);
+            self.look_for_circles(running, heads.requests, &decided.waiting);
         }
         self.tell(decided.waiting);
         decided.claims

@@ -15,7 +15,7 @@ use crate::error::{ApplyError, ControlError, ForceError, StartError};
 use crate::force::ForceForm;
 use crate::status::{
     ConfigurationStatus, Forced, Health, LockReport, PollerStatus, ReporterStatus, SchedulerStatus,
-    Submitted, WaitingBuilder,
+    Submitted, WaitingBuilder, Why,
 };
 
 /// A running master. Cheap to clone; all clones are the same master.
@@ -285,6 +285,11 @@ impl MasterHandle {
     #[must_use]
     pub fn waiting(&self) -> Vec<WaitingBuilder> {
         self.engine.waiting().clone()
+    }
+
+    /// Where a request stands, and what it waits for at this moment.
+    pub async fn why(&self, request: RequestId) -> Result<Why, ControlError> {
+        self.engine.why(request).await
     }
 
     /// The secret of this name, for what the web server proves itself with at somebody else's. Whatever comes of the master hides it

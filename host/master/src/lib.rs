@@ -18,6 +18,7 @@ mod build_dirs;
 mod builds;
 mod clock;
 mod control;
+mod decision;
 mod distributor;
 mod engine;
 mod error;
@@ -41,6 +42,7 @@ mod steps;
 mod stop;
 mod told;
 mod uses;
+mod why;
 mod worker;
 
 pub use applied::applied_sources;
@@ -51,7 +53,8 @@ pub use handle::{ForceRequest, MasterHandle};
 pub use start::{Master, MasterDeps};
 pub use status::{
     ConfigurationStatus, Forced, Health, LockReport, LockStatus, LockUser, LockedOut, PollerStatus,
-    ReporterStatus, SchedulerStatus, StuckEvent, Submitted, WaitingBuilder,
+    ReporterStatus, SchedulerStatus, StuckEvent, Submitted, WaitCause, WaitState, WaitingBuilder,
+    Why, WorkerStanding,
 };
 pub use steps::NativeCatalog;
 pub use uses::RunningUses;

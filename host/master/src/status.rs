@@ -1,13 +1,15 @@
 //! What the master tells about itself: values for pages, the REST API and the command line.
 
+use std::fmt;
 use std::time::Duration;
 
 use toolpost_config::config::{GitPollerConfig, SchedulerConfig, SchedulerKind};
 use toolpost_config::{Plan, Problem};
-use toolpost_core::distribute::WaitReason;
+use toolpost_core::distribute::{Standing, WaitReason};
 use toolpost_core::locks::{LockKey, LockMode, LockScope};
 use toolpost_core::{
-    BuildId, BuilderId, BuildsetId, ChangeId, ForcedId, MasterId, RequestId, SchedulerId, Timestamp,
+    BuildId, BuilderId, BuildsetId, ChangeId, ForcedId, MasterId, RequestId, SchedulerId,
+    Timestamp, WorkerId,
 };
 
 use crate::steps::git::errors::without_password;
@@ -189,6 +191,83 @@ pub struct WaitingBuilder {
     pub reason: WaitReason,
 }
 
+/// Where a request stands, and what it waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Why {
+    /// The request.
+    pub request: RequestId,
+    /// Its builder.
+    pub builder: BuilderId,
+    /// Where it stands.
+    pub state: WaitState,
+    /// How many pending requests of its builder run before it, as far as they are counted; `None` when it is not pending.
+    pub before: Option<u64>,
+    /// How the workers of its builder stand, while it waits.
+    pub workers: Vec<WorkerStanding>,
+    /// The lock that it waits for, with who has it.
+    pub lock: Option<LockStatus>,
+}
+
+/// Where a request stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WaitState {
+    /// It waits no more.
+    Complete,
+    /// It has its build.
+    Running {
+        /// The master that has it.
+        master: Option<MasterId>,
+        /// The build, if this master runs it.
+        build: Option<BuildId>,
+    },
+    /// Nothing keeps it: it gets its build as soon as the distributor has looked.
+    Starting,
+    /// It waits.
+    Waiting(WaitCause),
+}
+
+/// What a request waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WaitCause {
+    /// What the distributor says.
+    Rule(WaitReason),
+    /// Its last build asked to be run again, and it is not time yet.
+    Retry(Timestamp),
+    /// Its builder is not configured on this master.
+    NoBuilder,
+    /// The master stops.
+    Stopping,
+    /// For the many requests of its builder that are before it.
+    Behind,
+}
+
+impl fmt::Display for WaitCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(reason) => reason.fmt(f),
+            Self::Retry(_) => f.write_str("its last build asked to be run again after a while"),
+            Self::NoBuilder => f.write_str("its builder is not configured on this master"),
+            Self::Stopping => f.write_str("the master stops"),
+            Self::Behind => f.write_str("many requests of its builder are before it"),
+        }
+    }
+}
+
+/// How a worker stands to the next build of a builder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerStanding {
+    /// The worker.
+    pub id: WorkerId,
+    /// Its name.
+    pub name: String,
+    /// Builds that it runs now, for any builder.
+    pub running: u32,
+    /// Builds that it may run at one time; `None` for any number.
+    pub builds_max: Option<u32>,
+    /// How it stands.
+    pub standing: Standing,
+}
+
 /// The locks as they are now.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LockReport {
@@ -216,6 +295,20 @@ pub struct LockStatus {
     /// Builders whose next build cannot begin before it is free. They have no place in the queue: whoever asks first when it is
     /// free, begins.
     pub locked_out: Vec<LockedOut>,
+}
+
+impl LockStatus {
+    /// One that was given back at this very moment.
+    pub(crate) fn unused(key: LockKey) -> Self {
+        Self {
+            key,
+            scope: None,
+            max: 0,
+            holders: Vec::new(),
+            queue: Vec::new(),
+            locked_out: Vec::new(),
+        }
+    }
 }
 
 /// Who holds a lock, or waits for it.

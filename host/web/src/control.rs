@@ -14,6 +14,7 @@ use toolpost_core::{
 use toolpost_master::{
     ConfigurationStatus, ControlError, ForceError, ForceForm, ForceRequest, Forced, Health,
     LockReport, MasterHandle, PollerStatus, ReporterStatus, SchedulerStatus, Submitted,
+    WaitingBuilder, Why,
 };
 use toolpost_sandbox::metrics::TypeMetrics;
 use toolpost_sandbox::{PluginStatus, PoolStatus, PoolWait};
@@ -178,6 +179,10 @@ pub trait Control: Send + Sync + 'static {
     fn worker_settings(&self) -> BTreeMap<String, WorkerSettings>;
     /// Who holds which lock and who waits for which.
     fn locks(&self) -> LockReport;
+    /// What the requests wait for that could not be given to a worker when that was last tried.
+    fn waiting(&self) -> Vec<WaitingBuilder>;
+    /// Where a request stands, and what it waits for at this moment.
+    async fn why(&self, request: RequestId) -> Result<Why, ControlError>;
     /// Sends a delivery again, whatever became of it.
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError>;
     /// Sends everything again that a reporter has given up; gives how much that is.
@@ -394,6 +399,14 @@ impl Control for MasterHandle {
 
     fn locks(&self) -> LockReport {
         self.locks()
+    }
+
+    fn waiting(&self) -> Vec<WaitingBuilder> {
+        self.waiting()
+    }
+
+    async fn why(&self, request: RequestId) -> Result<Why, ControlError> {
+        self.why(request).await
     }
 
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {

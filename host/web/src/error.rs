@@ -75,6 +75,9 @@ pub(crate) enum ApiError {
     /// Too much was asked for.
     #[error("{0}")]
     TooMany(String),
+    /// As many do that already as may at one time.
+    #[error("{0}")]
+    Full(&'static str),
     /// It was possible, but is no longer.
     #[error("{0}")]
     Conflict(String),
@@ -128,6 +131,7 @@ impl ApiError {
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooMuchWork => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -150,7 +154,9 @@ impl ApiError {
             | Self::Conflict(_) => rpc_code::INVALID_REQUEST,
             Self::Query(_) | Self::UnknownAction(_) | Self::Method(_) => rpc_code::METHOD_NOT_FOUND,
             Self::Fields(_) => rpc_code::INVALID_PARAMS,
-            Self::TooMuchWork | Self::Store(_) | Self::Internal(_) => rpc_code::INTERNAL_ERROR,
+            Self::Full(_) | Self::TooMuchWork | Self::Store(_) | Self::Internal(_) => {
+                rpc_code::INTERNAL_ERROR
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `artifacts` gives uploaded files; `events` tells who listens
 //! what happened; `pages` renders HTML from `templates/`; `ansi` makes log lines safe to show; `cache` keeps answers
-//! while they are true; `security` holds for everything, and `auth` says who may do what;
+//! while they are true, `caching` says who else may; `security` holds for everything, and `auth` says who may do what;
 //! `ui` serves Buildbot's own web interface from where the user has installed it.
 
 mod ansi;
@@ -15,6 +15,7 @@ mod artifacts;
 mod assets;
 mod auth;
 mod cache;
+mod caching;
 mod control;
 mod error;
 mod events;
@@ -82,6 +83,7 @@ pub fn router(state: WebState) -> Router {
         ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(security::headers))
+        .layer(middleware::from_fn(caching::keep_apart))
         .with_state(web)
 }
 

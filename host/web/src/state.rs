@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use toolpost_bus::{Bus, Topic};
 use toolpost_config::config::WebConfig;
 use toolpost_core::Timestamp;
@@ -31,6 +32,10 @@ pub struct WebOptions {
     pub body_bytes_max: usize,
     /// Event streams that are open at the same time.
     pub event_clients_max: usize,
+    /// Logs that are followed to their end at the same time.
+    pub tails_max: usize,
+    /// Logs that are searched at the same time; who comes later waits for a turn.
+    pub searches_max: usize,
     /// How often clients of `/ws` are asked whether they are still there, milliseconds.
     pub event_ping_ms: u64,
     /// Tells the time, for relative times on pages.
@@ -54,6 +59,8 @@ impl Default for WebOptions {
             request_timeout_ms: 30_000,
             body_bytes_max: 1 << 20,
             event_clients_max: 2_000,
+            tails_max: 100,
+            searches_max: 2,
             event_ping_ms: 20_000,
             clock: Arc::new(system_time),
             hosts: Vec::new(),
@@ -89,11 +96,17 @@ pub(crate) struct Web(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    bus: Bus,
+    pub(crate) bus: Bus,
     pub(crate) master: SharedControl,
     pub(crate) options: WebOptions,
     pub(crate) cache: ResponseCache,
     pub(crate) events: Broadcaster,
+    /// Places for those who follow a log.
+    pub(crate) tails: Arc<Semaphore>,
+    /// Turns for those who search one.
+    pub(crate) searches: Semaphore,
+    /// Tells the counts of this process from those of another.
+    pub(crate) process: u64,
     pub(crate) ui: Shelf,
     pub(crate) auth: Auth,
 }
@@ -113,6 +126,9 @@ impl Web {
         let cache = ResponseCache::new(options.cache_bytes_max, age_max);
         let events = Broadcaster::start(&bus, store.clone(), options.event_clients_max);
         let web = Self(Arc::new(Inner {
+            tails: Arc::new(Semaphore::new(options.tails_max)),
+            searches: Semaphore::new(options.searches_max),
+            process: rand::random(),
             // Who listens to events must not wait behind those who ask; there is one reader for all of them.
             store: store.for_visitors(),
             bus,

@@ -73,5 +73,6 @@ fn snapshot<'a>(
         locks,
         master_free: None,
         draining: false,
+        explain: None,
     }
 }

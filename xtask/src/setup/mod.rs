@@ -29,6 +29,8 @@ pub(crate) struct Installed {
     pub(crate) stock_ui: PathBuf,
     /// A Python with a library for mail servers.
     pub(crate) mail_python: PathBuf,
+    /// What asks an API whatever its description allows.
+    pub(crate) schemathesis: PathBuf,
     /// Node.js.
     pub(crate) node: PathBuf,
     /// Where there is a provider of OpenID Connect.
@@ -50,6 +52,7 @@ pub(crate) fn everything() -> Result<Installed> {
     let buildbot = venv::ensure(&programs.python, &venv::STOCK_MASTER)?;
     let stock_ui = venv::ensure(&programs.python, &venv::STOCK_UI)?;
     let mail_python = venv::ensure(&programs.python, &venv::MAIL_SERVER)?;
+    let schemathesis = venv::ensure(&programs.python, &venv::API_TESTER)?;
     let cache = toolpost_toolchain::default_cache_dir();
     let node = toolpost_toolchain::find_node(&cache, &mut |line| eprintln!("  · {line}"))?;
     let oidc_provider = npm::ensure("OpenID provider", npm::OIDC_PROVIDER)?;
@@ -63,6 +66,7 @@ pub(crate) fn everything() -> Result<Installed> {
         // Above `bin/python`.
         stock_ui: stock_ui.ancestors().nth(2).unwrap_or(&stock_ui).to_owned(),
         mail_python,
+        schemathesis,
         node,
         oidc_provider,
     })

@@ -63,6 +63,14 @@ pub(super) const MAIL_SERVER: Package = Package {
     program: "python",
 };
 
+/// Asks an API whatever its description allows, and more.
+pub(super) const API_TESTER: Package = Package {
+    title: "API tester",
+    release: "schemathesis==4.32.5",
+    beside: &[],
+    program: "schemathesis",
+};
+
 /// Makes sure that a package is in the cache, and returns its program.
 pub(super) fn ensure(python: &Path, package: &Package) -> Result<PathBuf> {
     let release = package.release;

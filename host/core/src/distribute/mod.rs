@@ -87,6 +87,8 @@ pub struct Snapshot<'a> {
     /// Whether the master takes nothing new; requests that its running builds wait for are still run, or
     /// those builds would never end.
     pub draining: bool,
+    /// The builder of which [`Waiting::workers`] is to be said; it takes work, so nobody's is said unasked.
+    pub explain: Option<BuilderId>,
 }
 
 /// One build to start.
@@ -142,6 +144,36 @@ impl fmt::Display for WaitReason {
     }
 }
 
+/// How a worker stands to the next build of a builder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It could take the build.
+    Free,
+    /// It cannot be used from this master.
+    NotConnected,
+    /// It takes no new builds.
+    Paused,
+    /// It has as many builds as it may.
+    Full,
+    /// A lock of the builder is not free there.
+    Lock(LockKey),
+    /// A lock of the builder can never be had there.
+    LockNever(LockError),
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Free => f.write_str("it could take the build"),
+            Self::NotConnected => f.write_str("it is not connected"),
+            Self::Paused => f.write_str("it is paused"),
+            Self::Full => f.write_str("it runs as many builds as it may"),
+            Self::Lock(key) => write!(f, "lock {key} is not free"),
+            Self::LockNever(error) => error.fmt(f),
+        }
+    }
+}
+
 /// What still waits of one builder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
@@ -153,6 +185,8 @@ pub struct Waiting {
     pub count: usize,
     /// Why.
     pub reason: WaitReason,
+    /// How each of its workers stood when it gave up, if that was asked for ([`Snapshot::explain`]).
+    pub workers: Vec<(WorkerId, Standing)>,
 }
 
 /// The decision.

@@ -8,7 +8,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::{
-    BuilderState, Claim, Distribution, Pending, Snapshot, WaitReason, Waiting, WorkerState,
+    BuilderState, Claim, Distribution, Pending, Snapshot, Standing, WaitReason, Waiting,
+    WorkerState,
 };
 use crate::ids::{BuilderId, WorkerId};
 use crate::locks::{LockBudget, Refused};
@@ -49,20 +50,13 @@ struct Contender<'a> {
     /// Workers that have not refused yet. Loads may be out of date, but only too low.
     workers: Option<BinaryHeap<Reverse<Load>>>,
     refused_by_lock: Option<WaitReason>,
+    /// Workers on which a lock was not to be had; kept only of a builder that is to be explained.
+    locked_out: Option<BTreeMap<WorkerId, Standing>>,
 }
 
 impl Contender<'_> {
     fn head(&self) -> Option<Pending> {
         self.builder.pending.get(self.next).copied()
-    }
-
-    fn waiting(&self, reason: WaitReason) -> Option<Waiting> {
-        Some(Waiting {
-            builder: self.builder.id,
-            first: self.head()?.id,
-            count: self.builder.pending.len() - self.next,
-            reason,
-        })
     }
 
     fn turn(&self, index: usize) -> Option<Turn> {
@@ -81,6 +75,7 @@ struct Round<'a> {
     workers: BTreeMap<WorkerId, WorkerState<'a>>,
     locks: LockBudget<'a>,
     master_free: Option<u32>,
+    explain: Option<BuilderId>,
     out: Distribution,
 }
 
@@ -89,6 +84,7 @@ pub(super) fn run(snapshot: Snapshot<'_>) -> Distribution {
         workers: snapshot.workers.into_iter().map(|w| (w.id, w)).collect(),
         locks: LockBudget::new(snapshot.locks),
         master_free: snapshot.master_free,
+        explain: snapshot.explain,
         out: Distribution::default(),
     };
     let draining = snapshot.draining;
@@ -106,7 +102,10 @@ pub(super) fn run(snapshot: Snapshot<'_>) -> Distribution {
         let contender = &mut contenders[turn.index];
         match round.serve(contender) {
             Ok(()) => turns.extend(contender.turn(turn.index)),
-            Err(reason) => round.out.waiting.extend(contender.waiting(reason)),
+            Err(reason) => {
+                let waiting = round.waiting(contender, reason);
+                round.out.waiting.extend(waiting);
+            }
         }
     }
     round.out
@@ -123,6 +122,7 @@ impl<'a> Round<'a> {
                 .pending
                 .iter()
                 .partition(|pending| pending.waited_for);
+            let workers = self.standings(&builder, None);
             self.out
                 .waiting
                 .extend(held_back.first().map(|first: &Pending| Waiting {
@@ -130,16 +130,52 @@ impl<'a> Round<'a> {
                     first: first.id,
                     count: held_back.len(),
                     reason: WaitReason::Draining,
+                    workers,
                 }));
             builder.pending = admitted;
         }
         (!builder.pending.is_empty()).then_some(Contender {
             served: Served::Earlier(builder.served_at),
+            locked_out: (self.explain == Some(builder.id)).then(BTreeMap::new),
             builder,
             next: 0,
             workers: None,
             refused_by_lock: None,
         })
+    }
+
+    fn waiting(&self, contender: &Contender<'_>, reason: WaitReason) -> Option<Waiting> {
+        let builder = &contender.builder;
+        Some(Waiting {
+            builder: builder.id,
+            first: contender.head()?.id,
+            count: builder.pending.len() - contender.next,
+            reason,
+            workers: self.standings(builder, contender.locked_out.as_ref()),
+        })
+    }
+
+    /// How a builder's workers stand; of nobody but the builder that is to be explained.
+    fn standings(
+        &self,
+        builder: &BuilderState<'_>,
+        locked_out: Option<&BTreeMap<WorkerId, Standing>>,
+    ) -> Vec<(WorkerId, Standing)> {
+        if self.explain != Some(builder.id) {
+            return Vec::new();
+        }
+        let workers = builder.workers.iter().map(|id| {
+            let standing = match self.workers.get(id) {
+                Some(worker) => standing(worker),
+                None => Standing::NotConnected,
+            };
+            let lock = locked_out.and_then(|locks| locks.get(id));
+            match (standing, lock) {
+                (Standing::Free, Some(lock)) => (*id, lock.clone()),
+                (standing, _) => (*id, standing),
+            }
+        });
+        workers.collect()
     }
 
     /// Finds a worker for the builder's first request and claims it, or says why not.
@@ -155,7 +191,7 @@ impl<'a> Round<'a> {
             return Ok(());
         };
         let worker = match head.chosen {
-            Some(chosen) => self.take_chosen(&contender.builder, chosen)?,
+            Some(chosen) => self.take_chosen(contender, chosen)?,
             None => self.pick_worker(contender)?,
         };
         contender.next += 1;
@@ -178,19 +214,27 @@ impl<'a> Round<'a> {
     /// The worker that was chosen, with its locks taken, if it can start a build now.
     fn take_chosen(
         &mut self,
-        builder: &BuilderState<'a>,
+        contender: &mut Contender<'a>,
         chosen: WorkerId,
     ) -> Result<WorkerId, WaitReason> {
+        let builder = &contender.builder;
         let worker = self
             .workers
             .get(&chosen)
             .filter(|worker| builder.workers.contains(&chosen) && has_room(worker))
             .ok_or(WaitReason::Chosen)?;
-        match self.locks.take(builder.locks, worker.name) {
-            Ok(()) => Ok(chosen),
-            Err(Refused::Busy(key)) => Err(WaitReason::Lock(key)),
-            Err(Refused::Never(error)) => Err(WaitReason::LockNever(error)),
+        let (standing, reason) = match self.locks.take(builder.locks, worker.name) {
+            Ok(()) => return Ok(chosen),
+            Err(Refused::Busy(key)) => (Standing::Lock(key.clone()), WaitReason::Lock(key)),
+            Err(Refused::Never(error)) => (
+                Standing::LockNever(error.clone()),
+                WaitReason::LockNever(error),
+            ),
+        };
+        if let Some(out) = &mut contender.locked_out {
+            out.insert(chosen, standing);
         }
+        Err(reason)
     }
 
     /// The least loaded worker that can start a build now, and its locks taken; of equals the one that has
@@ -219,12 +263,21 @@ impl<'a> Round<'a> {
                 }
                 Err(Refused::Busy(key)) => {
                     let everywhere = key.worker.is_none();
+                    if let Some(out) = &mut contender.locked_out {
+                        let rest = heap.iter().filter(|_| everywhere);
+                        let rest = rest.map(|Reverse(load)| load.worker);
+                        let standing = || Standing::Lock(key.clone());
+                        out.extend(rest.chain([seen.worker]).map(|id| (id, standing())));
+                    }
                     contender.refused_by_lock = Some(WaitReason::Lock(key));
                     if everywhere {
                         heap.clear();
                     }
                 }
                 Err(Refused::Never(error)) => {
+                    if let Some(out) = &mut contender.locked_out {
+                        out.insert(seen.worker, Standing::LockNever(error.clone()));
+                    }
                     contender
                         .refused_by_lock
                         .get_or_insert(WaitReason::LockNever(error));
@@ -255,8 +308,21 @@ impl<'a> Round<'a> {
     }
 }
 
+/// How a worker stands, locks aside.
+fn standing(worker: &WorkerState<'_>) -> Standing {
+    if !worker.connected {
+        Standing::NotConnected
+    } else if worker.paused {
+        Standing::Paused
+    } else if worker.builds_max.is_some_and(|max| worker.running >= max) {
+        Standing::Full
+    } else {
+        Standing::Free
+    }
+}
+
 fn has_room(worker: &WorkerState<'_>) -> bool {
-    worker.connected && !worker.paused && worker.builds_max.is_none_or(|max| worker.running < max)
+    standing(worker) == Standing::Free
 }
 
 fn load(worker: &WorkerState<'_>) -> Load {

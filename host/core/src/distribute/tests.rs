@@ -62,6 +62,15 @@ fn worker(id: i64, builds_max: u32) -> WorkerState<'static> {
 
 impl Farm {
     fn run(&self) -> Distribution {
+        self.explain(None, |_| true)
+    }
+
+    /// A round of some of the builders.
+    fn explain(
+        &self,
+        explain: Option<BuilderId>,
+        takes_part: impl Fn(BuilderId) -> bool,
+    ) -> Distribution {
         let builders = self
             .builders
             .iter()
@@ -74,13 +83,15 @@ impl Farm {
                 builds_max: builder.builds_max,
                 served_at: builder.served_at,
                 locks: &builder.locks,
-            });
+            })
+            .filter(|builder| takes_part(builder.id));
         distribute(Snapshot {
             builders: builders.collect(),
             workers: self.workers.clone(),
             locks: &self.locks,
             master_free: self.master_free,
             draining: self.draining,
+            explain,
         })
     }
 
@@ -230,6 +241,55 @@ fn whoever_waits_is_told_why() {
     );
     farm.draining = true;
     assert!(farm.reasons().values().all(|r| *r == WaitReason::Draining));
+}
+
+#[test]
+fn a_builder_that_is_explained_says_how_each_of_its_workers_stands() {
+    let lock = |name| LockKey {
+        lock: "disk".into(),
+        worker: Some(String::from(name)),
+    };
+    let mut farm = Farm {
+        builders: vec![Builder {
+            locks: vec![LockAccess::exclusive("disk")],
+            ..builder(&[0, 1, 2, 3, 77], vec![request(1, 0, 0)])
+        }],
+        workers: vec![
+            worker(0, 0),
+            WorkerState {
+                paused: true,
+                ..worker(1, 9)
+            },
+            worker(2, 9),
+            WorkerState {
+                connected: false,
+                ..worker(3, 9)
+            },
+        ],
+        locks: LockTable::new([LockSpec::new("disk", LockScope::Worker)]),
+        ..Farm::default()
+    };
+    let wanted = [LockAccess::exclusive("disk")];
+    let held = farm.locks.request(Holder::build(1), &wanted, "w2");
+    assert_eq!(held, Ok(Acquisition::Granted));
+    let explained = farm.explain(Some(BuilderId(1)), |_| true).waiting;
+    let standings: Vec<_> = explained[0]
+        .workers
+        .iter()
+        .map(|(id, s)| (id.0, s))
+        .collect();
+    assert_eq!(
+        standings,
+        [
+            (0, &Standing::Full),
+            (1, &Standing::Paused),
+            (2, &Standing::Lock(lock("w2"))),
+            (3, &Standing::NotConnected),
+            (77, &Standing::NotConnected),
+        ]
+    );
+    assert_eq!(explained[0].reason, WaitReason::Lock(lock("w2")));
+    assert!(farm.run().waiting[0].workers.is_empty(), "nobody asked");
 }
 
 #[test]
@@ -444,6 +504,33 @@ proptest! {
                     let more = locks.clone().request(Holder::build(9999), &builder.locks, name);
                     prop_assert_ne!(more, Ok(Acquisition::Granted), "{:?}", wait);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn at_rest_a_builder_alone_waits_for_the_same_as_among_all(farm in farms()) {
+        let done = farm.run();
+        prop_assume!(done.claims.is_empty());
+        for builder in done.waiting.iter().map(|waiting| waiting.builder) {
+            let among_all: Vec<_> = done.waiting.iter().filter(|w| w.builder == builder).collect();
+            let alone = farm.explain(Some(builder), |id| id == builder);
+            prop_assert!(alone.claims.is_empty());
+            prop_assert_eq!(alone.waiting.len(), among_all.len());
+            for (alone, among) in alone.waiting.iter().zip(among_all) {
+                prop_assert_eq!(&alone.reason, &among.reason);
+                prop_assert_eq!((alone.first, alone.count), (among.first, among.count));
+                // What is said of the workers is no second opinion.
+                let is_free = alone.workers.iter().any(|(_, standing)| *standing == Standing::Free);
+                let by_worker = !matches!(
+                    alone.reason,
+                    WaitReason::BuilderFull
+                        | WaitReason::MasterFull
+                        | WaitReason::Draining
+                        // Others may be free while the one that was chosen is not.
+                        | WaitReason::Chosen
+                );
+                prop_assert!(!(by_worker && is_free), "{:?}", alone);
             }
         }
     }

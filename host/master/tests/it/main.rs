@@ -16,3 +16,4 @@ mod reload;
 mod repo;
 mod schedulers;
 mod triggers;
+mod why;

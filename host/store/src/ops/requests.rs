@@ -91,6 +91,23 @@ impl Store {
             .collect()
     }
 
+    /// How many pending requests of the same builder would run before this one; counts no further than `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pending_before(&self, request: RequestId, limit: u32) -> Result<i64> {
+        let mut connection = self.read("pending_before").await?;
+        let sql = "SELECT COUNT(*) FROM (SELECT r.id FROM requests m \
+            JOIN requests r ON r.builder_id = m.builder_id \
+            WHERE m.id = $1 AND r.complete = 0 AND r.claimed = 0 AND (r.priority > m.priority \
+            OR (r.priority = m.priority AND (r.submitted_at < m.submitted_at \
+            OR (r.submitted_at = m.submitted_at AND r.id < m.id)))) LIMIT $2) before_it";
+        let rows = connection
+            .fetch_all("pending_before", sql, args![request, limit])
+            .await?;
+        rows.first().map_or(Ok(0), Row::first)
+    }
+
     /// How many requests of each builder are pending.
     ///
     /// # Errors

@@ -49,6 +49,13 @@ both! {
             (7, true, at(30))
         );
         assert_eq!(heads[3].builder, farm.builder("b"));
+        let a = std::collections::BTreeSet::from([farm.builder("a")]);
+        let of_a = farm.store.pending_heads_of(&a, 2).await.unwrap();
+        assert_eq!(of_a, heads[..2]);
+        for (request, before) in [(urgent, 0), (older, 1), (old, 2), (young, 3), (of_b, 0)] {
+            assert_eq!(farm.store.pending_before(request, 9).await.unwrap(), before);
+        }
+        assert_eq!(farm.store.pending_before(young, 2).await.unwrap(), 2);
         let counts = farm.store.pending_counts().await.unwrap();
         assert_eq!(counts, [(farm.builder("a"), 4), (farm.builder("b"), 1)]);
 

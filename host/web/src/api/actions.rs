@@ -1,65 +1,324 @@
-//! Which actions there are, and what somebody has to be allowed to for each. What is not listed here cannot be called.
+//! What can be asked for with a JSON-RPC call, as a table with what somebody has to be allowed to for each: nothing else is done, and the
+//! description of the API is made of it.
 
-use toolpost_core::access::Action;
+use toolpost_core::access::Action as Right;
 
 use super::path::{Endpoint, parse};
-use super::schema::Resource;
+use super::schema::{Kind, Resource};
 
-/// The action that looks at the plugin directory; a path ends with it, too.
-pub(super) const RELOAD: &str = "reload";
-
-/// Names of all actions.
-const METHODS: &[&str] = &[
-    "cancel",
-    "create",
-    "discard",
-    "enable",
-    "force",
-    "kill",
-    "pause",
-    "rebuild",
-    RELOAD,
-    "resend",
-    "revoke",
-    "rollback",
-    "set_priority",
-    "skip",
-    "stop",
-    "unpause",
-];
+/// An action on a resource.
+#[derive(Debug)]
+pub(crate) struct Action {
+    /// The method of the call.
+    pub(crate) name: &'static str,
+    /// What somebody needs to call it.
+    pub(crate) needs: Needs,
+    /// What it does, in a sentence.
+    pub(crate) about: &'static str,
+    /// The parameters that it knows; it overlooks others.
+    pub(crate) params: &'static [Param],
+    /// Whether there are more parameters, with names of the user's own.
+    pub(crate) is_open: bool,
+    /// What its result is.
+    pub(crate) gives: Gives,
+}
 
 /// What somebody needs to call an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     /// To be allowed that.
-    Action(Action),
+    Action(Right),
     /// To be logged in, not with a token.
     Person,
 }
 
+/// A parameter of an action.
+#[derive(Debug)]
+pub(crate) struct Param {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it holds.
+    pub(crate) kind: Kind,
+    /// What it is for.
+    pub(crate) about: &'static str,
+    /// Whether the call is refused without it.
+    pub(crate) is_required: bool,
+}
+
+/// The result of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gives {
+    /// Null.
+    Nothing,
+    /// The id of a build set, or null while a plugin decides, and the ids of its requests by builder.
+    Requests,
+    /// A number of things.
+    Count,
+    /// An object with this one text.
+    Text(&'static str),
+    /// What became of each plugin.
+    Reloaded,
+    /// The token that was made.
+    Token,
+}
+
+const fn param(name: &'static str, kind: Kind, about: &'static str) -> Param {
+    Param {
+        name,
+        kind,
+        about,
+        is_required: false,
+    }
+}
+
+const fn action(
+    name: &'static str,
+    right: Right,
+    about: &'static str,
+    params: &'static [Param],
+) -> Action {
+    Action {
+        name,
+        needs: Needs::Action(right),
+        about,
+        params,
+        is_open: false,
+        gives: Gives::Nothing,
+    }
+}
+
+const REASON: &[Param] = &[param("reason", Kind::Text, "Why, for people.")];
+
+/// The action that looks at the plugin directory; a path ends with it, too.
+pub(crate) const RELOAD: &str = "reload";
+
+const BUILD: &[Action] = &[
+    action("stop", Right::Stop, "Stops the build.", REASON),
+    Action {
+        gives: Gives::Requests,
+        ..action(
+            "rebuild",
+            Right::Rebuild,
+            "Asks for a build with the same sources and properties.",
+            &[],
+        )
+    },
+];
+
+const BUILD_REQUEST: &[Action] = &[
+    action(
+        "cancel",
+        Right::Cancel,
+        "Takes the request from the queue, or stops its build.",
+        REASON,
+    ),
+    action(
+        "set_priority",
+        Right::SetPriority,
+        "Gives a request that is not complete another priority.",
+        &[Param {
+            is_required: true,
+            ..param(
+                "priority",
+                Kind::Int,
+                "The larger one comes first; a number of 32 bits.",
+            )
+        }],
+    ),
+];
+
+const WORKER: &[Action] = &[
+    action(
+        "pause",
+        Right::Pause,
+        "The worker takes no new builds.",
+        REASON,
+    ),
+    action(
+        "unpause",
+        Right::Unpause,
+        "The worker takes builds again.",
+        &[],
+    ),
+    action(
+        "stop",
+        Right::StopWorker,
+        "The worker finishes its builds and is then told to end.",
+        REASON,
+    ),
+    action(
+        "kill",
+        Right::KillWorker,
+        "The worker is told to end; what it ran is built again.",
+        REASON,
+    ),
+];
+
+const DELIVERY: &[Action] = &[
+    action(
+        "resend",
+        Right::Resend,
+        "Sends it again, with the same key.",
+        &[],
+    ),
+    action(
+        "discard",
+        Right::Discard,
+        "Says that it need not be sent.",
+        &[],
+    ),
+];
+
+const SCHEDULER: &[Action] = &[
+    action(
+        "enable",
+        Right::EnableScheduler,
+        "Lets the scheduler make build sets, or has it take in what happens without making any.",
+        &[Param {
+            is_required: true,
+            ..param("enabled", Kind::Bool, "Whether it makes any.")
+        }],
+    ),
+    Action {
+        gives: Gives::Text("skipped"),
+        ..action(
+            "skip",
+            Right::SkipEvent,
+            "Has the scheduler of a plugin pass over the event at which it fails.",
+            &[
+                param(
+                    "event",
+                    Kind::Text,
+                    "That event and no other, as its status names it.",
+                ),
+                param("reason", Kind::Text, "Why, for people."),
+            ],
+        )
+    },
+];
+
+const REPORTER: &[Action] = &[Action {
+    gives: Gives::Count,
+    ..action(
+        "resend",
+        Right::Resend,
+        "Sends everything again that the reporter has given up.",
+        &[],
+    )
+}];
+
+const RELOADS: &[Action] = &[Action {
+    gives: Gives::Reloaded,
+    ..action(
+        RELOAD,
+        Right::ReloadPlugins,
+        "Looks at the plugin directory now.",
+        &[],
+    )
+}];
+
+const PLUGIN: &[Action] = &[Action {
+    gives: Gives::Text("digest"),
+    ..action(
+        "rollback",
+        Right::RollbackPlugin,
+        "Makes a former version of the plugin the running one.",
+        &[
+            Param {
+                is_required: true,
+                ..param(
+                    "digest",
+                    Kind::Text,
+                    "Which version: the first letters of its digest will do.",
+                )
+            },
+            param("reason", Kind::Text, "Why, for people."),
+        ],
+    )
+}];
+
+const FORCE_SCHEDULER: &[Action] = &[Action {
+    gives: Gives::Requests,
+    is_open: true,
+    ..action(
+        "force",
+        Right::Force,
+        "Starts builds. The other parameters are the fields of the form by their full names.",
+        &[
+            param(
+                "builderid",
+                Kind::Int,
+                "The builder, if it is not all of the scheduler's.",
+            ),
+            param(
+                "builderNames",
+                Kind::TextList,
+                "The builders, if it is not all of the scheduler's.",
+            ),
+        ],
+    )
+}];
+
+const TOKENS: &[Action] = &[Action {
+    needs: Needs::Person,
+    gives: Gives::Token,
+    ..action(
+        "create",
+        Right::View,
+        "Makes a token, good for no more than whoever makes it may do. It is shown this once.",
+        &[
+            Param {
+                is_required: true,
+                ..param("name", Kind::Text, "What the token is for.")
+            },
+            param(
+                "scope",
+                Kind::Nested,
+                "`read`, `control`, or a list of actions; `read` without it.",
+            ),
+            param(
+                "builders",
+                Kind::TextList,
+                "Names or patterns of builders, if it is not for all of them.",
+            ),
+            param(
+                "days",
+                Kind::Nested,
+                "How long it is good, or null for a token that does not end; 90 without it.",
+            ),
+        ],
+    )
+}];
+
+const TOKEN: &[Action] = &[Action {
+    needs: Needs::Person,
+    ..action("revoke", Right::View, "Ends the token.", &[])
+}];
+
+/// The actions on what a path names; none for most.
+pub(crate) fn actions_of(endpoint: &Endpoint) -> &'static [Action] {
+    match endpoint {
+        Endpoint::Build(_) => BUILD,
+        Endpoint::Single(Resource::BuildRequest, ..) => BUILD_REQUEST,
+        Endpoint::Worker(..) => WORKER,
+        Endpoint::Single(Resource::Delivery, ..) => DELIVERY,
+        Endpoint::Single(Resource::Scheduler, ..) => SCHEDULER,
+        Endpoint::Reporter(_) => REPORTER,
+        Endpoint::Plugins => RELOADS,
+        Endpoint::Plugin(name) if name == RELOAD => RELOADS,
+        Endpoint::Plugin(_) => PLUGIN,
+        Endpoint::ForceScheduler(_) => FORCE_SCHEDULER,
+        Endpoint::Tokens => TOKENS,
+        Endpoint::Token(_) => TOKEN,
+        _ => &[],
+    }
+}
+
 /// What an action of a path needs; `None` when there is no such action.
 pub(crate) fn needs(endpoint: &Endpoint, method: &str) -> Option<Needs> {
-    use Endpoint as E;
-    Some(Needs::Action(match (endpoint, method) {
-        (E::Build(_), "stop") => Action::Stop,
-        (E::Build(_), "rebuild") => Action::Rebuild,
-        (E::Single(Resource::BuildRequest, ..), "cancel") => Action::Cancel,
-        (E::Single(Resource::BuildRequest, ..), "set_priority") => Action::SetPriority,
-        (E::Worker(..), "pause") => Action::Pause,
-        (E::Worker(..), "unpause") => Action::Unpause,
-        (E::Worker(..), "stop") => Action::StopWorker,
-        (E::Worker(..), "kill") => Action::KillWorker,
-        (E::Single(Resource::Delivery, ..) | E::Reporter(_), "resend") => Action::Resend,
-        (E::Single(Resource::Delivery, ..), "discard") => Action::Discard,
-        (E::Single(Resource::Scheduler, ..), "skip") => Action::SkipEvent,
-        (E::Single(Resource::Scheduler, ..), "enable") => Action::EnableScheduler,
-        (E::Plugins, RELOAD) => Action::ReloadPlugins,
-        (E::Plugin(name), RELOAD) if name == RELOAD => Action::ReloadPlugins,
-        (E::Plugin(_), "rollback") => Action::RollbackPlugin,
-        (E::ForceScheduler(_), "force") => Action::Force,
-        (E::Tokens, "create") | (E::Token(_), "revoke") => return Some(Needs::Person),
-        _ => return None,
-    }))
+    let mut actions = actions_of(endpoint).iter();
+    let action = actions.find(|action| action.name == method);
+    action.map(|action| action.needs)
 }
 
 /// An action of a path.
@@ -68,10 +327,10 @@ pub(crate) struct Called {
     /// Its name.
     pub(crate) method: &'static str,
     /// What somebody has to be allowed to; `None` for being logged in.
-    pub(crate) action: Option<Action>,
+    pub(crate) action: Option<Right>,
 }
 
-/// The actions of a path, which is written as in the table of paths.
+/// The actions of a path, which is written as in the table of paths, by name.
 pub(crate) fn callable(pattern: &str) -> Vec<Called> {
     let segments = pattern.split('/').filter(|segment| !segment.is_empty());
     let segments: Vec<&str> = segments
@@ -84,12 +343,14 @@ pub(crate) fn callable(pattern: &str) -> Vec<Called> {
     let Some(endpoint) = parse(&segments) else {
         return Vec::new();
     };
-    let called = METHODS.iter().filter_map(|method| {
-        let action = match needs(&endpoint, method)? {
-            Needs::Action(action) => Some(action),
+    let called = actions_of(&endpoint).iter().map(|action| Called {
+        method: action.name,
+        action: match action.needs {
+            Needs::Action(right) => Some(right),
             Needs::Person => None,
-        };
-        Some(Called { method, action })
+        },
     });
-    called.collect()
+    let mut called: Vec<Called> = called.collect();
+    called.sort_by_key(|called| called.method);
+    called
 }

@@ -1,7 +1,7 @@
 //! Contents of logs: a range of lines as JSON, or the whole as text. Both in pieces of bounded size, however long the log.
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use toolpost_core::LogId;
@@ -13,6 +13,7 @@ use super::list::Answer;
 use super::query::Spec;
 use super::schema::Resource;
 use crate::artifacts::disposition;
+use crate::caching;
 use crate::error::ApiError;
 
 /// Lines that are read at a time.
@@ -205,8 +206,17 @@ pub(crate) async fn raw(
     store: &Store,
     log: Option<Log>,
     inline: bool,
+    request: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     let log = log.ok_or_else(|| ApiError::not_found("log"))?;
+    // A log that is complete stays as it is; what stands above it does so as well.
+    let tag = format!("\"{}-{}\"", log.id, log.num_lines);
+    let tag = HeaderValue::try_from(tag).ok().filter(|_| log.complete);
+    if let Some(tag) = &tag
+        && caching::is_known(request, tag)
+    {
+        return Ok(caching::unchanged(tag));
+    }
     let around = Surroundings::of(store, &log).await?;
     let heading = match log.log_type {
         LogType::Stdio => around.heading(),
@@ -218,6 +228,9 @@ pub(crate) async fn raw(
     });
     let heading = stream::iter((!heading.is_empty()).then(|| Ok(Bytes::from(heading))));
     let mut response = Response::new(Body::from_stream(heading.chain(lines)));
+    if let Some(tag) = tag {
+        caching::revalidated(response.headers_mut(), tag);
+    }
     let mut set = |name: HeaderName, value: &'static str| {
         response
             .headers_mut()

@@ -9,6 +9,7 @@ pub(crate) mod json;
 mod list;
 mod logs;
 pub(crate) mod memory;
+pub(crate) mod openapi;
 pub(crate) mod path;
 pub(crate) mod patterns;
 mod plugins;
@@ -20,8 +21,11 @@ pub(crate) mod rows;
 mod rpc;
 mod schedulers;
 pub(crate) mod schema;
+pub(crate) mod search;
 mod special;
+mod tail;
 pub(crate) mod veil;
+pub(crate) mod why;
 
 use std::sync::Arc;
 
@@ -44,12 +48,13 @@ use toolpost_core::{BuildId, BuildsetId};
 use toolpost_store::Query;
 
 use self::list::Answer;
-use self::path::{BuildRef, Endpoint, Scope, WorkerRef};
+use self::path::{BuildRef, Endpoint, LogRef, Scope, WorkerRef};
 pub(crate) use self::plugins::{plugin_state, wait_word};
 use self::schema::Resource;
 pub(crate) use self::special::members;
-use crate::auth::{self, Caller, Sight};
+use crate::auth::{self, Caller, Pass, Sight};
 use crate::cache::{Blob, Depends, Form};
+use crate::caching;
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -75,7 +80,7 @@ async fn handle(State(web): State<Web>, request: Request) -> Response<Body> {
         Method::GET | Method::HEAD => {
             let form = form_of(request.headers());
             let (uri, headers) = (request.uri(), request.headers());
-            let asking = Asking::of(request.extensions());
+            let asking = Asking::of(&web, request.extensions());
             // What is kept is answered at once; only the rest needs the room that reading takes.
             let answer = match kept(&web, &asking.sight, form, uri, headers) {
                 Some(response) => Ok(response),
@@ -212,13 +217,16 @@ fn kept(
 struct Asking {
     caller: Arc<Caller>,
     sight: Sight,
+    /// For what they read for longer.
+    pass: Pass,
 }
 
 impl Asking {
-    fn of(extensions: &Extensions) -> Self {
+    fn of(web: &Web, extensions: &Extensions) -> Self {
         Self {
             caller: Caller::of(extensions),
             sight: extensions.get().cloned().unwrap_or_default(),
+            pass: Pass::of(web, extensions),
         }
     }
 }
@@ -230,26 +238,23 @@ async fn get(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let Asking { caller, sight } = asking;
+    let Asking { caller, sight, .. } = asking;
     let key = &*sight.key(key_of(uri));
     let endpoint = Box::pin(veil::narrow(web, caller, sight, endpoint_of(uri)?)).await?;
     let depends = depends(&endpoint);
-    if let Endpoint::Raw { log, inline } = &endpoint {
-        let log = resolve::log(&web.store, log).await?;
-        return logs::raw(&web.store, log, *inline).await;
-    }
-    if let Endpoint::BuildDataValue(build, name) = &endpoint {
-        return special::build_data_value(&web.store, build, name).await;
-    }
-    if let Endpoint::Recording(step) = &endpoint {
-        let step = resolve::step(&web.store, step).await?;
-        return recording::recording(&web.store, step).await;
-    }
-    if let Endpoint::Component(digest) = &endpoint {
-        return recording::component(&web.store, digest).await;
+    if let Some(answer) = pieces(web, asking, &endpoint, uri.query(), headers).await {
+        return answer;
     }
     if let Some(answer) = unkept(web, asking, &endpoint, uri.query()).await {
         return Ok(blob(form, answer?).respond(headers));
+    }
+    // A list that is too long to be kept is known by the version of what it is made of; what somebody sees of it may change
+    // without that.
+    let tag = caching::version_tag(web, form, depends).filter(|_| sight.is_all());
+    if let Some(tag) = &tag
+        && caching::names(headers, tag)
+    {
+        return Ok(caching::unchanged(tag));
     }
     let read = Box::pin(async {
         match rows(web, endpoint, uri.query()).await? {
@@ -262,9 +267,52 @@ async fn get(
         Err(NotKept::Error(error)) => Err(error),
         Err(NotKept::Stream(body)) => {
             let headers = [(header::CONTENT_TYPE, content_type(form))];
-            Ok((headers, body).into_response())
+            let mut response = (headers, body).into_response();
+            if let Some(tag) = tag {
+                caching::revalidated(response.headers_mut(), tag);
+            }
+            Ok(response)
         }
     }
+}
+
+/// What is not JSON of resources: mostly long, and sent piece by piece. `None` for what is.
+async fn pieces(
+    web: &Web,
+    asking: &Asking,
+    endpoint: &Endpoint,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Option<Result<Response<Body>, ApiError>> {
+    let store = &web.store;
+    let answer = async {
+        Ok(Some(match endpoint {
+            Endpoint::OpenApi => openapi::DOCUMENT.blob.respond(headers),
+            Endpoint::Raw { log, inline } => {
+                let log = resolve::log(store, log).await?;
+                logs::raw(store, log, *inline, headers).await?
+            }
+            Endpoint::Tail(log) => {
+                let missing = || ApiError::not_found("log");
+                let log = resolve::log(store, log).await?.ok_or_else(missing)?;
+                let wake = tail::wake(web, log.id);
+                let builder = veil::of_log(web, &LogRef::Id(log.id.0)).await?;
+                let reader = tail::Reader::new(asking.pass.clone(), builder);
+                let log = store.find::<Log>(log.id.0).await?;
+                tail::answer(web, reader, log, wake, query)?
+            }
+            Endpoint::BuildDataValue(build, name) => {
+                special::build_data_value(store, build, name).await?
+            }
+            Endpoint::Recording(step) => {
+                let step = resolve::step(store, step).await?;
+                recording::recording(store, step).await?
+            }
+            Endpoint::Component(digest) => recording::component(store, digest).await?,
+            _ => return Ok(None),
+        }))
+    };
+    answer.await.transpose()
 }
 
 /// What makes the rows of an endpoint stale. Lists that are asked for all the time depend on little; the others need no
@@ -297,7 +345,7 @@ async fn unkept(
     endpoint: &Endpoint,
     query: Option<&str>,
 ) -> Option<Result<Vec<u8>, ApiError>> {
-    let Asking { caller, sight } = asking;
+    let Asking { caller, sight, .. } = asking;
     Some(match endpoint {
         Endpoint::Root => special::root(query),
         Endpoint::Spec => special::spec(query),
@@ -329,6 +377,11 @@ async fn unkept(
         Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,
         Endpoint::PluginEvents(name) => plugins::events(web, name, query).await,
         Endpoint::PluginMetrics(name) => plugins::metrics(&*web.master, name, query),
+        Endpoint::Why(id) => why::answer(web, sight, *id, query).await,
+        Endpoint::Search(log) => match resolve::log(&web.store, log).await {
+            Ok(log) => search::answer(web, log, query).await,
+            Err(error) => Err(error),
+        },
         Endpoint::Reporters => reporters::list(web, query).await,
         Endpoint::Reporter(id) => reporters::one(web, *id, query).await,
         Endpoint::Collection(Resource::Scheduler, scopes) => {

@@ -128,7 +128,18 @@ pub(crate) enum Endpoint {
     Token(i64),
     /// What people did.
     Audit,
+    /// The description of the API for programs.
+    OpenApi,
+    /// Why a request waits.
+    Why(i64),
+    /// The end of a log, and what is added to it.
+    Tail(LogRef),
+    /// Lines of a log in which something stands.
+    Search(LogRef),
 }
+
+/// Characters of a digest.
+const DIGEST_CHARACTERS: usize = 64;
 
 /// Finds out what the decoded segments after `/api/v2` ask for; `None` when no such path is served.
 pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
@@ -136,6 +147,7 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
     Some(match segments {
         [] => E::Root,
         ["application.spec"] => E::Spec,
+        ["openapi.json"] => E::OpenApi,
         ["masters", rest @ ..] => return masters(rest),
         ["builders"] => E::Collection(Resource::Builder, vec![]),
         ["builders", builder, rest @ ..] => return builder_path(BuilderRef::parse(builder), rest),
@@ -170,6 +182,7 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
             E::Collection(Resource::Build, vec![Scope::Request(number(id)?)])
         }
         ["buildrequests", id, "properties"] => E::RequestProperties(number(id)?),
+        ["buildrequests", id, "why"] => E::Why(number(id)?),
         ["buildrequests", rest @ ..] => return plain(Resource::BuildRequest, rest),
         ["builds"] => E::Collection(Resource::Build, vec![]),
         ["builds", id, "property_list"] => E::BuildPropertyList(number(id)?),
@@ -193,7 +206,7 @@ pub(crate) fn parse(segments: &[&str]) -> Option<Endpoint> {
         ["tokens"] => E::Tokens,
         ["tokens", id] => E::Token(number(id)?),
         ["audit"] => E::Audit,
-        ["components", digest] => E::Component((*digest).to_owned()),
+        ["components", digest] => E::Component(hexadecimal(digest)?),
         ["projects", rest @ ..] => return projects(rest),
         ["codebases", rest @ ..] => return codebases(rest),
         ["branches", id] => E::Single(Resource::Branch, number(id)?, vec![]),
@@ -345,6 +358,8 @@ fn log_path(log: LogRef, rest: &[&str]) -> Option<Endpoint> {
         ["contents"] => Endpoint::Contents(log),
         ["raw"] => Endpoint::Raw { log, inline: false },
         ["raw_inline"] => Endpoint::Raw { log, inline: true },
+        ["tail"] => Endpoint::Tail(log),
+        ["search"] => Endpoint::Search(log),
         _ => return None,
     })
 }
@@ -368,6 +383,12 @@ impl WorkerRef {
 
 fn number(segment: &str) -> Option<i64> {
     segment.parse().ok()
+}
+
+/// A digest, or the beginning of one.
+fn hexadecimal(segment: &str) -> Option<String> {
+    let holds = segment.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (holds && !segment.is_empty() && segment.len() <= DIGEST_CHARACTERS).then(|| segment.to_owned())
 }
 
 /// An identifier as Buildbot has it: letters, digits, `.`, `_`, `-`, not starting with a digit or a dot.
@@ -436,6 +457,9 @@ mod tests {
                 "/workers/local",
                 Some(Endpoint::Worker(WorkerRef::Name("local".into()), vec![])),
             ),
+            ("/components/b7", Some(Endpoint::Component("b7".into()))),
+            ("/components/..", None),
+            ("/components/\u{1d54b}", None),
             ("/builds/x", None),
             ("/builds/3/nothing", None),
             ("/steps", None),

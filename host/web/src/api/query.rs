@@ -175,6 +175,19 @@ fn page_number(name: &str, value: &str) -> Result<u32, ApiError> {
         .map_err(|_| ApiError::query(format!("invalid {name}")))
 }
 
+/// The operators that say something about fields of a kind.
+pub(crate) fn operators(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Int | Kind::Time => &["eq", "ne", "in", "notin", "lt", "le", "gt", "ge"],
+        Kind::Text | Kind::Identifier => &[
+            "eq", "ne", "in", "notin", "lt", "le", "gt", "ge", "contains",
+        ],
+        Kind::Bool => &["eq", "ne", "in", "notin"],
+        Kind::IntList | Kind::TextList => &["eq", "ne", "in", "notin", "contains"],
+        Kind::Nested => &[],
+    }
+}
+
 /// Checks a filter value and brings it to the form that the store takes.
 fn filter_value(kind: Kind, value: &str) -> Option<String> {
     match kind {

@@ -39,6 +39,8 @@ pub(crate) enum Resource {
     CommitGraph,
     RootLink,
     Spec,
+    Why,
+    LogMatch,
 }
 
 /// What a field holds, as far as a query string needs to know.
@@ -88,8 +90,7 @@ const fn nullable(name: &'static str, kind: Kind) -> Field {
 
 impl Resource {
     /// Every resource type.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::Master,
         Self::Builder,
         Self::Worker,
@@ -125,6 +126,8 @@ impl Resource {
         Self::CommitGraph,
         Self::RootLink,
         Self::Spec,
+        Self::Why,
+        Self::LogMatch,
     ];
 
     /// The name of the type.
@@ -134,6 +137,7 @@ impl Resource {
             Self::PropertyList => "_property",
             Self::Delivery => "delivery",
             Self::Branch => "branch",
+            Self::LogMatch => "match",
             _ => self.plural().strip_suffix('s').unwrap_or(self.plural()),
         }
     }
@@ -176,6 +180,8 @@ impl Resource {
             Self::CommitGraph => "commit_graphs",
             Self::RootLink => "rootlinks",
             Self::Spec => "specs",
+            Self::Why => "why",
+            Self::LogMatch => "matches",
         }
     }
 
@@ -217,6 +223,8 @@ impl Resource {
             Self::CommitGraph => COMMIT_GRAPH,
             Self::RootLink => ROOT_LINK,
             Self::Spec => SPEC,
+            Self::Why => WHY,
+            Self::LogMatch => LOG_MATCH,
         }
     }
 
@@ -592,6 +600,30 @@ const SPEC: &[Field] = &[
     field("plural", Kind::Text),
     field("type", Kind::Text),
     field("type_spec", Kind::Nested),
+];
+
+const WHY: &[Field] = &[
+    nullable("builderid", Kind::Int),
+    nullable("buildid", Kind::Int),
+    field("buildrequestid", Kind::Int),
+    nullable("lock", Kind::Nested),
+    nullable("masterid", Kind::Int),
+    nullable("position", Kind::Int),
+    nullable("reason", Kind::Identifier),
+    nullable("retry_at", Kind::Time),
+    field("state", Kind::Identifier),
+    field("text", Kind::Text),
+    field("workers", Kind::Nested),
+];
+
+const LOG_MATCH: &[Field] = &[
+    field("column", Kind::Int),
+    field("length", Kind::Int),
+    field("line", Kind::Int),
+    field("logid", Kind::Int),
+    field("stream", Kind::Identifier),
+    field("text", Kind::Text),
+    field("text_from", Kind::Int),
 ];
 
 #[cfg(test)]

@@ -85,13 +85,15 @@ async fn owners(
         | E::BuildProperties(build)
         | E::BuildData(build, _)
         | E::BuildDataValue(build, _) => (of_build(web, build).await?, "build"),
-        E::RequestProperties(id) => {
+        E::RequestProperties(id) | E::Why(id) => {
             let request = store.find::<BuildRequest>(*id).await?;
             (request.map(|request| request.builder_id), "buildrequest")
         }
         E::BuildPropertyList(id) => (of_build(web, &BuildRef::Id(*id)).await?, "build"),
         E::Step(step) | E::Recording(step) => (of_step(web, step).await?, "step"),
-        E::Log(log) | E::Contents(log) | E::Raw { log, .. } => (of_log(web, log).await?, "log"),
+        E::Log(log) | E::Contents(log) | E::Raw { log, .. } | E::Tail(log) | E::Search(log) => {
+            (of_log(web, log).await?, "log")
+        }
         _ => (None, ""),
     };
     if let (Some(builder), what) = own {
@@ -146,7 +148,8 @@ async fn of_step(web: &Web, step: &StepRef) -> Result<Option<BuilderId>, ApiErro
     }
 }
 
-async fn of_log(web: &Web, log: &LogRef) -> Result<Option<BuilderId>, ApiError> {
+/// Whose a log is.
+pub(super) async fn of_log(web: &Web, log: &LogRef) -> Result<Option<BuilderId>, ApiError> {
     match resolve::log(&web.store, log).await? {
         Some(log) => of_step(web, &StepRef::Id(log.step_id.0)).await,
         None => Ok(None),

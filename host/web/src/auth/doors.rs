@@ -63,6 +63,7 @@ pub(crate) const DOORS: &[(&str, &str, Way)] = &[
     ("GET", "/logs/{log}/raw", Way::Look(Of::Log)),
     ("GET", "/pending", FARM),
     ("GET", "/requests/{request}", Way::Look(Of::Request)),
+    ("GET", "/requests/{request}/why", Way::Look(Of::Request)),
     (
         "POST",
         "/requests/{request}/cancel",
@@ -119,6 +120,8 @@ pub(crate) const DOORS: &[(&str, &str, Way)] = &[
     ),
     ("GET", "/force/{scheduler}", Way::Look(Of::Form)),
     ("POST", "/force/{scheduler}", Way::Act(Action::Force)),
+    ("GET", "/reference", FARM),
+    ("GET", "/reference/{tag}", FARM),
     ("POST", "/theme", Way::Open),
     ("GET", "/audit", Way::Read(Action::ReadAudit)),
     ("GET", "/login", Way::Open),

@@ -7,6 +7,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 
+use crate::caching;
+
 /// A smaller body is not worth compressing.
 const GZIP_BYTES_MIN: usize = 1024;
 
@@ -73,10 +75,7 @@ impl Blob {
 
     /// Answers a request with it: in full, compressed, or only by saying that it has not changed.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response<Body> {
-        let unchanged = request
-            .get_all(header::IF_NONE_MATCH)
-            .iter()
-            .any(|tags| lists_tag(tags, &self.etag));
+        let unchanged = caching::is_known(request, &self.etag);
         let mut response = if unchanged {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -87,10 +86,7 @@ impl Blob {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.etag.clone());
         headers.insert(header::CACHE_CONTROL, self.cache_control.clone());
-        headers.insert(
-            header::VARY,
-            HeaderValue::from_static("accept, accept-encoding, cookie"),
-        );
+        headers.insert(header::VARY, HeaderValue::from_static(caching::VARY));
         response
     }
 
@@ -128,16 +124,6 @@ impl Blob {
         // The compressed form comes later; a quarter is what JSON and HTML mostly come to.
         self.body.len() + self.body.len() / 4
     }
-}
-
-/// Whether a header lists the tag; a weak comparison, as RFC 9110 section 13.1.2 asks for.
-fn lists_tag(tags: &HeaderValue, etag: &HeaderValue) -> bool {
-    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else {
-        return false;
-    };
-    tags.split(',')
-        .map(|tag| tag.trim())
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// Whether the client takes gzip.

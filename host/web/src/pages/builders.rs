@@ -346,7 +346,7 @@ async fn render_one(web: &Web, ask: &Ask, builder: &str) -> Result<String, ApiEr
         plot: Plot(plotted.iter().filter_map(bar).collect()),
         pending_count: store.count::<BuildRequest>(&waiting).await?,
         pending: request_rows(
-            store,
+            web,
             &waiting
                 .order("-priority")
                 .order("buildrequestid")

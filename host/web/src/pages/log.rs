@@ -13,6 +13,7 @@ use super::build::id_of;
 use super::filters;
 use super::shell::{Ask, Section, Shell};
 use crate::ansi::{self, Style};
+use crate::api::search::{Match, Search};
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -21,6 +22,9 @@ const PAGE_LINES: i64 = 1_000;
 
 /// Lines that a script may ask for at once.
 const ANSWER_LINES_MAX: i64 = 2_000;
+
+/// Lines with what was looked for, on one page.
+const MATCHES_PER_PAGE: u32 = 100;
 
 /// Lines before the first one that are looked at for colours that still hold there.
 const COLOUR_LINES_BEFORE: i64 = 100;
@@ -99,6 +103,85 @@ struct LogPage {
     previous: Option<i64>,
     next: Option<i64>,
     end: i64,
+    search: Option<SearchView>,
+    /// Where a program can follow the log.
+    tail: String,
+}
+
+/// What was looked for, and what was found.
+struct SearchView {
+    asked: String,
+    is_regex: bool,
+    ignores_case: bool,
+    matches: Vec<MatchView>,
+    /// Why nothing could be looked for.
+    problem: Option<String>,
+    /// Where it goes on.
+    next: Option<String>,
+}
+
+/// A line that was found: what stands before, in and after the place.
+struct MatchView {
+    /// Counted from one.
+    line: i64,
+    before: String,
+    found: String,
+    after: String,
+}
+
+impl MatchView {
+    fn new(found: Match) -> Self {
+        let mut text = found.text.chars();
+        let at = found.column.saturating_sub(found.text_from);
+        let before: String = text.by_ref().take(at).collect();
+        let within: String = text.by_ref().take(found.length).collect();
+        let cut = if found.text_from > 0 { "…" } else { "" };
+        Self {
+            line: found.line + 1,
+            before: format!("{cut}{before}"),
+            found: within,
+            after: text.collect(),
+        }
+    }
+}
+
+/// Looks for what the reader asks for.
+async fn search(web: &Web, ask: &Ask, log: &Log) -> Result<Option<SearchView>, ApiError> {
+    let Some(asked) = ask.param("q").filter(|asked| !asked.is_empty()) else {
+        return Ok(None);
+    };
+    let is_on = |name: &str| ask.param(name).is_some_and(|value| value == "1");
+    let (is_regex, ignores_case) = (is_on("regex"), is_on("nocase"));
+    let mut view = SearchView {
+        is_regex,
+        ignores_case,
+        matches: Vec::new(),
+        problem: None,
+        next: None,
+        asked,
+    };
+    let from = ask.number("cursor", 0);
+    let search = Search::new(&view.asked, is_regex, !ignores_case, MATCHES_PER_PAGE, from);
+    let found = match search {
+        Ok(search) => search.run(web, log).await?,
+        Err(error) => {
+            view.problem = Some(error.to_string());
+            return Ok(Some(view));
+        }
+    };
+    view.next = found.cursor.map(|cursor| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("q", &view.asked);
+        for (name, on) in [("regex", is_regex), ("nocase", ignores_case)] {
+            if on {
+                query.append_pair(name, "1");
+            }
+        }
+        query.append_pair("cursor", &cursor.to_string());
+        format!("/logs/{}?{}", log.id, query.finish())
+    });
+    view.matches = found.matches.into_iter().map(MatchView::new).collect();
+    Ok(Some(view))
 }
 
 pub(super) async fn page(
@@ -138,7 +221,15 @@ async fn render(web: &Web, ask: &Ask, log: &str) -> Result<String, ApiError> {
         None => ask.number("first", 0),
     };
     let first = asked.clamp(0, (log.num_lines - 1).max(0));
+    let search = search(web, ask, &log).await?;
+    let farm = web.master.farm();
     let page = LogPage {
+        search,
+        tail: format!(
+            "{}/api/v2/logs/{}/tail",
+            farm.url.trim_end_matches('/'),
+            log.id
+        ),
         lines: lines(store, &log, first, PAGE_LINES).await?,
         previous: (first > 0).then(|| (first - PAGE_LINES).max(0)),
         next: (first + PAGE_LINES < log.num_lines).then_some(first + PAGE_LINES),

@@ -20,9 +20,11 @@ mod parts;
 mod pending;
 mod plot;
 mod plugins;
+mod reference;
 mod reporters;
 mod rows;
 mod shell;
+mod why;
 mod workers;
 
 use axum::Router;
@@ -54,6 +56,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/logs/{log}/raw", get(log::raw))
         .route("/pending", get(pending::page))
         .route("/requests/{request}", get(kept::request))
+        .route("/requests/{request}/why", get(why::page))
         .route("/requests/{request}/cancel", post(actions::cancel))
         .route("/locks", get(locks::page))
         .route("/workers", get(workers::list))
@@ -73,6 +76,8 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/deliveries/{delivery}/resend", post(actions::resend))
         .route("/deliveries/{delivery}/discard", post(actions::discard))
         .route("/force/{scheduler}", get(force::show).post(force::submit))
+        .route("/reference", get(reference::index))
+        .route("/reference/{tag}", get(reference::group))
         .route("/theme", post(actions::theme))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

@@ -1,12 +1,14 @@
 //! `/pending`: requests that wait for a worker.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
-use toolpost_core::Timestamp;
 use toolpost_core::model::{BuildRequest, Builder, Buildset};
-use toolpost_store::{Query, Store};
+use toolpost_core::{BuilderId, Timestamp};
+use toolpost_store::Query;
 
 use super::filters;
 use super::parts::{When, short};
@@ -28,15 +30,24 @@ pub(crate) struct RequestRow {
     pub(crate) reason: String,
     pub(crate) source: String,
     pub(crate) submitted: When,
+    /// What its builder waits for, as the distributor has said it; empty when it has not looked since.
+    pub(crate) waits_for: String,
 }
 
 /// The requests that a query gives, with the names and reasons of what they belong to.
 pub(crate) async fn request_rows(
-    store: &Store,
+    web: &Web,
     query: &Query,
     now: Timestamp,
 ) -> Result<Vec<RequestRow>, ApiError> {
+    let store = &web.store;
     let requests = store.list::<BuildRequest>(query).await?;
+    let waiting: BTreeMap<BuilderId, String> = web
+        .master
+        .waiting()
+        .into_iter()
+        .map(|waiting| (waiting.builder, waiting.reason.to_string()))
+        .collect();
     let builders = requests.iter().map(|request| request.builder_id.0);
     let builders = by_id::<Builder>(store, builders).await?;
     let sets = requests.iter().map(|request| request.buildset_id.0);
@@ -53,6 +64,10 @@ pub(crate) async fn request_rows(
                 reason: set.map(|set| set.reason.clone()).unwrap_or_default(),
                 source: set.map(source_of).unwrap_or_default(),
                 submitted: When::new(request.submitted_at, now),
+                waits_for: waiting
+                    .get(&request.builder_id)
+                    .cloned()
+                    .unwrap_or_default(),
             }
         })
         .collect())
@@ -93,7 +108,7 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
         .order("buildrequestid")
         .limit(ROWS_MAX);
     let page = PendingPage {
-        rows: request_rows(&web.store, &rows, shell.now).await?,
+        rows: request_rows(web, &rows, shell.now).await?,
         total: web.store.count::<BuildRequest>(&waiting).await?,
         shell,
     };

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use toolpost_config::config::WebConfig;
 use toolpost_config::{Config, FormLayout, Problem, diff};
+use toolpost_core::distribute::WaitReason;
 use toolpost_core::locks::{LockKey, LockMode, LockScope};
 use toolpost_core::secret::SecretValue;
 use toolpost_core::{
@@ -19,7 +20,7 @@ use toolpost_core::{
 use toolpost_master::{
     ConfigurationStatus, ControlError, FieldKind, ForceError, ForceForm, ForceRequest, Forced,
     FormField, Health, LockReport, LockStatus, LockUser, LockedOut, PollerStatus, ReporterStatus,
-    SchedulerStatus, StuckEvent, Submitted,
+    SchedulerStatus, StuckEvent, Submitted, WaitCause, WaitState, WaitingBuilder, Why,
 };
 use toolpost_sandbox::registry::{Problem as PluginProblem, TypeStatus};
 use toolpost_sandbox::{PluginStatus, VersionStatus};
@@ -51,6 +52,10 @@ pub struct Said {
     pub ended: Vec<BuildId>,
     /// Deliveries that are done.
     pub discarded: Vec<DeliveryId>,
+    /// What builders wait for.
+    pub waiting: Vec<WaitingBuilder>,
+    /// What requests wait for.
+    pub whys: Vec<Why>,
     /// What it was asked to do.
     pub asked: Vec<String>,
 }
@@ -68,6 +73,7 @@ impl Scripted {
         let said = Said {
             farm: Farm {
                 title: "Example".into(),
+                url: "http://ci.example/".into(),
                 hosts: vec!["ci.example".into()],
                 admin: Some("ops@example.org".into()),
                 links: vec![("Sources".into(), "https://example.org/hello.git".into())],
@@ -99,6 +105,8 @@ impl Scripted {
             running: Vec::new(),
             ended: Vec::new(),
             discarded: Vec::new(),
+            waiting: Vec::new(),
+            whys: Vec::new(),
             asked: Vec::new(),
         };
         Self {
@@ -336,6 +344,24 @@ impl Control for Scripted {
             return Err(ControlError::UnknownScheduler(scheduler));
         }
         Ok("change 12".into())
+    }
+
+    fn waiting(&self) -> Vec<WaitingBuilder> {
+        self.said().waiting.clone()
+    }
+
+    async fn why(&self, request: RequestId) -> Result<Why, ControlError> {
+        let said = self.said();
+        let why = said.whys.iter().find(|why| why.request == request);
+        // What nobody has said anything about is first in line, with no worker.
+        Ok(why.cloned().unwrap_or_else(|| Why {
+            request,
+            builder: BuilderId(1),
+            state: WaitState::Waiting(WaitCause::Rule(WaitReason::NotConnected)),
+            before: Some(0),
+            workers: Vec::new(),
+            lock: None,
+        }))
     }
 
     async fn resend_delivery(&self, delivery: DeliveryId) -> Result<(), ControlError> {

@@ -71,7 +71,8 @@ async fn a_list_that_is_too_long_to_be_kept_is_the_same() {
         ("?order=-reason&limit=2300", true),
     ] {
         let answer = farm.get(&format!("/api/v2/buildsets{query}")).await;
-        assert_eq!(answer.header("etag"), "", "{query}: it was not kept");
+        let tag = answer.header("etag");
+        assert!(tag.starts_with("W/"), "{query}: it was not kept: {tag:?}");
         let answer = answer.json();
         let rows = answer["buildsets"].as_array().expect("a list");
         let expected = if query.contains("limit") { 2_300 } else { MANY };

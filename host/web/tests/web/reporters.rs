@@ -10,7 +10,7 @@ use crate::support::{Asker, NOW, TestFarm, build};
 
 /// A reporter that was configured before two builds: it has told of the start of the first (1), given up its end (2),
 /// failed with the start of the second (3), and has its end (4) before it.
-async fn farm() -> TestFarm {
+pub(crate) async fn farm() -> TestFarm {
     let farm = TestFarm::new().await;
     let store = &farm.store;
     let names = ["room".to_owned(), "idle".to_owned()].into();

@@ -93,8 +93,14 @@ async fn every_page_is_sound_and_guarded() {
         "/builds/3",
         "/logs/1",
         "/logs/1?line=2",
+        "/logs/1?q=%3Cb%3E",
+        "/logs/1?q=%28&regex=1",
+        "/logs/1?q=e&nocase=1",
         "/logs/2",
         "/pending",
+        "/reference",
+        "/reference/builds",
+        "/reference/events",
         "/workers",
         "/workers?q=nothing",
         "/workers?page=9",
@@ -134,6 +140,8 @@ async fn every_page_is_sound_and_guarded() {
         "/workers/nobody",
         "/logs/99",
         "/force/none",
+        "/reference/nothing",
+        "/requests/x/why",
     ] {
         let answer = farm.page(path).await;
         assert_eq!(answer.status.as_u16(), 404, "{path}");

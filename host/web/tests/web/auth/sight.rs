@@ -90,8 +90,11 @@ async fn what_may_not_be_seen_is_not_there() {
         "/api/v2/logs/2/contents",
         "/api/v2/logs/2/raw",
         "/api/v2/logs/2/raw_inline",
+        "/api/v2/logs/2/tail",
+        "/api/v2/logs/2/search?q=output",
         "/api/v2/buildrequests/3",
         "/api/v2/buildrequests/3/builds",
+        "/api/v2/buildrequests/3/why",
         "/api/v2/buildsets/3",
         "/api/v2/buildsets/3/properties",
         "/builders/docs",
@@ -102,6 +105,7 @@ async fn what_may_not_be_seen_is_not_there() {
         "/logs/2/raw",
         "/logs/2/lines",
         "/requests/3",
+        "/requests/3/why",
     ] {
         let hidden = get_as(&farm, ("cookie", &eve), path).await;
         assert_eq!(hidden.status, 404, "{path}: {}", hidden.shown());

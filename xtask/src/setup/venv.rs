@@ -68,6 +68,7 @@ pub(super) const API_TESTER: Package = Package {
     title: "API tester",
     release: "schemathesis==4.32.5",
     beside: &[],
+    options: &[],
     program: "schemathesis",
 };
 

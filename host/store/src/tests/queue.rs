@@ -49,7 +49,7 @@ both! {
             (7, true, at(30))
         );
         assert_eq!(heads[3].builder, farm.builder("b"));
-        let a = std::collections::BTreeSet::from([farm.builder("a")]);
+        let a = BTreeSet::from([farm.builder("a")]);
         let of_a = farm.store.pending_heads_of(&a, 2).await.unwrap();
         assert_eq!(of_a, heads[..2]);
         for (request, before) in [(urgent, 0), (older, 1), (old, 2), (young, 3), (of_b, 0)] {

@@ -47,14 +47,12 @@ async fn workers_do_what_is_clicked_and_locks_say_who_waits() {
     let dir = tempfile::tempdir().unwrap();
     let open = dir.path().join("open");
     let port = free_port();
-    let steps = gate(&open) + "locks = [\"the one and only printer\"]\n";
+    let steps = gate(&open) + "locks = [\"the-one-and-only-printer\"]\n";
     let mut text = config(port, &["far"], &[("unit", &steps)]);
-    text.push_str("\n[[lock]]\nname = \"the one and only printer\"\nscope = \"master\"\n");
+    text.push_str("\n[[lock]]\nname = \"the-one-and-only-printer\"\nscope = \"master\"\n");
     for number in 1..=3 {
-        let name = format!(
-            "{}-{number}",
-            "a-machine-in-the-cellar-behind-the-boiler".repeat(3)
-        );
+        // As long as a name may be.
+        let name = format!("a-machine-in-the-cellar-behind-the-boiler-{number:08}");
         text.push_str(&format!(
             "\n[[worker]]\nname = {name:?}\nkind = \"remote\"\npassword = \"open sesame\"\n"
         ));
@@ -84,7 +82,7 @@ async fn workers_do_what_is_clicked_and_locks_say_who_waits() {
     })
     .await;
     browser.says(&format!("unit #{}", first["number"])).await;
-    browser.says("the one and only printer").await;
+    browser.says("the-one-and-only-printer").await;
     browser.picture("locks-waiting").await;
 
     goto("workers").await;

@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn lines_part_at_the_newest_commit_that_both_have() {
         let line = |ids: &[i64]| ids.iter().map(|id| CommitId(*id)).collect::<Vec<_>>();
-        let table: &[(&[i64], &[i64], Option<(i64, &[i64], &[i64])>)] = &[
+        type Parted<'a> = Option<(i64, &'a [i64], &'a [i64])>;
+        let table: &[(&[i64], &[i64], Parted<'_>)] = &[
             (&[1], &[1], Some((1, &[1], &[1]))),
             (&[1], &[2, 1], Some((1, &[1], &[1, 2]))),
             (&[3, 1], &[2, 1], Some((1, &[1, 3], &[1, 2]))),

@@ -35,7 +35,7 @@ struct Inner {
 }
 
 enum Database {
-    Sqlite(sqlite::Sqlite),
+    Sqlite(Box<sqlite::Sqlite>),
     Postgres(postgres::Postgres),
 }
 
@@ -72,7 +72,8 @@ impl Store {
             on_commit: options.on_commit.clone(),
         });
         let database = if let Some(path) = sqlite_path(&options.url) {
-            Database::Sqlite(sqlite::Sqlite::open(path?, &options, commits.clone()).await?)
+            let sqlite = sqlite::Sqlite::open(path?, &options, commits.clone()).await?;
+            Database::Sqlite(Box::new(sqlite))
         } else if options.url.starts_with("postgres:") || options.url.starts_with("postgresql:") {
             Database::Postgres(postgres::Postgres::open(&options, commits.clone()).await?)
         } else {

@@ -357,7 +357,7 @@ pub(super) fn on_disk(kind: Kind) -> Vec<Case> {
             FAILURE,
             of(
                 kind,
-                "cannot remove `build/steps/new/json`: Permission denied (os error 13) (failure)",
+                "cannot remove `build/steps/new/json`: rmfile: Permission denied: {dir}/steps/new/json (failure)",
                 "cannot remove `build/steps/new/json`: rmfile: cannot remove `unit/build/steps/new/json`: Permission denied (os error 13) (failure)",
             ),
         ),

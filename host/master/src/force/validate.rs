@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
                     // Nobody was chosen.
                     FieldKind::Worker { .. } if value == ANY_WORKER || is_blank(&value) => {}
                     FieldKind::Inherit { builders, .. } => {
-                        self.inherit(field, builders, &value, into)
+                        self.inherit(field, builders, &value, into);
                     }
                     _ => {
                         into.insert(field.name.clone(), value);

@@ -10,11 +10,11 @@ use crate::farm::{farm, shell_steps};
 #[tokio::test]
 async fn builds_of_a_killed_master_run_again_and_none_is_lost() {
     // The first run of each waits for ever, the second ends at once.
-    let line = "test -e ../ran || { touch ../ran; sleep 600; }";
     let names = ["a", "b", "c", "d", "e"];
     let mut described = farm();
     for name in names {
-        described = described.shell(name, &[("x", line)]);
+        let line = format!("test -e ../../ran-{name} || {{ touch ../../ran-{name}; sleep 600; }}");
+        described = described.shell(name, &[("x", &line)]);
     }
     let mut farm = described.start().await;
     let mut requests = Vec::new();
@@ -22,7 +22,7 @@ async fn builds_of_a_killed_master_run_again_and_none_is_lost() {
         requests.push(farm.submit(name, &[]).await);
     }
     for name in names {
-        farm.until_file(&format!("{name}/ran")).await;
+        farm.until_file(&format!("ran-{name}")).await;
     }
     let waiting = farm.submit("a", &[("revision", "later")]).await;
     farm.kill().await;

@@ -67,7 +67,7 @@ async fn a_disabled_scheduler_passes_over_what_happens() {
         .config(&config)
         .start()
         .await;
-    let scheduler = SchedulerId(1);
+    let scheduler = farm.scheduler_id("on-push").await;
     let enable = async |enabled| {
         let master = farm.master();
         master

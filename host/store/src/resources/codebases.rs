@@ -16,7 +16,7 @@ impl Stored for Project {
             int("projectid", "t.id"),
             text("name", "t.name"),
             text("slug", "t.slug"),
-            text("description", "t.description").null(),
+            text("description", "t.description").null_that_differs(),
             text("description_format", "CAST(NULL AS TEXT)").null(),
             text("description_html", "CAST(NULL AS TEXT)").null(),
             // Whether a builder of it is configured.

@@ -253,8 +253,11 @@ impl<'t> Select<'t> {
             [_] => (format!("= {bound}"), format!("<> {bound}")),
             _ => (format!("IN ({bound})"), format!("NOT IN ({bound})")),
         };
-        let is = if op == Op::Eq { equal } else { different };
-        Ok(format!("{expression} {is}"))
+        Ok(match (op, field.null_differs) {
+            (Op::Eq, _) => format!("{expression} {equal}"),
+            (_, false) => format!("{expression} {different}"),
+            (_, true) => format!("({expression} IS NULL OR {expression} {different})"),
+        })
     }
 
     fn compare(&mut self, field: &Field, op: Op, values: &[String]) -> Result<String> {

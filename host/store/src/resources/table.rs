@@ -42,6 +42,8 @@ pub struct Field {
     pub kind: Kind,
     /// Whether it may be NULL.
     pub nullable: bool,
+    /// Whether NULL is unlike every value. A stock master says so where it compares rows in memory, and not where its database does.
+    pub null_differs: bool,
     /// What is known about its values.
     pub spread: Spread,
 }
@@ -52,6 +54,7 @@ const fn field(name: &'static str, expression: &'static str, kind: Kind) -> Fiel
         expression,
         kind,
         nullable: false,
+        null_differs: false,
         spread: Spread::Unknown,
     }
 }
@@ -85,6 +88,15 @@ impl Field {
     pub(super) const fn null(self) -> Self {
         Self {
             nullable: true,
+            ..self
+        }
+    }
+
+    /// The same, and it may be NULL, which is unlike every value.
+    pub(super) const fn null_that_differs(self) -> Self {
+        Self {
+            nullable: true,
+            null_differs: true,
             ..self
         }
     }

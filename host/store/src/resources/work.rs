@@ -129,7 +129,7 @@ impl Stored for Buildset {
             ),
             link(
                 "builderid",
-                "SELECT 1 FROM requests r WHERE r.buildset_id = t.id AND r.builder_id",
+                "t.id IN (SELECT x.buildset_id FROM requests x WHERE x.builder_id",
             ),
         ],
     };

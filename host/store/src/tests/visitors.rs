@@ -64,11 +64,8 @@ async fn a_connection_is_lent_again_when_its_statement_was_given_up() {
             for id in 1..20 {
                 let query = needle();
                 let given_up = store.list::<SourceStamp>(&query);
-                assert!(
-                    tokio::time::timeout(Duration::ZERO, given_up)
-                        .await
-                        .is_err()
-                );
+                let outcome = tokio::time::timeout(Duration::ZERO, given_up).await;
+                assert!(outcome.is_err(), "{outcome:?}");
                 // There is one connection, and a statement that looks at one row is never interrupted.
                 let found = store.find::<SourceStamp>(id).await.unwrap().unwrap();
                 assert_eq!(found.id.0, id);

@@ -41,7 +41,7 @@ pub(super) async fn narrow(
         | Endpoint::Builder(_, scopes)
         | Endpoint::Worker(_, scopes) => scopes.push(Scope::Seen(sight.clone())),
         Endpoint::BuildsetProperties(id) | Endpoint::BuildsetPropertyList(id) => {
-            let query = Query::new().eq(Buildset::ID, &*id);
+            let query = Query::new().eq(Buildset::ID, *id);
             let seen = [Scope::Seen(sight.clone())];
             let found = list::within::<Buildset>(&web.store, query, &seen).await?;
             found.ok_or_else(|| ApiError::not_found("buildset"))?;

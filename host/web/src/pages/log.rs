@@ -130,7 +130,7 @@ struct MatchView {
 }
 
 impl MatchView {
-    fn new(found: Match) -> Self {
+    fn new(found: &Match) -> Self {
         let mut text = found.text.chars();
         let at = found.column.saturating_sub(found.text_from);
         let before: String = text.by_ref().take(at).collect();
@@ -180,7 +180,7 @@ async fn search(web: &Web, ask: &Ask, log: &Log) -> Result<Option<SearchView>, A
         query.append_pair("cursor", &cursor.to_string());
         format!("/logs/{}?{}", log.id, query.finish())
     });
-    view.matches = found.matches.into_iter().map(MatchView::new).collect();
+    view.matches = found.matches.iter().map(MatchView::new).collect();
     Ok(Some(view))
 }
 

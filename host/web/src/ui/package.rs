@@ -419,7 +419,8 @@ mod tests {
                 }
             }
         };
-        let table: [(&dyn Fn(&Path), &str); 7] = [
+        type Harm<'a> = &'a dyn Fn(&Path);
+        let table: [(Harm<'_>, &str); 7] = [
             (&remove(""), "there is no directory DIR/: install"),
             (
                 &remove("buildbot_www"),
@@ -440,7 +441,7 @@ mod tests {
             (
                 &|dir| {
                     std::fs::write(dir.join("buildbot_www/static/index.html"), "old")
-                        .expect("written")
+                        .expect("written");
                 },
                 "is not the page of buildbot-www 4.3.0",
             ),

@@ -10,6 +10,9 @@ const entry = join(directory, 'node_modules/oidc-provider/lib/index.js');
 const { default: Provider } = await import(pathToFileURL(entry).href);
 const known = JSON.parse(people);
 
+// Nobody reads the standard output beyond the address.
+console.log = console.info = console.warn = console.error;
+
 const server = createServer();
 server.listen(0, '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -51,5 +54,5 @@ server.listen(0, '127.0.0.1', () => {
       response.end(String(error));
     });
   });
-  console.log(JSON.stringify({ issuer }));
+  process.stdout.write(`${JSON.stringify({ issuer })}\n`);
 });

@@ -354,7 +354,7 @@ async fn the_root_and_the_specification() {
     let farm = farm().await;
     assert_snapshot!(farm.get("/api/v2").await.shown(), @r#"
     200
-    {"rootlinks":[{"name":"builders"},{"name":"buildrequests"},{"name":"builds"},{"name":"buildsets"},{"name":"changes"},{"name":"changesources"},{"name":"codebases"},{"name":"deliveries"},{"name":"forceschedulers"},{"name":"masters"},{"name":"plugins"},{"name":"projects"},{"name":"reporters"},{"name":"schedulers"},{"name":"sourcestamps"},{"name":"test_result_sets"},{"name":"workers"}],"meta":{"total":17}}
+    {"rootlinks":[{"name":"audit"},{"name":"builders"},{"name":"buildrequests"},{"name":"builds"},{"name":"buildsets"},{"name":"changes"},{"name":"changesources"},{"name":"codebases"},{"name":"deliveries"},{"name":"forceschedulers"},{"name":"masters"},{"name":"plugins"},{"name":"projects"},{"name":"reporters"},{"name":"schedulers"},{"name":"sourcestamps"},{"name":"test_result_sets"},{"name":"tokens"},{"name":"workers"}],"meta":{"total":19}}
     "#);
     assert_snapshot!(farm.get("/api/v2/application.spec?path=builds&path=masters").await.shown(), @r#"
     200

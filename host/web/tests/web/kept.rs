@@ -180,11 +180,11 @@ async fn build_data_is_what_buildbot_has() {
     set.await.expect("set");
     assert_snapshot!(kept.farm.get("/api/v2/builds/1/data").await.shown(), @r#"
     200
-    {"build_data":[{"buildid":1,"length":6,"name":"coverage","source":"tests"}],"meta":{"total":1}}
+    {"build_data":[{"buildid":1,"length":6,"name":"coverage","source":"tests","value":null}],"meta":{"total":1}}
     "#);
     assert_snapshot!(kept.farm.get("/api/v2/builders/unit/builds/1/data/coverage").await.shown(), @r#"
     200
-    {"build_data":[{"buildid":1,"length":6,"name":"coverage","source":"tests"}],"meta":{}}
+    {"build_data":[{"buildid":1,"length":6,"name":"coverage","source":"tests","value":null}],"meta":{}}
     "#);
     let value = kept.farm.get("/api/v2/builds/1/data/coverage/value").await;
     assert_eq!(value.body, "83.5 %");

@@ -155,7 +155,7 @@ impl<R: AsyncRead + Unpin> Pump<R> {
     pub(crate) async fn run(&mut self) {
         while self.pipe.is_some() && self.room.ensure().await {
             let read = self.read().await;
-            self.deliver(read);
+            self.deliver(&read);
         }
         self.pipe = None;
     }
@@ -170,7 +170,7 @@ impl<R: AsyncRead + Unpin> Pump<R> {
                 () = ready(()) => break,
             };
             taken += read.as_ref().copied().unwrap_or(0);
-            self.deliver(read);
+            self.deliver(&read);
         }
         self.pipe = None;
     }
@@ -185,7 +185,7 @@ impl<R: AsyncRead + Unpin> Pump<R> {
         pipe.read_buf(&mut self.buffer).await
     }
 
-    fn deliver(&mut self, read: io::Result<usize>) {
+    fn deliver(&mut self, read: &io::Result<usize>) {
         let bytes = self.buffer.split().freeze();
         let delivered = matches!(read, Ok(1..)) && self.room.put(self.stream, bytes);
         if !delivered {

@@ -74,6 +74,7 @@ fn nested(resource: Resource, field: &str) -> Option<Shape> {
         ),
         (R::Step, "urls") => list(object([("name", text()), ("url", text())])),
         (R::Artifact, "path") => text(),
+        (R::BuildData, "value") => any(),
         (R::Spec, "type_spec") => map(any()),
         (R::PluginMetrics, "calls" | "host_calls") => map(int()),
         (R::Plugin, field) => return plugin(field),

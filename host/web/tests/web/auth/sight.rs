@@ -29,7 +29,7 @@ async fn lists_have_what_may_be_seen() {
             "builders",
             "name",
             json!(["unit"]),
-            json!(["unit", "docs"]),
+            json!(["docs", "unit"]),
         ),
         ("builds", "builds", "buildid", json!([1]), json!([1, 2])),
         (
@@ -58,7 +58,7 @@ async fn lists_have_what_may_be_seen() {
             "builders",
             "name",
             json!(["unit"]),
-            json!(["unit", "docs"]),
+            json!(["docs", "unit"]),
         ),
     ] {
         let path = format!("/api/v2/{path}");
@@ -77,7 +77,7 @@ async fn what_may_not_be_seen_is_not_there() {
     let (eve, ivy) = (log_in(&farm, "eve").await, log_in(&farm, "ivy").await);
     for path in [
         "/api/v2/builders/docs",
-        "/api/v2/builders/2",
+        "/api/v2/builders/1",
         "/api/v2/builders/docs/builds",
         "/api/v2/builders/docs/builds/1",
         "/api/v2/builds/2",
@@ -98,7 +98,7 @@ async fn what_may_not_be_seen_is_not_there() {
         "/api/v2/buildsets/3",
         "/api/v2/buildsets/3/properties",
         "/builders/docs",
-        "/builders/2",
+        "/builders/1",
         "/builders/docs/builds/1",
         "/builds/2",
         "/logs/2",
@@ -178,7 +178,7 @@ async fn streams_tell_what_may_be_seen_for_as_long_as_it_may() {
     let heard_by_eve = read_until(&mut of_eve, &until).await;
     assert!(heard_by_eve.contains("open-step"), "{heard_by_eve}");
     let key = format!("[\"builds\",\"{}\"", secret.id);
-    for hidden in ["secret-step", "[\"builders\",\"2\"", key.as_str()] {
+    for hidden in ["secret-step", "[\"builders\",\"1\"", key.as_str()] {
         assert!(!heard_by_eve.contains(hidden), "{hidden}: {heard_by_eve}");
     }
     farm.get_with("/auth/logout", &[("cookie", &ivy)]).await;

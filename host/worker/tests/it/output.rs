@@ -211,7 +211,8 @@ async fn what_a_command_writes_to_its_log_files_is_output() {
 #[tokio::test]
 async fn a_log_file_that_is_outside_is_refused() {
     let bench = bench().await;
-    for path in ["../../x", "/etc/passwd", "a/../../../x"] {
+    std::fs::create_dir_all(bench.path("a")).unwrap();
+    for path in ["../x", "/etc/passwd", "a/../../x"] {
         let mut spec = sh("true");
         spec.log_files = vec![log_file(path, false)];
         let refused = bench.refused(spec).await;

@@ -1,7 +1,5 @@
 //! Reads for whoever asks from outside.
 
-use std::time::Duration;
-
 use futures::FutureExt as _;
 use toolpost_core::model::SourceStamp;
 

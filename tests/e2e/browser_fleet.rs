@@ -50,13 +50,17 @@ async fn workers_do_what_is_clicked_and_locks_say_who_waits() {
     let steps = gate(&open) + "locks = [\"the-one-and-only-printer\"]\n";
     let mut text = config(port, &["far"], &[("unit", &steps)]);
     text.push_str("\n[[lock]]\nname = \"the-one-and-only-printer\"\nscope = \"master\"\n");
-    for number in 1..=3 {
-        // As long as a name may be.
-        let name = format!("a-machine-in-the-cellar-behind-the-boiler-{number:08}");
+    // As long as a name may be.
+    let names = [1, 2, 3].map(|n| format!("a-machine-in-the-cellar-behind-the-boiler-{n:08}"));
+    for name in &names {
         text.push_str(&format!(
             "\n[[worker]]\nname = {name:?}\nkind = \"remote\"\npassword = \"open sesame\"\n"
         ));
     }
+    text.push_str(&format!(
+        "\n[[builder]]\nname = \"cellar\"\nworkers = {names:?}\n{}",
+        gate(&open)
+    ));
     let farm = farm(&text).start().await;
     let api = farm.api();
     let mut far = Far::start(Kind::Own, port);
@@ -86,6 +90,7 @@ async fn workers_do_what_is_clicked_and_locks_say_who_waits() {
     browser.picture("locks-waiting").await;
 
     goto("workers").await;
+    browser.says(&names[2]).await;
     let too_wide = browser.number(TOO_WIDE).await;
     assert!(
         too_wide <= 0.0,

@@ -258,7 +258,7 @@ both! {
             ("masterid__ne=1", 0),
             ("workerid=1", 2),
             ("description=the first", 1),
-            ("description__ne=the first", 0),
+            ("description__ne=the first", 1),
         ];
         for (query, expected) in table {
             assert_eq!(

@@ -22,17 +22,28 @@ pub(crate) async fn keep_apart(request: Request, next: Next) -> Response<Body> {
     let is_somebodys = is_somebodys(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    let kept = headers.get(header::CACHE_CONTROL);
-    let kept = kept.and_then(|value| value.to_str().ok());
-    if kept.is_some_and(|kept| kept.contains("immutable")) {
+    if is_for_all(headers) {
         return response;
     }
     if is_somebodys {
-        let nobody = HeaderValue::from_static("private, no-store");
-        headers.insert(header::CACHE_CONTROL, nobody);
+        keep_for_nobody(headers);
     }
     headers.insert(header::VARY, HeaderValue::from_static(VARY));
     response
+}
+
+/// Says that an answer is for one person, unless it is the same for everybody for ever.
+pub(crate) fn keep_for_nobody(headers: &mut HeaderMap) {
+    if !is_for_all(headers) {
+        let nobody = HeaderValue::from_static("private, no-store");
+        headers.insert(header::CACHE_CONTROL, nobody);
+    }
+}
+
+fn is_for_all(headers: &HeaderMap) -> bool {
+    let kept = headers.get(header::CACHE_CONTROL);
+    let kept = kept.and_then(|value| value.to_str().ok());
+    kept.is_some_and(|kept| kept.contains("immutable"))
 }
 
 /// Whether a request says who sends it.

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use toolpost_core::BuilderId;
 use toolpost_core::access::{Action, Target};
 use toolpost_core::model::{Build, BuildRequest, Log, Step};
+use tracing::Instrument as _;
 
 use super::caller::Caller;
 use super::doors::{Of, Way, way};
@@ -20,6 +21,7 @@ use super::proof::{Origin, identify};
 use super::sight::Sight;
 use crate::api::path::BuilderRef;
 use crate::api::resolve;
+use crate::caching::keep_for_nobody;
 use crate::error::ApiError;
 use crate::pages::Ask;
 use crate::security::is_safe;
@@ -41,27 +43,48 @@ pub(crate) async fn gate(State(web): State<Web>, request: Request, next: Next) -
         return refuse(&web, &parts, &ApiError::TooMany(text.into()));
     }
     let Some(auth) = &settings.auth else {
-        return next.run(Request::from_parts(parts, body)).await;
+        return answer(next, Request::from_parts(parts, body)).await;
     };
     let is_https = origin.is_https;
+    let mut is_somebodys = false;
     let mut response = match identify(&web, auth, origin, &parts.headers).await {
         Err(error) => refuse(&web, &parts, &error),
         Ok(caller) => {
+            is_somebodys = caller.identity.is_some();
             let caller = Arc::new(caller);
             parts.extensions.insert(Arc::clone(&caller));
             match pass(&web, &mut parts, &caller).await {
-                Ok(()) => next.run(Request::from_parts(parts, body)).await,
+                Ok(()) => answer(next, Request::from_parts(parts, body)).await,
                 Err(error) => refuse(&web, &parts, &error),
             }
         }
     };
     let headers = response.headers_mut();
+    if is_somebodys {
+        keep_for_nobody(headers);
+    }
     if is_https {
         let strict = HeaderValue::from_static(STRICT_TRANSPORT);
         headers.insert(header::STRICT_TRANSPORT_SECURITY, strict);
     }
     headers.append(header::VARY, HeaderValue::from_static("authorization"));
     response
+}
+
+/// Lets the handler answer. What changes something goes to its end and is written down, also when whoever asked for it does not wait
+/// for the answer.
+async fn answer(next: Next, request: Request) -> Response<Body> {
+    if is_safe(request.method()) {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The program ends.
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+    }
 }
 
 /// Whether the door of a request is open to whoever sent it.

@@ -1,12 +1,17 @@
 //! What somebody tries who has no business here.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::http::{Method, header};
+use futures::FutureExt as _;
 use serde_json::json;
 
 use super::{PASSWORD, basic, call_as, cookie_of, farm, farm_with, get_as, log_in, settings};
 use crate::support::{Answer, Asker as _, TestFarm};
+
+/// What has not come by then does not come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_session_that_somebody_prepared_is_nobodys() {
@@ -193,4 +198,32 @@ async fn where_nobody_is_configured_everybody_may_do_everything() {
     let page = farm.page("/").await;
     assert!(!page.body.contains("Log in"), "{}", page.body);
     assert_eq!(farm.page("/login").await.status, 303);
+}
+
+#[tokio::test]
+async fn who_does_not_wait_for_the_answer_is_on_record_as_well() {
+    let farm = farm().await;
+    let root = log_in(&farm, "root").await;
+    // From now on it is known who that is, without asking the store.
+    get_as(&farm, ("cookie", &root), "/api/v2/builders").await;
+    let pause = json!({"reason": "nobody saw me"});
+    let call = call_as(
+        &farm,
+        ("cookie", &root),
+        "/api/v2/workers/1",
+        "pause",
+        pause,
+    );
+    assert!(call.now_or_never().is_none(), "it takes a while");
+    let recorded = async {
+        loop {
+            let audit = get_as(&farm, ("cookie", &root), "/api/v2/audit").await;
+            if audit.body.contains("nobody saw me") {
+                return audit.json()["audit"][0].clone();
+            }
+        }
+    };
+    let entry = tokio::time::timeout(PATIENCE, recorded).await;
+    assert_eq!(entry.expect("a record")["outcome"], "done");
+    assert!(!farm.master.asked().is_empty());
 }

@@ -3,6 +3,7 @@
 mod form;
 mod schema;
 mod validate;
+mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 

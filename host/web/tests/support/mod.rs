@@ -9,7 +9,8 @@
 )]
 
 mod ask;
-pub mod control;
+mod control;
+pub mod samples;
 mod specs;
 
 use std::sync::Arc;

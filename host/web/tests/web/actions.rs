@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 use toolpost_store::{PluginEventKind, PluginEventRow, PluginVersionRow};
 
-use crate::support::control::{digest, plugin, scheduler, version};
+use crate::support::samples::{digest, plugin, scheduler, version};
 use crate::support::{Answer, Asker, NOW, TestFarm, build};
 
 async fn farm() -> TestFarm {

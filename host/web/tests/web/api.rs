@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use toolpost_core::Results;
 
-use crate::support::control::{digest, plugin, refusal, version};
+use crate::support::samples::{digest, plugin, refusal, version};
 use crate::support::{Asker, NOW, TestFarm, build, step};
 
 /// A farm with a change, a build of it with two steps, a build that runs and a request that waits.

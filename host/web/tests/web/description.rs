@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use toolpost_core::Results;
 use toolpost_store::{NewArtifact, NewTestResult, NewTestResultSet};
 
-use crate::support::control::{locks, plugin, scheduler, version};
+use crate::support::samples::{locks, plugin, scheduler, version};
 use crate::support::{Answer, Asker as _, NOW, TestFarm, build, step};
 
 /// What stands for a parameter of a path: each is tried.

@@ -8,7 +8,7 @@ use toolpost_sandbox::metrics::{CallSample, GOOD, TypeMetrics};
 use toolpost_sandbox::{CallUsage, PoolStatus, PoolWait, WaitReason};
 use toolpost_web::PluginLoad;
 
-use crate::support::control::{plugin, version};
+use crate::support::samples::{plugin, version};
 use crate::support::{Asker, NOW, TestFarm, build};
 
 fn load() -> PluginLoad {

@@ -4,7 +4,7 @@ use axum::http::Method;
 use insta::assert_snapshot;
 use toolpost_core::Results;
 
-use crate::support::control::{plugin, poller, problem, refusal, scheduler, version};
+use crate::support::samples::{plugin, poller, problem, refusal, scheduler, version};
 use crate::support::{Answer, Asker, NOW, TestFarm, build, step};
 
 pub(crate) async fn farm() -> TestFarm {

@@ -4,7 +4,7 @@ use toolpost_core::Results;
 use toolpost_store::{LogStream, WorkerEnd};
 
 use crate::pages::farm;
-use crate::support::control::{locks, plugin, poller, refusal, scheduler, version};
+use crate::support::samples::{locks, plugin, poller, refusal, scheduler, version};
 use crate::support::{Asker, NOW, TestFarm, build, step};
 
 /// Strings that would do harm where they are not escaped.

@@ -6,7 +6,7 @@ use toolpost_core::locks::LockKey;
 use toolpost_core::{BuilderId, RequestId, WorkerId};
 use toolpost_master::{WaitCause, WaitState, WaitingBuilder, Why, WorkerStanding};
 
-use crate::support::control::locks;
+use crate::support::samples::locks;
 use crate::support::{Asker as _, TestFarm, build};
 
 /// Request 2 of builder `docs` waits for a lock that build 1 has on one worker, and the other is away.

@@ -6,7 +6,7 @@ use toolpost_master::LockedOut;
 use toolpost_store::{WorkerEnd, WorkerSession};
 use toolpost_web::WorkerSettings;
 
-use crate::support::control::locks;
+use crate::support::samples::locks;
 use crate::support::{Answer, Asker, NOW, TestFarm, build};
 
 fn says(answer: &Answer, words: &[&str]) {

@@ -11,7 +11,7 @@ pub const IDS_PER_LIST_MAX: u32 = 1_000_000;
 pub enum Op {
     /// Equal to any of the values.
     Eq,
-    /// Equal to none of the values, and not NULL.
+    /// Equal to none of the values. NULL is, where the field says so; elsewhere it is neither equal nor unequal.
     Ne,
     /// Less than the value.
     Lt,

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::control::{digest, locks, plugin, poller, problem, refusal, version};
+use support::samples::{digest, locks, plugin, poller, problem, refusal, version};
 use support::{NOW, TestFarm, build, step};
 use toolpost_core::model::LogType;
 use toolpost_core::{BuildId, Results, Timestamp};

@@ -139,11 +139,27 @@ pub(crate) async fn hammer_each(
 }
 
 /// GETs a path at every tick for `span`, over one connection. A visit that is late because the one before took too long counts
-/// from its tick.
+/// from its tick. Who visits has a thread of their own, so that they do not wait for what else this process plays.
 ///
 /// # Errors
 /// When an answer is not a success.
 pub(crate) async fn visits(
+    authority: &str,
+    path: &str,
+    tick: Duration,
+    span: Duration,
+) -> anyhow::Result<Latencies> {
+    let (authority, path) = (authority.to_owned(), path.to_owned());
+    let visiting = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(visit_all(&authority, &path, tick, span))
+    };
+    tokio::task::spawn_blocking(visiting).await?
+}
+
+async fn visit_all(
     authority: &str,
     path: &str,
     tick: Duration,

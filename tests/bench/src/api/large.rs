@@ -52,14 +52,20 @@ async fn on(bench: &Bench, database: &str, url: Option<&str>) -> anyhow::Result<
     rows.push(memory("before anybody asks")?);
     let span = Duration::from_secs(if bench.quick { 1 } else { 3 });
     let authority = farms::authority(&farm);
-    for list in LISTS {
+    for list in LISTS.iter().filter(|list| bench.wants(list.name)) {
         rows.extend(list.measure(&authority, ids, span, database).await?);
     }
     rows.push(memory("after these lists")?);
-    rows.extend(downloads(&farm, database).await?);
-    rows.push(memory("after these downloads")?);
-    rows.extend(starts(&farm, ids, database, bench.scaled(200)).await?);
-    rows.extend(subscribed(bench, &farm, database).await?);
+    if bench.wants("downloads") {
+        rows.extend(downloads(&farm, database).await?);
+        rows.push(memory("after these downloads")?);
+    }
+    if bench.wants("starts") {
+        rows.extend(starts(&farm, ids, database, bench.scaled(200)).await?);
+    }
+    if bench.wants("subscribers") {
+        rows.extend(subscribed(bench, &farm, database).await?);
+    }
     rows.push(memory("after all that")?);
     Ok(rows)
 }

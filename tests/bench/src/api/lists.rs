@@ -12,7 +12,7 @@ pub(super) struct List {
     pub(super) path: fn(usize, &Ids) -> String,
     /// What Buildbot 4.3.0 does over one connection, with some hundred builds in its database: requests per second, p99 in ms.
     pub(super) buildbot: Option<(f64, f64)>,
-    /// What we want per second over one connection.
+    /// What we want per second over many connections; Buildbot, which is one thread, does as much over one.
     pub(super) rate_target: Option<f64>,
     /// Whether the answer is so long that its latency is that of its bytes.
     pub(super) long: bool,
@@ -158,9 +158,6 @@ impl List {
             rate = rate.buildbot(their_rate);
             p99 = p99.buildbot(their_p99);
         }
-        if let Some(target) = self.rate_target {
-            rate = rate.target(target);
-        }
         if !self.long {
             p99 = p99.target(P99_TARGET_MS);
         }
@@ -173,8 +170,15 @@ impl List {
     fn crowded(&self, name: &str, many: &Latencies) -> [Row; 3] {
         let name = format!("{name}, {CROWD} connections");
         let p99 = Row::cost(format!("{name}, p99"), many.percentile_ms(0.99), "ms");
+        let mut rate = Row::rate(name.clone(), many.rate(), "/s");
+        if let Some((theirs, _)) = self.buildbot {
+            rate = rate.buildbot(theirs);
+        }
+        if let Some(target) = self.rate_target {
+            rate = rate.target(target);
+        }
         [
-            Row::rate(name.clone(), many.rate(), "/s"),
+            rate,
             Row::cost(format!("{name}, p50"), many.percentile_ms(0.5), "ms"),
             if self.long {
                 p99

@@ -10,7 +10,10 @@ use crate::Bench;
 use crate::table::Row;
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let mut rows = small::measure(bench).await?;
+    let mut rows = Vec::new();
+    if bench.wants("small") {
+        rows.extend(small::measure(bench).await?);
+    }
     rows.extend(large::measure(bench).await?);
     Ok(rows)
 }

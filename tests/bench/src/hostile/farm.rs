@@ -17,7 +17,7 @@ use toolpost_hostile::{Lures, REBOUND, Setting};
 
 use super::feel::{self, Feel};
 use super::offence::Offence;
-use crate::workers::{Pulse, free_port, remote};
+use crate::workers::{Pulse, Shared, connect, free_port, remote};
 use crate::{builds, farms};
 
 /// Copies of an offender at one time.
@@ -44,8 +44,10 @@ pub(super) struct Arena {
     farm: Farm,
     config: String,
     pub(super) lures: Lures,
-    started: PathBuf,
-    /// A remote worker that does nothing but live.
+    /// What the workers of all others do.
+    others: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// A worker that does nothing but live.
     pulse: Arc<Mutex<Pulse>>,
     /// Removed at the end.
     _dir: TempDir,
@@ -68,9 +70,8 @@ impl Arena {
         let token = dir.path().join("token");
         std::fs::write(&token, TOKEN)?;
         std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600))?;
-        let started = dir.path().join("started");
         let port = free_port()?;
-        let config = config(offences, &lures, &started, &token, port);
+        let config = config(offences, &lures, &token, port);
         let program = liar(dir.path(), toolpost)?;
         let mut builder = Farm::with(program, &config);
         for offence in offences.iter().filter(|offence| offence.is_installed()) {
@@ -78,11 +79,17 @@ impl Arena {
         }
         let farm = builder.start().await;
         let pulse = Pulse::connect(port, "pulse").await?;
+        let (others, loud) = (Arc::<Shared>::default(), Arc::<Shared>::default());
+        let workers = vec![
+            connect(port, "quiet".into(), Arc::clone(&others)).await?,
+            connect(port, "loud".into(), loud).await?,
+        ];
         Ok(Self {
             farm,
             config,
             lures,
-            started,
+            others,
+            workers,
             pulse: Arc::new(Mutex::new(pulse)),
             _dir: dir,
         })
@@ -90,7 +97,7 @@ impl Arena {
 
     /// Uses it for a while.
     pub(super) async fn feel(&self) -> anyhow::Result<Feel> {
-        feel::feel(&self.farm, &self.started, &self.pulse).await
+        feel::feel(&self.farm, &self.others, &self.pulse).await
     }
 
     /// Fifty at once, and the first of them at work.
@@ -272,6 +279,14 @@ async fn keep_up(api: Api, builder: String) {
     }
 }
 
+impl Drop for Arena {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            worker.abort();
+        }
+    }
+}
+
 /// The newest fault of what is live of a plugin.
 fn fault_of(plugin: &Value) -> Option<String> {
     let live = plugin["versions"].as_array()?.first()?;
@@ -300,26 +315,20 @@ fn reporter(name: &str) -> String {
     text
 }
 
-/// Two workers, one for the offenders, and a builder for each of those who want something else.
+/// Two workers, one for the offenders, and a builder for each of those who want something else. Both only speak: what
+/// commands do to the machine that they run on is not the master's doing.
 fn config(
     offences: &[Offence],
     lures: &Lures,
-    started: &Path,
     token: &Path,
     port: SocketAddr,
 ) -> String {
     let mut text = format!("[workers]\nlisten = \"{port}\"\n\n{}", remote("pulse", 1));
-    for name in ["quiet", "loud", "other"] {
-        let _ = write!(
-            text,
-            "[[worker]]\nname = \"{name}\"\nkind = \"local\"\nmax_builds = {COPIES}\n\n"
-        );
-    }
+    text += &remote("quiet", COPIES);
+    text += &remote("loud", COPIES);
     let _ = write!(text, "[secret.token]\nfile = {token:?}\n\n");
-    let line = format!("date +%s%N > {}", started.display());
-    let probe = farms::shell(&format!(r#"["sh", "-c", {line:?}]"#));
     let commands = farms::shell(r#"["true"]"#).repeat(COMMANDS);
-    let sink = farms::shell(r#"["true"]"#);
+    let one = farms::shell(r#"["true"]"#);
     let mut names = Vec::new();
     let mut builder = |name: &str, worker: &str, collapse: bool, steps: &str| {
         names.push(format!("{name:?}"));
@@ -327,9 +336,9 @@ fn config(
             "[[builder]]\nname = \"{name}\"\nworkers = [\"{worker}\"]\ncollapse_requests = {collapse}\n\n{steps}\n"
         )
     };
-    text += &builder("probe", "quiet", false, &probe);
+    text += &builder("probe", "quiet", false, &one);
     text += &builder("commands", "quiet", false, &commands);
-    text += &builder("sink", "other", true, &sink);
+    text += &builder("sink", "quiet", true, &one);
     for offence in offences {
         let name = offence.name();
         let Setting { parameters, grants } = match offence.misdeed() {

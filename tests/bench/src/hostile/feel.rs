@@ -1,16 +1,16 @@
 //! How a master feels to those who use it.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use tokio::sync::Mutex;
 use toolpost_harness::Farm;
 
 use super::farm::COMMANDS;
 use crate::farms;
 use crate::load::visits;
-use crate::workers::Pulse;
+use crate::workers::{Pulse, Shared};
 
 /// How long is measured.
 const SPAN: Duration = Duration::from_millis(900);
@@ -38,7 +38,7 @@ impl Feel {
 /// Uses a farm for a while.
 pub(super) async fn feel(
     farm: &Farm,
-    started: &Path,
+    workers: &Shared,
     pulse: &Arc<Mutex<Pulse>>,
 ) -> anyhow::Result<Feel> {
     let authority = farms::authority(farm);
@@ -48,7 +48,7 @@ pub(super) async fn feel(
     let end = Instant::now() + SPAN;
     let (mut starts, mut commands) = (Vec::new(), Vec::new());
     while Instant::now() < end || starts.is_empty() {
-        starts.push(start(farm, started).await?);
+        starts.push(start(farm, workers).await?);
         let asked = Instant::now();
         let request = farm.api().force("force", "commands").await;
         farm.api().finished(request).await;
@@ -59,13 +59,13 @@ pub(super) async fn feel(
     Ok(Feel([p99, median(starts), median(commands), alive]))
 }
 
-/// Milliseconds from a request to the first command of its build, which writes down the time.
-async fn start(farm: &Farm, started: &Path) -> anyhow::Result<f64> {
-    let asked = SystemTime::now().duration_since(UNIX_EPOCH)?;
+/// Milliseconds from a request to the first command of its build.
+async fn start(farm: &Farm, workers: &Shared) -> anyhow::Result<f64> {
+    let asked = Instant::now();
     let request = farm.api().force("force", "probe").await;
     farm.api().finished(request).await;
-    let began: u128 = std::fs::read_to_string(started)?.trim().parse()?;
-    Ok(began.saturating_sub(asked.as_nanos()) as f64 / 1e6)
+    let began = workers.began().context("no command has begun")?;
+    Ok(began.saturating_duration_since(asked).as_secs_f64() * 1000.0)
 }
 
 /// Milliseconds until a keep-alive is answered, the mean.

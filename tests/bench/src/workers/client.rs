@@ -1,8 +1,10 @@
 //! Workers that only speak: they attach as stock workers do, answer, and run nothing. Thousands of them are one process.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -18,7 +20,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::Message;
 use toolpost_wire::{
-    Argv, Command, CommandId, Limits, Text, Update, WorkerEffect, WorkerEvent, WorkerInfo,
+    Argv, Command, CommandId, EnvValue, Limits, Shell, Text, Update, WorkerEffect, WorkerEvent, WorkerInfo,
     WorkerSession,
 };
 
@@ -26,6 +28,10 @@ use toolpost_wire::{
 pub(super) const PASSWORD: &str = "open sesame";
 /// A command that says this prints lines, as many as follow.
 pub(super) const PRINT: &str = "print-lines";
+/// A line of the shell that begins like this goes on until it is interrupted.
+const LASTING: &str = "sleep ";
+/// Between the two parts of what a worker was given to say.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Lines that are printed, of 60 bytes each with their ends.
 const LINE: &[u8; 60] = b"a line of sixty bytes, as compilers and their tests print i\n";
 /// Lines of one update: what a stock worker collects before it sends.
@@ -37,12 +43,35 @@ const VARIABLES: usize = 30;
 
 /// What the workers of one run have in common.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     limits: Arc<Limits>,
+    /// What any other line of the shell says, in two parts: such a line is run once, and what it said then is said again.
+    speech: OnceLock<[Bytes; 2]>,
+    /// When the newest command began.
+    began: Mutex<Option<Instant>>,
     /// How many were told their settings, which is the last step of an attachment but the master's own.
     pub(super) configured: AtomicUsize,
     /// How many were lost.
     pub(super) lost: AtomicUsize,
+}
+
+impl Shared {
+    /// When the newest command of any of them began.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a command does.
+enum Act {
+    /// Ends at once.
+    End,
+    /// Prints so many lines.
+    Print(usize),
+    /// Says what this line of the shell said when it was run.
+    Say(Box<Shell>),
+    /// Goes on until it is interrupted.
+    Last,
 }
 
 /// One worker.
@@ -53,10 +82,12 @@ struct Client {
     name: String,
     /// A command that prints, and how many lines are left.
     printing: Option<(CommandId, usize)>,
+    /// Commands that have more to say, and when.
+    speaking: VecDeque<(Instant, CommandId)>,
 }
 
 /// Connects a worker, which lives until the task is aborted or the master ends it.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     address: SocketAddr,
     name: String,
     shared: Arc<Shared>,
@@ -69,6 +100,7 @@ pub(super) async fn connect(
         shared,
         name,
         printing: None,
+        speaking: VecDeque::new(),
     };
     Ok(tokio::spawn(async move {
         if let Err(error) = client.run().await {
@@ -170,7 +202,8 @@ impl Client {
                 self.print();
             }
             self.socket.flush().await?;
-            let deadline = self.session.deadline();
+            let next = self.speaking.front().map(|(at, _)| *at);
+            let deadline = self.session.deadline().into_iter().chain(next).min();
             let timer = async {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -183,7 +216,10 @@ impl Client {
                     Message::Close(_) => return Ok(()),
                     _ => {}
                 },
-                () = timer => self.session.handle_timeout(Instant::now())?,
+                () = timer => {
+                    self.say_more();
+                    self.session.handle_timeout(Instant::now())?;
+                }
             }
         }
     }
@@ -202,16 +238,25 @@ impl Client {
                 ticket,
                 ..
             } => {
+                let now = Instant::now();
+                *self.shared.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
                 self.session.answer(&ticket, Ok(()));
-                match lines_of(&command) {
-                    Some(lines) => self.printing = Some((id, lines)),
-                    None => self.end(&id),
+                match act_of(command) {
+                    Act::Print(lines) => self.printing = Some((id, lines)),
+                    Act::Say(shell) => {
+                        self.shared.speech.get_or_init(|| said_by(&shell));
+                        self.say(&id, 0);
+                        self.speaking.push_back((now + PAUSE, id));
+                    }
+                    Act::Last => {}
+                    Act::End => self.end(&id),
                 }
             }
             WorkerEvent::Interrupt { id, .. } => {
                 if self.printing.as_ref().is_some_and(|(of, _)| *of == id) {
                     self.printing = None;
                 }
+                self.speaking.retain(|(_, of)| *of != id);
                 self.end(&id);
             }
             _ => {}
@@ -229,16 +274,32 @@ impl Client {
                 break;
             }
             let lines = left.min(LINES_OF_UPDATE);
-            let text = Text {
-                bytes: Bytes::from(LINE.repeat(lines)),
-                at: SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(0.0, |since| since.as_secs_f64()),
-            };
-            self.session
-                .update(Instant::now(), &id, vec![Update::Stdout(text)]);
+            self.write(&id, Bytes::from(LINE.repeat(lines)));
             self.printing = Some((id, left - lines));
         }
+    }
+
+    /// The second part of what commands say, where it is time for it.
+    fn say_more(&mut self) {
+        while let Some((at, _)) = self.speaking.front()
+            && *at <= Instant::now()
+            && let Some((_, id)) = self.speaking.pop_front()
+        {
+            self.say(&id, 1);
+            self.end(&id);
+        }
+    }
+
+    fn say(&mut self, id: &CommandId, part: usize) {
+        let speech = self.shared.speech.get();
+        self.write(id, speech.map_or_else(Bytes::new, |parts| parts[part].clone()));
+    }
+
+    fn write(&mut self, id: &CommandId, bytes: Bytes) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at = since.map_or(0.0, |since| since.as_secs_f64());
+        let text = Update::Stdout(Text { bytes, at });
+        self.session.update(Instant::now(), id, vec![text]);
     }
 
     fn end(&mut self, id: &CommandId) {
@@ -248,18 +309,45 @@ impl Client {
     }
 }
 
-/// How many lines a command is to print, if it is.
-fn lines_of(command: &Command) -> Option<usize> {
+fn act_of(command: Command) -> Act {
     let Command::Shell(shell) = command else {
-        return None;
+        return Act::End;
     };
-    let Argv::Words(words) = &shell.command else {
-        return None;
-    };
-    match words.as_slice() {
-        [program, count] if program == PRINT => count.parse().ok(),
-        _ => None,
+    match &shell.command {
+        Argv::Words(words) => match words.as_slice() {
+            [program, count] if program == PRINT => count.parse().map_or(Act::End, Act::Print),
+            _ => Act::End,
+        },
+        Argv::Line(line) if line.starts_with(LASTING) => Act::Last,
+        Argv::Line(_) => Act::Say(shell),
     }
+}
+
+/// Runs a line of the shell. Its output is parted within the first value of its environment that it says.
+fn said_by(shell: &Shell) -> [Bytes; 2] {
+    let Argv::Line(line) = &shell.command else {
+        return Default::default();
+    };
+    let values: Vec<(&String, &String)> = shell
+        .env
+        .iter()
+        .filter_map(|(name, value)| match value {
+            EnvValue::Set(value) => Some((name, value)),
+            _ => None,
+        })
+        .collect();
+    let output = process::Command::new("sh")
+        .args(["-c", &format!("exec 2>&1; {line}")])
+        .envs(values.iter().copied())
+        .output();
+    let said = Bytes::from(output.map(|output| output.stdout).unwrap_or_default());
+    let within = |value: &str| {
+        let at = said.windows(value.len().max(1)).position(|part| part == value.as_bytes())?;
+        Some(at + value.len() / 2)
+    };
+    let cut = values.iter().find_map(|(_, value)| within(value));
+    let (first, second) = said.split_at(cut.unwrap_or(said.len()));
+    [said.slice_ref(first), said.slice_ref(second)]
 }
 
 fn info(name: &str) -> WorkerInfo {

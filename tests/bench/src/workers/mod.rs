@@ -15,9 +15,9 @@ use toolpost_harness::{Farm, eventually};
 use crate::load::visits;
 use crate::table::Row;
 use crate::{Bench, builds, farms};
-use client::{PASSWORD, PRINT, Shared};
+use client::{PASSWORD, PRINT};
 
-pub(crate) use client::Pulse;
+pub(crate) use client::{Pulse, Shared, connect};
 
 /// Workers, and what Buildbot 4.3.0 takes for them: seconds until all are attached, KB each, milliseconds of a request.
 const CROWDS: [(usize, Option<[f64; 3]>); 3] = [
@@ -124,7 +124,7 @@ async fn gather(
     let shared = Arc::new(Shared::default());
     let started = Instant::now();
     let clients = stream::iter(0..workers)
-        .map(|n| client::connect(port, name(n), Arc::clone(&shared)))
+        .map(|n| connect(port, name(n), Arc::clone(&shared)))
         .buffer_unordered(CONNECTING)
         .try_collect()
         .await?;
@@ -227,7 +227,7 @@ async fn coming(bench: &Bench, count: usize) -> anyhow::Result<f64> {
         let shared = Arc::clone(&shared);
         async move {
             stream::iter(0..count)
-                .map(|n| client::connect(port, name(n), Arc::clone(&shared)))
+                .map(|n| connect(port, name(n), Arc::clone(&shared)))
                 .buffer_unordered(CONNECTING)
                 .try_collect::<Vec<_>>()
                 .await

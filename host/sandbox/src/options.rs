@@ -14,7 +14,8 @@ pub struct SandboxOptions {
     pub cache_dir: Option<PathBuf>,
     /// Compiled components that are kept; the ones unused for longest go first.
     pub cache_bytes_max: u64,
-    /// Threads that run plugins.
+    /// Threads that run plugins. As many as there are processors would leave none at rest for who answers people and
+    /// workers, and whoever wakes up then waits for one of them although its priority is lower.
     pub threads: usize,
     /// Threads that compile plugins.
     pub compile_threads: usize,
@@ -68,7 +69,7 @@ impl Default for SandboxOptions {
         Self {
             cache_dir: None,
             cache_bytes_max: 1 << 30,
-            threads: cores,
+            threads: (cores / 2).max(1),
             compile_threads: cores.saturating_sub(1).max(1),
             compile_threads_quick: cores.min(COMPILE_THREADS_QUICK_MAX),
             compile_timeout: Duration::from_secs(5 * 60),

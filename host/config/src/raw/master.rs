@@ -84,7 +84,7 @@ raw_table! {
         memory_mib ? u32,
         /// Calls that exist at one time; further ones wait.
         calls ? u32,
-        /// Threads that run plugins. Default: one for each processor.
+        /// Threads that run plugins. Default: one for two processors.
         threads ? u32,
     }
 }

@@ -13,16 +13,20 @@ use super::options::{HttpLimits, HttpOptions, Resolve};
 use super::rules::Target;
 use super::trust::Trust;
 use super::{config, internal};
-use crate::call::Turns;
+use crate::call::{Paying, Turns};
 
 /// Addresses of one name that are tried.
 const ADDRESSES_TRIED_MAX: usize = 4;
+/// Names that are looked up at one time, each of which keeps a thread, and those of one plugin.
+const LOOKUPS_MAX: usize = 32;
+const LOOKUPS_OF_PLUGIN_MAX: usize = 4;
 
 /// What all calls share.
 pub(crate) struct Client {
     pub(super) limits: HttpLimits,
     resolver: Arc<dyn Resolve>,
     pub(super) exchanges: Turns,
+    lookups: Turns,
     trust: Trust,
 }
 
@@ -40,6 +44,7 @@ impl Client {
                 options.limits.exchanges_max,
                 options.limits.exchanges_of_plugin_max,
             ),
+            lookups: Turns::shared(LOOKUPS_MAX, LOOKUPS_OF_PLUGIN_MAX),
             trust: Trust::default(),
         }
     }
@@ -47,10 +52,11 @@ impl Client {
     /// Connects to one of the addresses that the target may have.
     pub(super) async fn connect(
         &self,
+        paying: &Paying,
         target: &Target,
         ca_file: Option<&Path>,
     ) -> Result<Box<dyn Stream>> {
-        let addresses = self.addresses(target).await?;
+        let addresses = self.addresses(paying, target).await?;
         let mut failure = Error::DestinationNotFound;
         for address in addresses {
             match TcpStream::connect(address).await {
@@ -67,12 +73,11 @@ impl Client {
 
     /// The addresses of a target, each checked. One that is not allowed refuses all: whoever answers so is not to be
     /// trusted with the next answer either.
-    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>> {
+    async fn addresses(&self, paying: &Paying, target: &Target) -> Result<Vec<SocketAddr>> {
         let mut found = match target.address {
             Some(address) => vec![SocketAddr::new(address, target.port)],
             None => self
-                .resolver
-                .resolve(&target.host, target.port)
+                .look_up(paying, target)
                 .await
                 .map_err(|error| internal(format!("`{}` is not found: {error}", target.host)))?,
         };
@@ -81,6 +86,19 @@ impl Client {
         }
         found.truncate(ADDRESSES_TRIED_MAX);
         Ok(found)
+    }
+
+    /// The system does this on threads that it keeps, a crowd of which would be in everybody's way: it is on those of plugins,
+    /// and the turn lasts until the system has answered, also when nobody waits for that any more.
+    async fn look_up(&self, paying: &Paying, target: &Target) -> std::io::Result<Vec<SocketAddr>> {
+        let turn = self.lookups.take(&paying.party).await;
+        let (resolver, host, port) = (Arc::clone(&self.resolver), target.host.clone(), target.port);
+        let lookup = paying.threads.spawn(async move {
+            let found = resolver.resolve(&host, port).await;
+            drop(turn);
+            found
+        });
+        lookup.await?
     }
 
     async fn secured(

@@ -144,7 +144,7 @@ impl Exchange {
         let limits = &self.client.limits;
         let options = &self.options;
         let connect = shorter(options.connect_timeout, limits.connect);
-        let stream = timeout(connect, self.client.connect(target, ca_file));
+        let stream = timeout(connect, self.client.connect(&self.paying, target, ca_file));
         let stream: Box<dyn Stream> = stream.await.map_err(|_| Error::ConnectionTimeout)??;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(limits.header_bytes_max)

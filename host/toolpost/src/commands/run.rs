@@ -14,13 +14,17 @@ use crate::{service, telemetry};
 /// How long a second signal leaves running builds.
 const IMPATIENT_DRAIN: Duration = Duration::from_secs(2);
 
+/// How much nicer the engine's threads are than the web server's.
+const ENGINE_NICE: i32 = 3;
+
 /// `toolpost run`
 pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
     // Dropped last, so that the last records are written, too.
     let _records = telemetry::start(args.log_json, printer)?;
-    // Pages and API have threads of their own, so that no crawler can keep a worker's message waiting.
-    let web = runtime("web")?;
-    let engine = runtime("engine")?;
+    // Pages and API have threads of their own, so that no crawler can keep a worker's message waiting, and come first, so that
+    // nobody waits for a page until a crowd of builds has begun.
+    let web = runtime("web", 0)?;
+    let engine = runtime("engine", ENGINE_NICE)?;
     let handle = web.handle().clone();
     engine.block_on(async {
         let mut signals = Signals::listen()?;

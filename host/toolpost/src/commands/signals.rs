@@ -4,10 +4,20 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Threads with this name.
-pub(super) fn runtime(name: &str) -> anyhow::Result<Runtime> {
+/// Threads with this name. They are nicer than others of the process by so much: whoever is not nice comes first as soon
+/// as it has something to do, and not when a slice of time is over.
+pub(super) fn runtime(name: &str, nice: i32) -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name(name)
+        .on_thread_start(move || {
+            // On Linux the call with no process id changes the calling thread only.
+            let now = rustix::process::getpriority_process(None).unwrap_or(0);
+            if nice > 0
+                && let Err(error) = rustix::process::setpriority_process(None, now + nice)
+            {
+                tracing::debug!("threads keep the normal priority: {error}");
+            }
+        })
         .enable_all()
         .build()
         .with_context(|| format!("start the threads for {name}"))

@@ -73,7 +73,7 @@ impl StoreOptions {
             visitor_statement_ms_max: 2_000,
             group_jobs_max: 64,
             queued_jobs_max: 1024,
-            writes_per_party_max: 4,
+            writes_per_party_max: 2,
             busy_timeout_ms: 10_000,
             log_line_bytes_max: 16 * 1024,
             log_buffer_bytes: 256 * 1024,

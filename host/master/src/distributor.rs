@@ -222,6 +222,10 @@ impl Distributor {
             return;
         };
         let mut reasons: BTreeMap<RequestId, String> = BTreeMap::new();
+        let mut requests: HashMap<BuilderId, Vec<RequestId>> = HashMap::new();
+        for head in heads {
+            requests.entry(head.builder).or_default().push(head.id);
+        }
         for one in waiting {
             let name = running
                 .builders
@@ -239,10 +243,10 @@ impl Distributor {
                 }
                 _ => continue,
             };
-            for head in heads.iter().filter(|head| head.builder == one.builder) {
+            for request in requests.get(&one.builder).into_iter().flatten() {
                 let name = name.map_or("", String::as_str);
-                waits.blocked.insert(head.id, by.clone());
-                reasons.insert(head.id, format!("builder `{name}` {reason}"));
+                waits.blocked.insert(*request, by.clone());
+                reasons.insert(*request, format!("builder `{name}` {reason}"));
             }
         }
         let hopeless = waits.hopeless().into_iter().map(|(build, request)| {
@@ -269,10 +273,13 @@ impl Distributor {
             .collect();
         let mut known = self.engine.waiting();
         for one in &waiting {
+            let WaitReason::LockNever(error) = &one.reason else {
+                continue;
+            };
             let is_known = known
                 .iter()
                 .any(|other| (other.builder, &other.reason) == (one.builder, &one.reason));
-            if let (WaitReason::LockNever(error), false) = (&one.reason, is_known) {
+            if !is_known {
                 warn!(builder.id = %one.builder, "requests of builder {} wait for ever: {error}", one.builder);
             }
         }
@@ -356,11 +363,14 @@ impl Distributor {
         if found.len() < 2 {
             return Ok(alone);
         }
+        let buildsets = found.iter().map(|candidate| candidate.request.buildset);
+        let mut properties = store.properties_of_buildsets(buildsets).await?;
         let mut candidates = Vec::with_capacity(found.len());
         for candidate in found {
-            let properties = store
-                .buildset_properties(candidate.request.buildset)
-                .await?;
+            // A build set has one request for each builder.
+            let properties = properties
+                .remove(&candidate.request.buildset)
+                .unwrap_or_default();
             let has_changes = candidate.has_changes;
             let sources = candidate
                 .sourcestamps

@@ -68,7 +68,9 @@ pub struct Worker {
     pub gone_reason: Option<String>,
     /// When it was told that it is missing, in this absence.
     pub missing_at: Option<Timestamp>,
-    /// Where it is configured: (master, builder) pairs.
+    /// Masters that have it in their configuration.
+    pub masters: Vec<MasterId>,
+    /// Which of their builders may use it: (master, builder) pairs.
     pub configured_on: Vec<(MasterId, BuilderId)>,
     /// Masters that it is connected to now.
     pub connected_to: Vec<MasterId>,

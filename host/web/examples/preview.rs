@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::samples::{digest, locks, plugin, poller, problem, refusal, version};
-use support::{NOW, TestFarm, build, step};
+use support::{NOW, TestFarm, build, names, step};
 use toolpost_core::model::LogType;
 use toolpost_core::{BuildId, Results, Timestamp};
 use toolpost_store::{Cancel, LogStream, NewStep, StartBuild, WorkerEnd, WorkerSession};
@@ -35,8 +35,15 @@ async fn main() {
         ("release-packages-debian-bookworm", &["release", "slow"]),
         ("windows", &["rust"]),
     ];
-    let workers = ["local", "spare", DEBIAN, "mac-mini", "windows-11"];
+    let workers = ["local", "spare", DEBIAN, "mac-mini", "windows-11", "rack-7"];
     let farm = TestFarm::of(&builders, &workers, WebOptions::default()).await;
+    // A machine that has just come.
+    let mut configured = names(&builders, &workers);
+    configured.workers[5].builders.clear();
+    let configured = farm
+        .store
+        .sync_configuration(farm.master_id, configured, NOW);
+    configured.await.expect("configured");
     masters_words(&farm);
     fleet(&farm).await;
     history(&farm).await;

@@ -209,7 +209,7 @@ async fn sync_links(
         let mut cells = row.cells();
         present.insert((cells.get()?, cells.get()?));
     }
-    // The link of a builder to its master has no second id: there it is the master's again.
+    // The link of a builder or a worker to its master has no second id: there it is the master's again.
     let columns = if second == "master_id" {
         format!("{first}, master_id")
     } else {
@@ -252,6 +252,9 @@ async fn link_workers(
     names: &ConfiguredNames,
     ids: &ConfiguredIds,
 ) -> Result<()> {
+    let all = ids.workers.values().map(|id| (id.0, master.0)).collect();
+    let table = ("worker_masters", "worker_id", "master_id");
+    let mut changed = sync_links(tx, table, master, &all).await?;
     let mut wanted = Links::new();
     for worker in &names.workers {
         let id = ids.workers[&worker.name].0;
@@ -263,7 +266,8 @@ async fn link_workers(
         }
     }
     let table = ("worker_builders", "worker_id", "builder_id");
-    for worker in sync_links(tx, table, master, &wanted).await? {
+    changed.extend(sync_links(tx, table, master, &wanted).await?);
+    for worker in changed {
         tx.emit(Event::Worker(WorkerId(worker)));
     }
     Ok(())

@@ -94,6 +94,8 @@ impl Stored for Builder {
 const WORKER_BUILDERS: &str =
     "t.id IN (SELECT x.worker_id FROM worker_builders x WHERE x.builder_id";
 const WORKER_MASTERS: &str = "t.id IN (SELECT x.worker_id FROM worker_builders x WHERE x.master_id";
+const WORKER_CONFIGURED: &str =
+    "t.id IN (SELECT x.worker_id FROM worker_masters x WHERE x.master_id";
 const WORKER_CONNECTIONS: &str =
     "t.id IN (SELECT x.worker_id FROM worker_connections x WHERE x.master_id";
 
@@ -112,6 +114,7 @@ impl Stored for Worker {
             link("builderid", WORKER_BUILDERS),
             link("masterid", WORKER_MASTERS),
             link("connected_to", WORKER_CONNECTIONS),
+            link("configured_by", WORKER_CONFIGURED),
         ],
     };
 
@@ -129,22 +132,27 @@ impl Stored for Worker {
             gone_at: cells.get()?,
             gone_reason: cells.get()?,
             missing_at: cells.get()?,
+            masters: Vec::new(),
             configured_on: Vec::new(),
             connected_to: Vec::new(),
         })
     }
 
     async fn complete(connection: &mut Connection, rows: &mut [Self]) -> Result<()> {
-        // One statement for both: each is a way to the database's thread and back.
+        // One statement for all: each is a way to the database's thread and back. What has no builder is a connection, or a master.
         let sql = format!(
-            "SELECT worker_id, master_id, builder_id FROM worker_builders WHERE worker_id IN {list} \
-             UNION ALL SELECT worker_id, master_id, CAST(NULL AS BIGINT) FROM worker_connections \
-             WHERE worker_id IN {list} ORDER BY 1, 2, 3",
+            "SELECT worker_id, master_id, builder_id, CAST(0 AS BIGINT) FROM worker_builders \
+             WHERE worker_id IN {list} \
+             UNION ALL SELECT worker_id, master_id, CAST(NULL AS BIGINT), CAST(1 AS BIGINT) \
+             FROM worker_connections WHERE worker_id IN {list} \
+             UNION ALL SELECT worker_id, master_id, CAST(NULL AS BIGINT), CAST(0 AS BIGINT) \
+             FROM worker_masters WHERE worker_id IN {list} ORDER BY 1, 2, 3",
             list = connection.ids(1)
         );
         let ids = json_ids(rows.iter().map(|worker| worker.id));
         let mut configured: BTreeMap<WorkerId, Vec<(MasterId, BuilderId)>> = BTreeMap::new();
         let mut connected: BTreeMap<WorkerId, Vec<MasterId>> = BTreeMap::new();
+        let mut masters: BTreeMap<WorkerId, Vec<MasterId>> = BTreeMap::new();
         for row in connection.fetch_all("worker_links", sql, vec![ids]).await? {
             let mut cells = row.cells();
             let (worker, master) = (cells.get()?, cells.get()?);
@@ -153,10 +161,12 @@ impl Stored for Worker {
                     .entry(worker)
                     .or_default()
                     .push((master, builder)),
-                None => connected.entry(worker).or_default().push(master),
+                None if cells.get::<bool>()? => connected.entry(worker).or_default().push(master),
+                None => masters.entry(worker).or_default().push(master),
             }
         }
         for worker in rows {
+            worker.masters = masters.remove(&worker.id).unwrap_or_default();
             worker.configured_on = configured.remove(&worker.id).unwrap_or_default();
             worker.connected_to = connected.remove(&worker.id).unwrap_or_default();
         }

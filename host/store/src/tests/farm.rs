@@ -9,7 +9,7 @@ use toolpost_core::{Event, MasterId};
 use super::backend::TestDb;
 use super::both;
 use super::setup::{Farm, at, names};
-use crate::{ConfiguredNames, Query, StoreError};
+use crate::{ConfiguredNames, ConfiguredWorker, Op, Query, StoreError};
 
 both! {
     async fn masters_live_by_their_heartbeats(db: &TestDb) {
@@ -55,6 +55,10 @@ both! {
         next.builders.remove(1);
         next.builders[0].tags = vec!["fast".to_owned()];
         next.workers[0].builders.pop();
+        next.workers.push(ConfiguredWorker {
+            name: "idle".to_owned(),
+            builders: Vec::new(),
+        });
         next.schedulers = vec!["t".to_owned()];
         next.change_sources.clear();
         let ids = farm
@@ -69,6 +73,7 @@ both! {
                 Event::Builder(farm.builder("a")),
                 Event::Builder(farm.builder("b")),
                 Event::Worker(farm.worker()),
+                Event::Worker(ids.workers["idle"]),
                 Event::Scheduler(farm.ids.schedulers["s"]),
                 Event::Scheduler(ids.schedulers["t"]),
             ]
@@ -87,6 +92,10 @@ both! {
         assert_eq!(seen, [("a", 1, vec![farm.master]), ("b", 0, vec![])]);
         let worker: Worker = farm.store.get(farm.worker()).await.unwrap();
         assert_eq!(worker.configured_on, [(farm.master, farm.builder("a"))]);
+        let configured = Query::new().filter("configured_by", Op::Contains, farm.master);
+        let listed: Vec<Worker> = farm.store.list(&configured).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|w| (&*w.name, w.masters.len(), w.configured_on.len())).collect();
+        assert_eq!(listed, [("w", 1, 1), ("idle", 1, 0)]);
         let schedulers: Vec<Scheduler> = farm.store.list(&Query::new()).await.unwrap();
         let owners: Vec<_> = schedulers
             .iter()
@@ -102,6 +111,9 @@ both! {
             .await
             .unwrap();
         assert_eq!(back, farm.ids);
+        let idle: Worker = farm.store.get(ids.workers["idle"]).await.unwrap();
+        assert_eq!(idle.masters, []);
+        assert_eq!(farm.store.count::<Worker>(&configured).await.unwrap(), 1);
         farm.store.close().await;
     }
 

@@ -117,7 +117,7 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
         .await?;
     let workers: Vec<_> = workers
         .iter()
-        .filter(|worker| !worker.configured_on.is_empty())
+        .filter(|worker| !worker.masters.is_empty())
         .collect();
     let health = web.master.health();
     let configuration = web.master.configuration();

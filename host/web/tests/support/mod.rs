@@ -55,6 +55,31 @@ pub struct TestFarm {
     dir: TempDir,
 }
 
+/// A configuration in which each builder may use each worker.
+pub fn names(builders: &[(&str, &[&str])], workers: &[&str]) -> ConfiguredNames {
+    let builder = |(name, tags): &(&str, &[&str])| ConfiguredBuilder {
+        name: (*name).into(),
+        description: (*name == "unit").then(|| "Compiles and tests the crate.".into()),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        project: None,
+    };
+    let all: Vec<String> = builders
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    let worker = |name: &&str| ConfiguredWorker {
+        name: (*name).into(),
+        builders: all.clone(),
+    };
+    ConfiguredNames {
+        projects: Vec::new(),
+        builders: builders.iter().map(builder).collect(),
+        workers: workers.iter().map(worker).collect(),
+        schedulers: vec!["on-push".into(), "force".into()],
+        change_sources: vec!["hello".into()],
+    }
+}
+
 impl TestFarm {
     /// A farm with builders `unit` and `docs` and workers `local` and `spare`, of which the first is connected.
     pub async fn new() -> Self {
@@ -90,32 +115,8 @@ impl TestFarm {
             .on_commit(move |events| publisher.publish(events));
         let store = Store::open(options).await.expect(PREPARED);
         let master_id = store.register_master("alpha", NOW).await.expect(PREPARED);
-        let names = ConfiguredNames {
-            projects: Vec::new(),
-            builders: builders
-                .iter()
-                .map(|(name, tags)| ConfiguredBuilder {
-                    name: (*name).into(),
-                    description: (*name == "unit").then(|| "Compiles and tests the crate.".into()),
-                    tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-                    project: None,
-                })
-                .collect(),
-            workers: workers
-                .iter()
-                .map(|name| ConfiguredWorker {
-                    name: (*name).into(),
-                    builders: builders
-                        .iter()
-                        .map(|(name, _)| (*name).to_owned())
-                        .collect(),
-                })
-                .collect(),
-            schedulers: vec!["on-push".into(), "force".into()],
-            change_sources: vec!["hello".into()],
-        };
         let ids = store
-            .sync_configuration(master_id, names, NOW)
+            .sync_configuration(master_id, names(builders, workers), NOW)
             .await
             .expect(PREPARED);
         let info = [("system", json!("linux")), ("version", json!("0.1.0"))]

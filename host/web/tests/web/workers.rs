@@ -7,7 +7,7 @@ use toolpost_store::{WorkerEnd, WorkerSession};
 use toolpost_web::WorkerSettings;
 
 use crate::support::samples::locks;
-use crate::support::{Answer, Asker, NOW, TestFarm, build};
+use crate::support::{Answer, Asker, NOW, TestFarm, build, names};
 
 fn says(answer: &Answer, words: &[&str]) {
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
@@ -70,6 +70,44 @@ async fn the_page_of_a_worker_says_who_it_is_what_it_does_and_why_it_was_lost() 
         ],
     );
     assert!(page.body.contains("<h2 id=\"running-h\">Running</h2>"));
+}
+
+#[tokio::test]
+async fn a_worker_that_no_builder_uses_is_listed_and_its_page_says_so() {
+    let farm = TestFarm::new().await;
+    let mut names = names(&[("unit", &[])], &["local", "idle"]);
+    names.workers[1].builders.clear();
+    let configured = farm.store.sync_configuration(farm.master_id, names, NOW);
+    configured.await.expect("configured");
+    let list = farm.page("/workers").await;
+    says(&list, &[">local</a>", ">idle</a>"]);
+    assert!(
+        !list.body.contains(">spare</a>"),
+        "it is configured no more"
+    );
+    says(
+        &farm.page("/workers/idle").await,
+        &["No builder uses this worker"],
+    );
+    says(
+        &farm.page("/workers/spare").await,
+        &["No running master has this worker in its configuration"],
+    );
+    // As a stock master has it: all workers there ever were, and of a master those that its builders use.
+    let workers = farm
+        .get("/api/v2/workers?field=name&order=name")
+        .await
+        .json();
+    assert_eq!(
+        workers["workers"],
+        json!([{"name": "idle"}, {"name": "local"}, {"name": "spare"}])
+    );
+    let of_master = farm
+        .get("/api/v2/masters/1/workers?field=name")
+        .await
+        .json();
+    assert_eq!(of_master["workers"], json!([{"name": "local"}]));
+    says(&farm.page("/").await, &["<b>1 / 2</b>"]);
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn render(web: &Web, ask: &Ask) -> Result<String, ApiError> {
     let masters = masters.iter().map(|master| master.id.to_string()).collect();
     // One that no master has configured any more keeps its history, but is not listed.
     let mut query = Query::new().order("name");
-    query.filters.push(contains("masterid", masters));
+    query.filters.push(contains("configured_by", masters));
     if !search.is_empty() {
         query.filters.push(contains("name", vec![search.clone()]));
     }

@@ -144,6 +144,7 @@ mod tests {
             gone_at: None,
             gone_reason: None,
             missing_at: None,
+            masters: Vec::new(),
             configured_on: Vec::new(),
             connected_to: vec![MasterId(1)],
         };

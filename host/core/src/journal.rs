@@ -36,6 +36,8 @@ pub enum Fact {
     WorkerFound(WorkerId),
     /// A worker was away for longer than it may be.
     WorkerMissing(WorkerId),
+    /// A worker that was missing is back.
+    WorkerBack(WorkerId),
 }
 
 /// The kinds of [`Fact`].
@@ -57,11 +59,13 @@ pub enum JournalKind {
     WorkerFound,
     /// [`Fact::WorkerMissing`].
     WorkerMissing,
+    /// [`Fact::WorkerBack`].
+    WorkerBack,
 }
 
 impl JournalKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ChangeAdded,
         Self::RequestAdded,
         Self::BuildStarted,
@@ -70,6 +74,7 @@ impl JournalKind {
         Self::WorkerLost,
         Self::WorkerFound,
         Self::WorkerMissing,
+        Self::WorkerBack,
     ];
 
     /// The word that is stored, configured and shown.
@@ -84,6 +89,7 @@ impl JournalKind {
             Self::WorkerLost => "worker-lost",
             Self::WorkerFound => "worker-found",
             Self::WorkerMissing => "worker-missing",
+            Self::WorkerBack => "worker-back",
         }
     }
 
@@ -113,6 +119,7 @@ impl Fact {
             Self::WorkerLost(_) => JournalKind::WorkerLost,
             Self::WorkerFound(_) => JournalKind::WorkerFound,
             Self::WorkerMissing(_) => JournalKind::WorkerMissing,
+            Self::WorkerBack(_) => JournalKind::WorkerBack,
         }
     }
 
@@ -124,9 +131,10 @@ impl Fact {
             Self::RequestAdded(request, _) => request.0,
             Self::BuildStarted(build, _) | Self::BuildFinished(build, ..) => build.0,
             Self::BuildsetComplete(buildset, _) => buildset.0,
-            Self::WorkerLost(worker) | Self::WorkerFound(worker) | Self::WorkerMissing(worker) => {
-                worker.0
-            }
+            Self::WorkerLost(worker)
+            | Self::WorkerFound(worker)
+            | Self::WorkerMissing(worker)
+            | Self::WorkerBack(worker) => worker.0,
         }
     }
 
@@ -167,6 +175,7 @@ impl Fact {
             JournalKind::WorkerLost => Self::WorkerLost(subject.into()),
             JournalKind::WorkerFound => Self::WorkerFound(subject.into()),
             JournalKind::WorkerMissing => Self::WorkerMissing(subject.into()),
+            JournalKind::WorkerBack => Self::WorkerBack(subject.into()),
         })
     }
 
@@ -179,9 +188,10 @@ impl Fact {
             Self::RequestAdded(..) => format!("request {subject}"),
             Self::BuildStarted(..) | Self::BuildFinished(..) => format!("build {subject}"),
             Self::BuildsetComplete(..) => format!("build set {subject}"),
-            Self::WorkerLost(_) | Self::WorkerFound(_) | Self::WorkerMissing(_) => {
-                format!("worker {subject}")
-            }
+            Self::WorkerLost(_)
+            | Self::WorkerFound(_)
+            | Self::WorkerMissing(_)
+            | Self::WorkerBack(_) => format!("worker {subject}"),
         }
     }
 }
@@ -190,7 +200,7 @@ impl Fact {
 mod tests {
     use super::*;
 
-    const FACTS: [Fact; 8] = [
+    const FACTS: [Fact; 9] = [
         Fact::ChangeAdded(ChangeId(1)),
         Fact::RequestAdded(RequestId(2), BuilderId(9)),
         Fact::BuildStarted(BuildId(3), BuilderId(9)),
@@ -199,6 +209,7 @@ mod tests {
         Fact::WorkerLost(WorkerId(5)),
         Fact::WorkerFound(WorkerId(5)),
         Fact::WorkerMissing(WorkerId(5)),
+        Fact::WorkerBack(WorkerId(5)),
     ];
 
     #[test]
@@ -234,6 +245,7 @@ mod tests {
         assert_eq!(streams[2], streams[3]);
         assert_eq!(streams[5], streams[6]);
         assert_eq!(streams[5], streams[7]);
+        assert_eq!(streams[5], streams[8]);
         let different: std::collections::BTreeSet<_> = streams.iter().collect();
         assert_eq!(different.len(), 5);
     }

@@ -138,6 +138,8 @@ struct Checker<'c, 's> {
     build_dirs: BTreeMap<String, (String, Span)>,
     templates: Templates,
     secrets: SecretNames,
+    /// Workers that say which reporters tell of their absence: those, each with its place.
+    absences: BTreeMap<String, BTreeMap<String, Span>>,
 }
 
 impl<'c, 's> Checker<'c, 's> {
@@ -148,6 +150,7 @@ impl<'c, 's> Checker<'c, 's> {
             types: Types::new(catalog),
             build_dirs: BTreeMap::new(),
             templates: Templates::default(),
+            absences: BTreeMap::new(),
             secrets: SecretNames {
                 configured: raw
                     .secret

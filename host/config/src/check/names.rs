@@ -63,6 +63,7 @@ pub(super) struct Names {
     builders: BTreeMap<String, Span>,
     locks: BTreeMap<String, Span>,
     schedulers: BTreeMap<String, Span>,
+    reporters: BTreeMap<String, Span>,
     projects: BTreeMap<String, Span>,
 }
 
@@ -88,12 +89,12 @@ impl Names {
         let reporters = items(raw.reporter.as_ref()).filter_map(|item| item.value.name.as_ref());
         let projects = items(raw.project.as_ref()).filter_map(|item| item.value.name.as_ref());
         register(Thing::ChangeSource, sources, report);
-        register(Thing::Reporter, reporters, report);
         Self {
             workers: register(Thing::Worker, workers, report),
             builders: register(Thing::Builder, builders, report),
             locks: register(Thing::Lock, locks, report),
             schedulers: register(Thing::Scheduler, schedulers, report),
+            reporters: register(Thing::Reporter, reporters, report),
             projects: register(Thing::Project, projects, report),
         }
     }
@@ -109,8 +110,9 @@ impl Names {
             Thing::Builder => Some(&self.builders),
             Thing::Lock => Some(&self.locks),
             Thing::Scheduler => Some(&self.schedulers),
+            Thing::Reporter => Some(&self.reporters),
             Thing::Project => Some(&self.projects),
-            Thing::Reporter | Thing::ChangeSource | Thing::Codebase => None,
+            Thing::ChangeSource | Thing::Codebase => None,
         }
     }
 }

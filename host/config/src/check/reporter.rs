@@ -27,7 +27,10 @@ impl Checker<'_, '_> {
         let name = value(raw.name.take());
         let retry = self.retry(raw.retry.take());
         let parallel = self.parallel(raw.parallel.take());
-        let wants = self.wants(raw);
+        let mut wants = self.wants(raw);
+        if let Some(name) = &name {
+            wants.silent_about = self.told_by_others(name, &wants);
+        }
         let reporter_type = reporter_type?;
         let parameters = self.type_parameters(
             PluginKind::Reporter,
@@ -61,7 +64,28 @@ impl Checker<'_, '_> {
             schedulers: schedulers.map(BTreeSet::from_iter),
             branches: self.some_texts(raw.branches),
             results: results.unwrap_or_else(|| [ResultsMode::All].into()),
+            silent_about: BTreeSet::new(),
         }
+    }
+
+    /// Workers whose absence is for others than this reporter to tell. Notes where it is asked for what it does not do.
+    fn told_by_others(&mut self, name: &str, wants: &Wants) -> BTreeSet<String> {
+        let mut others = BTreeSet::new();
+        for (worker, told_by) in &self.absences {
+            match told_by.get(name) {
+                None => drop(others.insert(worker.clone())),
+                Some(_) if wants.events.contains(&JournalKind::WorkerMissing) => {}
+                Some(span) => {
+                    self.report
+                        .at(
+                            *span,
+                            format!("reporter `{name}` does not tell of missing workers"),
+                        )
+                        .help("add \"worker-missing\" to its `events`");
+                }
+            }
+        }
+        others
     }
 
     /// A list of words; one that is empty would let nothing through.
@@ -127,6 +151,7 @@ fn event(word: ReporterEvent) -> JournalKind {
         ReporterEvent::WorkerLost => JournalKind::WorkerLost,
         ReporterEvent::WorkerFound => JournalKind::WorkerFound,
         ReporterEvent::WorkerMissing => JournalKind::WorkerMissing,
+        ReporterEvent::WorkerBack => JournalKind::WorkerBack,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::names::Thing;
 use super::{Checker, START, value};
 use crate::config::{
     PlainPassword, SecretReference, TlsConfig, WorkerConfig, WorkerKind, WorkerPassword,
@@ -43,6 +44,7 @@ impl Checker<'_, '_> {
             kind: WorkerKind::Local { base_dir },
             max_builds,
             missing_timeout: None,
+            notify_on_missing: None,
             properties,
             default_properties,
         })
@@ -58,8 +60,10 @@ impl Checker<'_, '_> {
             .map_or(MISSING_DEFAULT, |timeout| timeout.value.0);
         let properties = self.properties(raw.properties);
         let default_properties = self.properties(raw.default_properties);
+        let name = value(raw.name)?;
+        let notify_on_missing = self.told_by(&name, raw.notify_on_missing);
         Some(WorkerConfig {
-            name: value(raw.name)?,
+            name,
             kind: WorkerKind::Remote {
                 password: password?,
                 resume_within,
@@ -67,9 +71,37 @@ impl Checker<'_, '_> {
             },
             max_builds,
             missing_timeout: (!missing_timeout.is_zero()).then_some(missing_timeout),
+            notify_on_missing,
             properties,
             default_properties,
         })
+    }
+
+    /// The reporters that tell of a worker's absence. Whether they do so is looked at where they are checked.
+    fn told_by(
+        &mut self,
+        worker: &str,
+        names: Option<At<Vec<At<String>>>>,
+    ) -> Option<BTreeSet<String>> {
+        let mut names = names?;
+        let addresses = names.value.extract_if(.., |name| name.value.contains('@'));
+        let addresses: Vec<At<String>> = addresses.collect();
+        let has_addresses = !addresses.is_empty();
+        for name in addresses {
+            let message = "this is an address, where the names of reporters are expected";
+            self.report.at(name.span, message).help(
+                "add a [[reporter]] with `use = \"mail\"`, `events = [\"worker-missing\"]` and this address in `to`",
+            );
+        }
+        let spans = names.value.iter();
+        let spans: BTreeMap<String, Span> =
+            spans.map(|name| (name.value.clone(), name.span)).collect();
+        self.absences.insert(worker.to_owned(), spans);
+        if names.value.is_empty() && has_addresses {
+            return None;
+        }
+        let names = self.references(Thing::Reporter, Some(names))?;
+        Some(names.into_iter().collect())
     }
 
     fn resume_within(&mut self, given: Option<At<HumanDuration>>) -> Duration {

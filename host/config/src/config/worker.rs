@@ -1,5 +1,6 @@
 //! Workers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub struct WorkerConfig {
     pub max_builds: Option<u32>,
     /// How long it may be away before it is missing; `None` where nobody misses it.
     pub missing_timeout: Option<Duration>,
+    /// Names of the reporters that tell when it is missing; `None` for all that tell such things.
+    pub notify_on_missing: Option<BTreeSet<String>>,
     /// Properties of every build that runs on it.
     pub properties: PropertyValues,
     /// The same, where nothing else sets them.

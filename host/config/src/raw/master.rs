@@ -133,6 +133,9 @@ raw_table! {
         /// It is missing when it has been away for this long, which reporters tell as `worker-missing`. "0s" for never. Default:
         /// 1 h.
         missing_timeout ? HumanDuration,
+        /// Names of the reporters that tell when it is missing, and when it is back then. Default: all that tell
+        /// `worker-missing` and `worker-back`.
+        notify_on_missing ? Vec<At<String>>,
         /// How long builds wait for it when its connection is lost, if it is one that can go on where it was
         /// (`toolpost worker`). "0s" for not at all; at most "1h". Default: "5m". A change counts from its next connection on.
         resume_within ? HumanDuration,

@@ -53,6 +53,7 @@ raw_words! {
         "worker-lost" => WorkerLost,
         "worker-found" => WorkerFound,
         "worker-missing" => WorkerMissing,
+        "worker-back" => WorkerBack,
     }
 }
 

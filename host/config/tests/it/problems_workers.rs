@@ -115,6 +115,51 @@ keepalive = "1s"
 }
 
 #[test]
+fn who_tells_of_a_missing_worker_is_a_reporter_that_does_so() {
+    assert_snapshot!(problems(r#"
+[[worker]]
+name = "far"
+kind = "remote"
+password_env = "FAR_PASSWORD"
+notify_on_missing = ["ops@example.org", "builds", "rom"]
+
+[[reporter]]
+name = "builds"
+use = "chat"
+room = "x"
+
+[[reporter]]
+name = "room"
+use = "chat"
+room = "x"
+events = ["worker-missing", "worker-back"]
+"#), @r#"
+error: this is an address, where the names of reporters are expected
+ --> toolpost.toml:6:22
+  |
+6 | notify_on_missing = ["ops@example.org", "builds", "rom"]
+  |                      ^^^^^^^^^^^^^^^^^
+  = help: add a [[reporter]] with `use = "mail"`, `events = ["worker-missing"]` and this address in `to`
+
+error: reporter `builds` does not tell of missing workers
+ --> toolpost.toml:6:41
+  |
+6 | notify_on_missing = ["ops@example.org", "builds", "rom"]
+  |                                         ^^^^^^^^
+  = help: add "worker-missing" to its `events`
+
+error: there is no reporter `rom`
+ --> toolpost.toml:6:51
+  |
+6 | notify_on_missing = ["ops@example.org", "builds", "rom"]
+  |                                                   ^^^^^
+  = help: did you mean `room`?
+
+3 problems in the configuration
+"#);
+}
+
+#[test]
 fn the_port_of_workers() {
     assert_snapshot!(problems(r#"
 [workers]

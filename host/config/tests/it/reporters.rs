@@ -105,6 +105,38 @@ fn every_event_and_result_has_a_word() {
 }
 
 #[test]
+fn a_worker_says_who_tells_that_it_is_missing_and_the_others_do_not() {
+    let config = good(
+        r#"
+        [[worker]]
+        name = "far"
+        kind = "remote"
+        password_env = "FAR_PASSWORD"
+        notify_on_missing = ["ops"]
+
+        [[reporter]]
+        name = "ops"
+        use = "chat"
+        room = "ops"
+        events = ["worker-missing", "worker-back"]
+
+        [[reporter]]
+        name = "all"
+        use = "chat"
+        room = "all"
+        events = ["worker-missing", "worker-lost"]
+        "#,
+    );
+    let wants = |name: &str| config.reporters[name].wants.clone();
+    for kind in [JournalKind::WorkerMissing, JournalKind::WorkerBack] {
+        assert!(wants("ops").take_worker(kind, "far"));
+        assert!(!wants("all").take_worker(kind, "far"), "{kind}");
+        assert!(wants("all").take_worker(kind, "near"), "{kind}");
+    }
+    assert!(wants("all").take_worker(JournalKind::WorkerLost, "far"));
+}
+
+#[test]
 fn a_template_is_a_text_to_reporters_and_schedulers() {
     assert_snapshot!(
         problems("[[reporter]]\nname = \"r\"\nuse = \"chat\"\nroom = \"{{ x }}\"\nlines = \"{{ build.number }}\"\n"),

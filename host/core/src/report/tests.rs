@@ -182,6 +182,7 @@ mod wanting {
             schedulers: None,
             branches: None,
             results: [ResultsMode::All].into(),
+            silent_about: BTreeSet::new(),
         }
     }
 

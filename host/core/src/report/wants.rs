@@ -20,6 +20,8 @@ pub struct Wants {
     pub branches: Option<BTreeSet<String>>,
     /// How it ended, where the fact is the end of something: one of these is enough.
     pub results: BTreeSet<ResultsMode>,
+    /// Names of workers of which others tell that they are missing.
+    pub silent_about: BTreeSet<String>,
 }
 
 /// Results that are told. The words are Buildbot's.
@@ -138,6 +140,13 @@ impl Wants {
         }
     }
 
+    /// Whether it is for this reporter to tell a fact of this kind about this worker.
+    #[must_use]
+    pub fn take_worker(&self, kind: JournalKind, worker: &str) -> bool {
+        let of_absence = matches!(kind, JournalKind::WorkerMissing | JournalKind::WorkerBack);
+        !(of_absence && self.silent_about.contains(worker))
+    }
+
     fn takes_everything(&self) -> bool {
         let Self {
             events: _,
@@ -146,6 +155,7 @@ impl Wants {
             schedulers,
             branches,
             results,
+            silent_about: _,
         } = self;
         [builders, tags, schedulers, branches]
             .iter()

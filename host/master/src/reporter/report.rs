@@ -92,7 +92,7 @@ impl<'a> Reports<'a> {
                 let report = self.worker(worker, Some(entry.at)).await?;
                 (Event::WorkerLost(report), BTreeSet::new())
             }
-            Fact::WorkerFound(worker) => {
+            Fact::WorkerFound(worker) | Fact::WorkerBack(worker) => {
                 let report = self.worker(worker, Some(entry.at)).await?;
                 (Event::WorkerFound(report), BTreeSet::new())
             }

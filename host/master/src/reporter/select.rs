@@ -44,6 +44,7 @@ impl<'a> Selector<'a> {
                 continue;
             }
             match self.about(&entry.fact).await {
+                Ok(_) if self.is_told_by_others(&entry.fact).await? => {}
                 Ok(about) if self.wants.take(kind, &about) => wanted.push(entry),
                 // Nobody can tell of what is not on record any more.
                 Ok(_) | Err(StoreError::NotFound { .. }) => {}
@@ -71,7 +72,10 @@ impl<'a> Selector<'a> {
                 vec![self.of_build(build, builder, Some(results)).await?]
             }
             Fact::BuildsetComplete(buildset, _) => self.of_buildset(buildset).await?,
-            Fact::WorkerLost(worker) | Fact::WorkerFound(worker) | Fact::WorkerMissing(worker) => {
+            Fact::WorkerLost(worker)
+            | Fact::WorkerFound(worker)
+            | Fact::WorkerMissing(worker)
+            | Fact::WorkerBack(worker) => {
                 let worker: Worker = self.store.get(worker).await?;
                 let mut about = Vec::new();
                 for (_, builder) in worker.configured_on {
@@ -80,6 +84,18 @@ impl<'a> Selector<'a> {
                 about
             }
         })
+    }
+
+    /// Whether it is about a worker that has others tell of its absence.
+    async fn is_told_by_others(&self, fact: &Fact) -> Result<bool, StoreError> {
+        let (Fact::WorkerMissing(worker) | Fact::WorkerBack(worker)) = *fact else {
+            return Ok(false);
+        };
+        if self.wants.silent_about.is_empty() {
+            return Ok(false);
+        }
+        let worker: Worker = self.store.get(worker).await?;
+        Ok(!self.wants.take_worker(fact.kind(), &worker.name))
     }
 
     async fn of_builder(&mut self, builder: BuilderId) -> Result<About, StoreError> {

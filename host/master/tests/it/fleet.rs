@@ -353,6 +353,9 @@ async fn a_missing_worker_is_told_once_for_each_absence_also_across_a_restart() 
     far_farm.connect().await.stop().await;
     let gone = far_farm.gone().await;
     assert_eq!(gone.missing_at, None);
+    // The first time that it came it was not missing.
+    let back = far_farm.facts(Fact::WorkerBack).await;
+    assert_eq!(back, [START.after(minutes(660))]);
     far_farm.farm.clock().advance(minutes(90));
     // Had it been told a second time for its first absence, there would be three.
     assert_eq!(told(&far_farm, 2).await, [first, START.after(minutes(750))]);

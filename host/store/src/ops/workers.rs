@@ -232,7 +232,7 @@ async fn connect(tx: &mut Tx, worker: WorkerId, master: MasterId, now: Timestamp
         VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     let args = args![worker, master, now];
     if tx.execute("connect_worker", sql, args).await? > 0 {
-        let sql = "UPDATE workers SET connected_at = $2, missing_at = NULL WHERE id = $1";
+        let sql = "UPDATE workers SET connected_at = $2 WHERE id = $1";
         tx.execute("connect_worker", sql, args![worker, now])
             .await?;
     }
@@ -317,11 +317,15 @@ async fn lose(tx: &mut Tx, worker: WorkerId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Notes that a worker is back, if it was lost.
+/// Notes that a worker is back, if it was lost, and once more if it was missing: that is for others to hear.
 async fn found(tx: &mut Tx, worker: WorkerId, now: Timestamp) -> Result<()> {
     let sql = "UPDATE workers SET lost_at = NULL WHERE id = $1 AND lost_at IS NOT NULL";
     if tx.execute("worker_found", sql, args![worker]).await? > 0 {
         tx.note(now, Fact::WorkerFound(worker));
+    }
+    let sql = "UPDATE workers SET missing_at = NULL WHERE id = $1 AND missing_at IS NOT NULL";
+    if tx.execute("worker_back", sql, args![worker]).await? > 0 {
+        tx.note(now, Fact::WorkerBack(worker));
     }
     Ok(())
 }

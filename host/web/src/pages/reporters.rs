@@ -146,9 +146,10 @@ fn link(fact: &Fact) -> Option<String> {
             Some(format!("/builds/{build}"))
         }
         Fact::RequestAdded(_, builder) => Some(format!("/builders/{builder}")),
-        Fact::WorkerLost(worker) | Fact::WorkerFound(worker) | Fact::WorkerMissing(worker) => {
-            Some(format!("/workers/{worker}"))
-        }
+        Fact::WorkerLost(worker)
+        | Fact::WorkerFound(worker)
+        | Fact::WorkerMissing(worker)
+        | Fact::WorkerBack(worker) => Some(format!("/workers/{worker}")),
         Fact::ChangeAdded(_) | Fact::BuildsetComplete(..) => None,
     }
 }

@@ -162,6 +162,7 @@ impl Facts for WorkerConfig {
             kind,
             max_builds,
             missing_timeout,
+            notify_on_missing,
             properties,
             default_properties,
         } = self;
@@ -188,6 +189,7 @@ impl Facts for WorkerConfig {
             fact("keepalive", keepalive),
             fact("max_builds", *max_builds),
             fact("missing_timeout", missing_timeout.map(duration)),
+            fact("notify_on_missing", json!(notify_on_missing)),
             fact("properties", json!(properties)),
             fact("default_properties", json!(default_properties)),
         ]

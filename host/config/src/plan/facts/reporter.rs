@@ -23,6 +23,7 @@ impl Facts for ReporterConfig {
             schedulers,
             branches,
             results,
+            silent_about,
         } = wants;
         let RetryPolicy {
             attempts_max,
@@ -39,6 +40,7 @@ impl Facts for ReporterConfig {
             fact("schedulers", json!(schedulers)),
             fact("branches", json!(branches)),
             fact("results", json!(results)),
+            fact("silent_about", json!(silent_about)),
             fact("retry.attempts", *attempts_max),
             fact("retry.first_wait", duration(*first_wait)),
             fact("retry.longest_wait", duration(*longest_wait)),

@@ -143,7 +143,8 @@ impl PluginSchedulerState {
             | Fact::BuildStarted(..)
             | Fact::WorkerLost(_)
             | Fact::WorkerFound(_)
-            | Fact::WorkerMissing(_) => None,
+            | Fact::WorkerMissing(_)
+            | Fact::WorkerBack(_) => None,
         }
     }
 }

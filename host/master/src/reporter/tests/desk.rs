@@ -140,6 +140,7 @@ pub(super) fn everything() -> Wants {
         schedulers: None,
         branches: None,
         results: [ResultsMode::All].into(),
+        silent_about: BTreeSet::new(),
     }
 }
 

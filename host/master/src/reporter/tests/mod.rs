@@ -26,8 +26,8 @@ use desk::{Desk, Outcome, PATIENCE, START, Tried, builds_only, everything};
 
 use DeliveryStatus::{Dead, Delivered, Pending};
 use JournalKind::{
-    BuildFinished, BuildStarted, BuildsetComplete, RequestAdded, WorkerFound, WorkerLost,
-    WorkerMissing,
+    BuildFinished, BuildStarted, BuildsetComplete, RequestAdded, WorkerBack, WorkerFound,
+    WorkerLost, WorkerMissing,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +68,7 @@ async fn everything_that_happens_is_told() {
         .store
         .set_worker_connected(worker, desk.master, true, None, now);
     connected.await.unwrap();
-    let deliveries = desk.statuses(&[Delivered; 7]).await;
+    let deliveries = desk.statuses(&[Delivered; 8]).await;
     let told: BTreeSet<_> = desk.messenger.told().into_iter().collect();
     let expected = [
         (RequestAdded, 1),
@@ -78,10 +78,40 @@ async fn everything_that_happens_is_told() {
         (WorkerLost, worker.0),
         (WorkerMissing, worker.0),
         (WorkerFound, worker.0),
+        (WorkerBack, worker.0),
     ];
     assert_eq!(told, expected.into());
     assert_eq!(deliveries[0].text.as_deref(), Some("201 Created"));
     assert_eq!(deliveries[0].attempts, 1);
+    actor.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_names_others_for_its_absence_is_left_to_them() {
+    let wants = Wants {
+        silent_about: ["w".to_owned()].into(),
+        ..everything()
+    };
+    let desk = Desk::wanting(wants).await;
+    let actor = desk.start();
+    let (worker, now) = (desk.worker, desk.clock.now());
+    assert!(desk.store.miss_worker(worker, now).await.unwrap());
+    for connected in [true, false] {
+        let set = desk
+            .store
+            .set_worker_connected(worker, desk.master, connected, None, now);
+        set.await.unwrap();
+    }
+    desk.build(Results::Success).await;
+    desk.statuses(&[Delivered; 4]).await;
+    let told: BTreeSet<_> = desk.messenger.told().into_iter().collect();
+    let builds_alone = [
+        (RequestAdded, 1),
+        (BuildStarted, 1),
+        (BuildFinished, 1),
+        (BuildsetComplete, 1),
+    ];
+    assert_eq!(told, builds_alone.into());
     actor.stop().await;
 }
 

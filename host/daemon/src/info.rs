@@ -65,6 +65,7 @@ pub(crate) fn collect(settings: &Settings, worker: &LocalWorker) -> WorkerInfo {
         environment: environment.collect(),
         commands: commands.collect(),
         offsets: true,
+        packs: settings.compress,
         instance: Some(format!("{:032x}", rand::random::<u128>())),
         texts,
     }

@@ -69,6 +69,8 @@ pub struct SettingsFile {
     pub user: Option<String>,
     /// With less than this free on the disk of the builds, in MiB, a Toolpost master begins nothing new here.
     pub free_disk_min_mib: Option<u32>,
+    /// Whether long messages to and from a Toolpost master are compressed.
+    pub compress: Option<bool>,
     /// Certificates of authorities that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,
     /// Certificate that this worker shows.
@@ -106,6 +108,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// With less than this free on the disk of the builds, nothing new begins; 0 for no limit.
     pub free_disk_bytes_min: u64,
+    /// Whether long messages to and from a Toolpost master are compressed.
+    pub compress: bool,
     /// Files for TLS.
     pub tls: TlsFiles,
 }
@@ -231,6 +235,7 @@ impl SettingsFile {
             cpu_percent_max: self.cpu_percent_max.or(other.cpu_percent_max),
             user: self.user.or(other.user),
             free_disk_min_mib: self.free_disk_min_mib.or(other.free_disk_min_mib),
+            compress: self.compress.or(other.compress),
             ca_file: self.ca_file.or(other.ca_file),
             certificate: self.certificate.or(other.certificate),
             key: self.key.or(other.key),
@@ -313,6 +318,7 @@ impl SettingsFile {
             free_disk_bytes_min: self
                 .free_disk_min_mib
                 .map_or(FREE_DISK_BYTES_MIN_DEFAULT, mib),
+            compress: self.compress.unwrap_or(true),
             tls: TlsFiles {
                 ca_file: self.ca_file,
                 own,

@@ -145,6 +145,9 @@ pub(crate) struct WorkerArgs {
     /// With less than this free on the disk of the builds, in MiB, the master begins nothing new here [default: 256].
     #[arg(long, value_name = "MIB")]
     pub(crate) free_disk_min_mib: Option<u32>,
+    /// Whether long messages to and from a Toolpost master are compressed [default: true].
+    #[arg(long, value_name = "true|false")]
+    pub(crate) compress: Option<bool>,
     /// Certificates of authorities that are trusted beside those of the system.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,

@@ -22,6 +22,9 @@ pub enum ProtocolError {
     /// A frame goes on after its value.
     #[error("a message has {0} bytes after its end")]
     Trailing(usize),
+    /// A packed frame that is none.
+    #[error("a message is packed, and cannot be unpacked")]
+    BadPacking,
     /// Too much of something in one frame.
     #[error("a message has more {what} than the {limit} that are allowed ({limit_name})")]
     TooMuch {

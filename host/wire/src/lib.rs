@@ -20,7 +20,8 @@
 //! * what belongs to another session is never taken for something of this one.
 //!
 //! **The handshake**, which is the transport's: the worker opens a WebSocket at `/` with `Authorization: Basic`, name and
-//! password; messages are binary; nobody compresses.
+//! password; messages are binary; the WebSocket does not compress. Our own two ends pack long messages (`session/packing`) after
+//! both have said that they know that.
 //!
 //! **For whoever builds a worker**: answer [`WorkerEvent::InfoWanted`]; start what [`WorkerEvent::Start`] says and answer
 //! its ticket at once; send output with [`WorkerSession::update`] while [`WorkerSession::unanswered`] is small; end with

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// The longest frame.
     pub frame_bytes_max: usize,
+    /// The longest contents of a packed frame.
+    pub unpacked_bytes_max: usize,
     /// Values in one frame, those that nobody looks at included.
     pub frame_values_max: u32,
     /// How deep maps and lists may be nested.
@@ -43,6 +45,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             frame_bytes_max: 16 * 1024 * 1024,
+            // Our own worker says no more at one time.
+            unpacked_bytes_max: 4 * 1024 * 1024,
             // A value may take a hundred bytes in memory, and one on the line.
             frame_values_max: 500_000,
             frame_depth_max: 12,

@@ -71,6 +71,7 @@ fn settings(args: &WorkerArgs) -> Result<Settings, SettingsError> {
         cpu_percent_max: args.cpu_percent_max,
         user: args.user.clone(),
         free_disk_min_mib: args.free_disk_min_mib,
+        compress: args.compress,
         ca_file: args.ca_file.clone(),
         certificate: args.certificate.clone(),
         key: args.key.clone(),

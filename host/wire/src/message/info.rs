@@ -9,6 +9,8 @@ use crate::pack::{Kind, Reader, Writer};
 
 /// Among the commands of a worker, where masters pass over what they do not know: offers sessions that outlive their connection.
 const INSTANCE: &str = "toolpost_instance";
+/// In the same place: takes packed messages, and sends them to masters that say that they take them.
+const PACKING: &str = "toolpost_zstd";
 /// In the same place: uploads can begin anywhere in a file.
 const OFFSETS: &str = "toolpost_offsets";
 
@@ -31,6 +33,8 @@ pub struct WorkerInfo {
     pub instance: Option<String>,
     /// Whether uploads can begin anywhere in a file.
     pub offsets: bool,
+    /// Whether it takes packed messages.
+    pub packs: bool,
     /// Everything else: the files of its `info` directory, such as `admin` and `host`, by name, and what is known of its
     /// system.
     pub texts: BTreeMap<String, String>,
@@ -118,6 +122,7 @@ impl WorkerInfo {
                     info.commands = texts(reader)?;
                     info.instance = info.commands.remove(INSTANCE);
                     info.offsets = info.commands.remove(OFFSETS).is_some();
+                    info.packs = info.commands.remove(PACKING).is_some();
                 }
                 (_, Kind::Text | Kind::Bytes) => {
                     let text = reader.text("a text of the worker's information")?;
@@ -178,9 +183,11 @@ impl WorkerInfo {
             .as_deref()
             .map(|instance| (INSTANCE, instance));
         let offsets = self.offsets.then_some((OFFSETS, "1"));
+        let packs = self.packs.then_some((PACKING, "1"));
         let commands = self.commands.iter();
         let commands = commands.map(|(name, version)| (&**name, &**version));
-        write_texts(&mut writer, commands.chain(instance).chain(offsets));
+        let offers = instance.into_iter().chain(offsets).chain(packs);
+        write_texts(&mut writer, commands.chain(offers));
         Payload(writer.finish())
     }
 }

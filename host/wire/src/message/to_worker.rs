@@ -13,6 +13,8 @@ pub struct Resume {
     pub commands: Vec<Known>,
     /// How long commands are kept when the connection is lost, in seconds.
     pub keep: f64,
+    /// Whether the master takes packed messages.
+    pub packs: bool,
 }
 
 /// A command that a master waits for.
@@ -93,7 +95,8 @@ impl Request for ToWorker {
     fn fields(&self) -> usize {
         match self {
             Self::Print { .. } | Self::SetWorkerSettings(_) => 1,
-            Self::InterruptCommand { .. } | Self::Resume(_) => 2,
+            Self::InterruptCommand { .. } => 2,
+            Self::Resume(_) => 3,
             Self::StartCommand { builder, .. } => 3 + usize::from(builder.is_some()),
             Self::Keepalive | Self::GetWorkerInfo | Self::Shutdown | Self::Unknown(_) => 0,
         }
@@ -122,6 +125,7 @@ impl Request for ToWorker {
             }
             Self::Resume(resume) => {
                 writer.key("keep").float(resume.keep);
+                writer.key("packs").bool(resume.packs);
                 writer.key("commands").list(resume.commands.len());
                 for known in &resume.commands {
                     writer.list(2);
@@ -166,6 +170,7 @@ impl Request for ToWorker {
             Self::RESUME => Self::Resume(Resume {
                 commands: fields.required("commands")?.each("commands", known)?,
                 keep: fields.required("keep")?.float("keep")?,
+                packs: fields.required("packs")?.bool("packs")?,
             }),
             op => Self::Unknown(op.to_owned()),
         })

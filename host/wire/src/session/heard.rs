@@ -182,6 +182,8 @@ impl MasterSession {
                 let mut reader = Reader::new(&value, self.line.limits())?;
                 let info = WorkerInfo::read(&mut reader)?;
                 self.settle_former(now, info.instance.as_deref());
+                self.line.packs = info.packs;
+                self.line.unpacks = info.packs;
                 self.info = Some(Box::new(info));
             }
             (Asked::Resume, Err(reason)) => {

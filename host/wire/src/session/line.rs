@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::packing::{is_packed, pack, unpack};
 use crate::error::ProtocolError;
 use crate::limits::Limits;
 use crate::message::{Answer, Frame, Request};
@@ -27,6 +28,10 @@ pub(super) struct Line<K> {
     unanswered: usize,
     heard_at: Instant,
     rate: Rate,
+    /// The peer may send packed messages.
+    pub(super) unpacks: bool,
+    /// The peer takes packed messages.
+    pub(super) packs: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +66,8 @@ impl<K> Line<K> {
             unanswered: 0,
             heard_at: now,
             rate,
+            unpacks: false,
+            packs: false,
         }
     }
 
@@ -74,8 +81,17 @@ impl<K> Line<K> {
         now: Instant,
         frame: &Bytes,
     ) -> Result<Heard<R, K>, ProtocolError> {
-        self.rate.count(now, &self.limits);
-        let heard = Frame::<R>::decode(frame, &self.limits)?;
+        let heard = match self.unpacks && is_packed(frame) {
+            true => {
+                let (unpacked, count) = unpack(frame, &self.limits)?;
+                self.rate.count(now, &self.limits, count);
+                Frame::<R>::decode(&unpacked, &self.limits)?
+            }
+            false => {
+                self.rate.count(now, &self.limits, 1);
+                Frame::<R>::decode(frame, &self.limits)?
+            }
+        };
         self.heard_at = now;
         match heard {
             Frame::Request { seq, request } => {
@@ -127,17 +143,22 @@ impl<K> Line<K> {
             wait,
             until: after(now, wait),
         });
-        Frame::Request { seq, request }.encode()
+        self.wrap(Frame::Request { seq, request }.encode())
     }
 
     /// Makes the frame of an answer.
     pub(super) fn answer<R: Request>(&mut self, ticket: &Ticket, answer: Answer) -> Bytes {
         self.unanswered = self.unanswered.saturating_sub(1);
-        Frame::<R>::Response {
-            seq: ticket.0,
-            answer,
+        let seq = ticket.0;
+        self.wrap(Frame::<R>::Response { seq, answer }.encode())
+    }
+
+    /// The message as the peer takes it.
+    fn wrap(&self, frame: Bytes) -> Bytes {
+        match self.packs {
+            true => pack(frame, &self.limits),
+            false => frame,
         }
-        .encode()
     }
 
     /// The number of the next request of this side.
@@ -198,11 +219,11 @@ impl Rate {
         }
     }
 
-    fn count(&mut self, now: Instant, limits: &Limits) {
+    fn count(&mut self, now: Instant, limits: &Limits, frames: u32) {
         let per_s = f64::from(limits.frames_per_s_max.max(1));
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         let most = f64::from(limits.burst_frames_max);
-        self.frames = (self.frames + passed * per_s).min(most) - 1.0;
+        self.frames = (self.frames + passed * per_s).min(most) - f64::from(frames);
         self.filled_at = now.max(self.filled_at);
         self.read_after = (self.frames < 0.0).then(|| {
             // No more than a second for each frame, whoever calls without regard to this.

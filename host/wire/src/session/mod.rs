@@ -3,6 +3,7 @@
 mod heard;
 mod line;
 mod master;
+mod packing;
 mod resume;
 mod transfer;
 mod worker;

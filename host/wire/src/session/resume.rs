@@ -189,6 +189,7 @@ impl MasterSession {
         let resume = ToWorker::Resume(Resume {
             commands: known,
             keep: keep.as_secs_f64(),
+            packs: self.line.packs,
         });
         self.ask(now, resume, ToWorker::RESUME, Asked::Resume);
     }

@@ -159,6 +159,7 @@ impl WorkerSession {
 
     /// Says what this worker is.
     pub fn answer_info(&mut self, ticket: &Ticket, info: &WorkerInfo) {
+        self.line.unpacks = info.packs;
         self.respond(ticket, Ok(info.payload()));
     }
 
@@ -316,7 +317,11 @@ impl WorkerSession {
                 return self.answer(&ticket, Ok(()));
             }
             ToWorker::Shutdown => WorkerEvent::Shutdown,
-            ToWorker::Resume(resume) => return self.tell(WorkerEvent::Resume(resume, ticket)),
+            ToWorker::Resume(resume) => {
+                // Only if this worker has offered it.
+                self.line.packs = resume.packs && self.line.unpacks;
+                return self.tell(WorkerEvent::Resume(resume, ticket));
+            }
             ToWorker::Keepalive => return self.answer(&ticket, Ok(())),
             ToWorker::Unknown(op) => {
                 return self.answer(&ticket, Err(format!("this worker does not know `{op}`")));

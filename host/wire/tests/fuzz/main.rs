@@ -12,6 +12,7 @@ mod corpus;
 mod damage;
 mod decoder;
 mod master;
+mod packing;
 mod said;
 mod worker;
 

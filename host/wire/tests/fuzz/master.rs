@@ -15,6 +15,7 @@ use toolpost_wire::{
 use crate::clock::Clock;
 use crate::damage::{Damage, damage, damaged};
 use crate::decoder::messages;
+use crate::packing::{pack, plain};
 use crate::said::{answer, command, to_master};
 use crate::{MEMORY, assert_line, tried};
 
@@ -30,6 +31,8 @@ const KEEP: Duration = Duration::from_secs(60);
 pub(crate) enum Input {
     /// A recorded message that is damaged; with the next number and about a command that runs, or as it is.
     Damaged(usize, Vec<Damage>, bool),
+    /// The same, packed before it is damaged.
+    Packed(usize, Vec<Damage>),
     /// Something that can be said; about which command, and how far the number jumps: 0 is used again.
     Said(ToMaster, About, u8),
     /// To which request, and how: with a worker's information where that is asked for.
@@ -66,7 +69,9 @@ fn input() -> impl Strategy<Value = Input> {
     let id = Just(CommandId(String::new()));
     let which = any::<usize>;
     let damaged = prop::collection::vec(damage(), 0..3);
+    let packed = (which(), prop::collection::vec(damage(), 0..3));
     prop_oneof![
+        1 => packed.prop_map(|(which, changes)| Input::Packed(which, changes)),
         4 => (which(), damaged, any::<bool>())
             .prop_map(|(which, changes, fits)| Input::Damaged(which, changes, fits)),
         8 => (to_master(id), about, prop_oneof![1 => Just(0), 20 => 1..4_u8])
@@ -182,6 +187,11 @@ impl Farm {
                 };
                 self.hear(&message);
             }
+            Input::Packed(which, changes) => {
+                let others: Vec<&[u8]> = self.messages.iter().map(|message| &**message).collect();
+                let message = pack(others[which % others.len()]);
+                self.hear(&damaged(&message, &changes, &others).into());
+            }
             Input::Said(mut request, about, step) => {
                 self.seq += u64::from(step);
                 let id = match about {
@@ -194,7 +204,11 @@ impl Farm {
                     id.unwrap_or_else(|| CommandId("nothing".into())),
                 );
                 let seq = self.seq;
-                self.hear(&Frame::Request { seq, request }.encode());
+                let message = Frame::Request { seq, request }.encode();
+                match self.packs() && seq.is_multiple_of(2) {
+                    true => self.hear(&pack(&message)),
+                    false => self.hear(&message),
+                }
             }
             Input::Answer(which, answer) => {
                 let seqs: Vec<u64> = self.asked.keys().copied().collect();
@@ -265,12 +279,18 @@ impl Farm {
         }
     }
 
+    /// Whether the worker has offered to pack.
+    fn packs(&self) -> bool {
+        self.instance == 2
+    }
+
     fn hear(&mut self, message: &Bytes) {
-        if let Ok(Frame::<ToMaster>::Request { seq, .. }) = Frame::decode(message, &self.limits) {
+        let said = plain(message);
+        if let Ok(Frame::<ToMaster>::Request { seq, .. }) = Frame::decode(&said, &self.limits) {
             self.unanswered.insert(seq);
             self.seq = self.seq.max(seq).min(1 << 40);
         }
-        if let Ok(Frame::<ToMaster>::Response { seq, .. }) = Frame::decode(message, &self.limits) {
+        if let Ok(Frame::<ToMaster>::Response { seq, .. }) = Frame::decode(&said, &self.limits) {
             self.asked.remove(&seq);
         }
         if let Err(error) = self.master.handle(self.clock.now, message) {
@@ -304,6 +324,7 @@ impl Farm {
             base_dir: "/srv".into(),
             system: "posix".into(),
             instance,
+            packs: self.packs(),
             ..WorkerInfo::default()
         };
         as_worker(
@@ -358,7 +379,7 @@ impl Farm {
     }
 
     fn sent(&mut self, frame: &Bytes) {
-        match Frame::<ToWorker>::decode(frame, &self.limits).unwrap() {
+        match Frame::<ToWorker>::decode(&plain(frame), &self.limits).unwrap() {
             Frame::Request { seq, request } => {
                 if let ToWorker::StartCommand { id, .. } = &request
                     && !self.ids.contains(id)

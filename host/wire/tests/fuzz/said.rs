@@ -33,6 +33,7 @@ pub(crate) fn own() -> Vec<Said> {
     let resume = ToWorker::Resume(Resume {
         commands: vec![known.clone(), known],
         keep: 300.0,
+        packs: true,
     });
     let requests = [resume, ToWorker::Keepalive, ToWorker::Shutdown];
     let requests = requests.map(|request| Frame::Request { seq: 9, request });
@@ -157,7 +158,12 @@ pub(crate) fn to_worker(
     id: impl Strategy<Value = CommandId> + Clone + 'static,
 ) -> impl Strategy<Value = ToWorker> {
     let known = (id.clone(), number()).prop_map(|(id, taken)| Known { id, taken });
-    let resume = (vec(known, 0..4), float()).prop_map(|(commands, keep)| Resume { commands, keep });
+    let resume = (vec(known, 0..4), float(), any::<bool>());
+    let resume = resume.prop_map(|(commands, keep, packs)| Resume {
+        commands,
+        keep,
+        packs,
+    });
     let settings = (text(), number(), float(), number());
     let settings = settings.prop_map(
         |(newline_re, max_line_length, buffer_timeout, buffer_size)| WorkerSettings {

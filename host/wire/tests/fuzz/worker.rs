@@ -14,6 +14,7 @@ use toolpost_wire::{
 use crate::clock::Clock;
 use crate::damage::{Damage, damage, damaged};
 use crate::decoder::messages;
+use crate::packing::{pack, plain};
 use crate::said::{answer, to_worker};
 use crate::{MEMORY, assert_line, tried};
 
@@ -23,6 +24,8 @@ const HELD_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) enum Input {
     Damaged(usize, Vec<Damage>),
+    /// The same, packed before it is damaged.
+    Packed(usize, Vec<Damage>),
     /// How far the number jumps: 0 is used again.
     Said(ToWorker, u8),
     Answer(usize, Result<Payload, String>),
@@ -39,7 +42,9 @@ fn input() -> impl Strategy<Value = Input> {
     let which = any::<usize>;
     let damaged = prop::collection::vec(damage(), 0..3);
     let id = "1-[0-3]".prop_map(CommandId);
+    let packed = (which(), prop::collection::vec(damage(), 0..3));
     prop_oneof![
+        1 => packed.prop_map(|(which, changes)| Input::Packed(which, changes)),
         4 => (which(), damaged).prop_map(|(which, changes)| Input::Damaged(which, changes)),
         8 => (to_worker(id), prop_oneof![1 => Just(0), 20 => 1..4_u8])
             .prop_map(|(request, step)| Input::Said(request, step)),
@@ -86,6 +91,8 @@ struct Farm {
     open: Vec<Open>,
     /// Commands that this end knows.
     known: BTreeSet<CommandId>,
+    /// This end has offered to take packed messages.
+    packs: bool,
     sessions: u32,
     messages: Vec<Bytes>,
 }
@@ -104,6 +111,7 @@ impl Farm {
             sent: BTreeSet::new(),
             open: Vec::new(),
             known: BTreeSet::new(),
+            packs: false,
             sessions: 0,
             messages: messages()
                 .into_iter()
@@ -120,10 +128,19 @@ impl Farm {
                 let message = damaged(others[which % others.len()], &changes, &others);
                 self.hear(&message.into());
             }
+            Input::Packed(which, changes) => {
+                let others: Vec<&[u8]> = self.messages.iter().map(|message| &**message).collect();
+                let message = pack(others[which % others.len()]);
+                self.hear(&damaged(&message, &changes, &others).into());
+            }
             Input::Said(request, step) => {
                 self.seq += u64::from(step);
                 let seq = self.seq;
-                self.hear(&Frame::Request { seq, request }.encode());
+                let message = Frame::Request { seq, request }.encode();
+                match self.packs && seq.is_multiple_of(2) {
+                    true => self.hear(&pack(&message)),
+                    false => self.hear(&message),
+                }
             }
             Input::Answer(which, answer) => {
                 if !self.asked.is_empty() {
@@ -180,7 +197,14 @@ impl Farm {
             return;
         }
         match self.open.swap_remove(which % self.open.len()) {
-            Open::Info(ticket) => self.worker.answer_info(&ticket, &WorkerInfo::default()),
+            Open::Info(ticket) => {
+                self.packs = well;
+                let info = WorkerInfo {
+                    packs: well,
+                    ..WorkerInfo::default()
+                };
+                self.worker.answer_info(&ticket, &info);
+            }
             Open::Start(id, ticket) if well => {
                 self.known.insert(id);
                 self.worker.answer(&ticket, Ok(()));
@@ -198,7 +222,7 @@ impl Farm {
     }
 
     fn hear(&mut self, message: &Bytes) {
-        match Frame::<ToWorker>::decode(message, &self.limits) {
+        match Frame::<ToWorker>::decode(&plain(message), &self.limits) {
             Ok(Frame::Request { seq, .. }) => {
                 self.unanswered.insert(seq);
                 self.seq = self.seq.max(seq).min(1 << 40);
@@ -239,6 +263,7 @@ impl Farm {
         self.sent.clear();
         self.open.clear();
         self.known.clear();
+        self.packs = false;
     }
 
     fn drain(&mut self) {
@@ -247,7 +272,7 @@ impl Farm {
             effects += 1;
             match effect {
                 WorkerEffect::Send(frame) => {
-                    match Frame::<ToMaster>::decode(&frame, &self.limits).unwrap() {
+                    match Frame::<ToMaster>::decode(&plain(&frame), &self.limits).unwrap() {
                         Frame::Request { seq, .. } => self.asked.push(seq),
                         Frame::Response { seq, .. } => {
                             assert!(self.unanswered.remove(&seq), "{seq}");

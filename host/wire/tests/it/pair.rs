@@ -41,6 +41,7 @@ pub(crate) fn info() -> WorkerInfo {
         commands: texts(&[("shell", "3.3")]),
         instance: None,
         offsets: false,
+        packs: false,
         texts: texts(&[("admin", "Ada <ada@example.org>\n"), ("host", "cellar\n")]),
     }
 }

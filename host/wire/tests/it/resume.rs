@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toolpost_wire::{
     CommandEvent, CommandId, CommandNumber, Former, Known, Limits, MasterEvent, Payload, Suspended,
-    Update, WorkerEvent, WorkerInfo,
+    Update, WorkerEffect, WorkerEvent, WorkerInfo,
 };
 
 use crate::pair::{PATIENT, Pair, info, shell, text, upload};
@@ -14,6 +14,7 @@ fn offering(instance: &str) -> WorkerInfo {
     WorkerInfo {
         instance: Some(instance.into()),
         offsets: true,
+        packs: true,
         ..info()
     }
 }
@@ -114,7 +115,7 @@ fn an_end_that_nobody_was_told_of_is_told_again() {
     let (number, id) = pair.start(shell("x"), PATIENT);
     pair.worker.complete(pair.now, &id, None).unwrap();
     while let Some(effect) = pair.worker.poll() {
-        if let toolpost_wire::WorkerEffect::Send(frame) = effect {
+        if let WorkerEffect::Send(frame) = effect {
             pair.master.handle(pair.now, &frame).unwrap();
         }
     }
@@ -208,4 +209,31 @@ fn what_is_given_up_or_stopped_before_the_worker_was_asked_about_it_is_so() {
     assert_eq!(known, held);
     let interrupt = pair.take_worker(|event| matches!(event, WorkerEvent::Interrupt { .. }));
     assert!(matches!(interrupt, WorkerEvent::Interrupt { id: of, .. } if of == id));
+}
+
+#[test]
+fn long_output_goes_packed_if_both_ends_know_that_and_as_it_is_otherwise() {
+    let line = "all work and no play makes a log\n".repeat(3_000);
+    let (mut ours, _) = next(None, "a", &[]);
+    let mut stock = Pair::attached();
+    for (pair, packed) in [(&mut ours, true), (&mut stock, false)] {
+        let (number, id) = pair.start(shell("x"), PATIENT);
+        pair.worker.update(pair.now, &id, stdout(&line)).unwrap();
+        let Some(WorkerEffect::Send(frame)) = pair.worker.poll() else {
+            panic!("it sends what it was told")
+        };
+        assert_eq!(
+            frame.len() < line.len() / 5,
+            packed,
+            "{} bytes",
+            frame.len()
+        );
+        pair.master.handle(pair.now, &frame).unwrap();
+        pair.flow().unwrap();
+        let told = pair.told(number);
+        let [CommandEvent::Updates(updates, _)] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(*updates, stdout(&line));
+    }
 }

@@ -376,6 +376,7 @@ fn info(name: &str) -> WorkerInfo {
         .into(),
         instance: None,
         offsets: false,
+        packs: false,
         texts: [("admin".to_owned(), format!("{name} <admin@example.com>"))].into(),
     }
 }

@@ -63,10 +63,14 @@ impl MasterHandle {
         self.worker_address
     }
 
-    /// Whether a request at the web server's port is one of a worker that wants to connect: a WebSocket at `/`.
+    /// Whether a request at the web server's port is one of a worker that wants to connect: a WebSocket at its path.
     #[must_use]
     pub fn is_worker<B>(&self, request: &http::Request<B>) -> bool {
-        self.worker_address.is_none() && crate::worker::is_worker(request)
+        if self.worker_address.is_some() {
+            return false;
+        }
+        let config = self.engine.config();
+        crate::worker::is_worker(request, &config.worker_port.path)
     }
 
     /// Answers the request with which a worker connects. What follows the upgrade runs on the runtime that this is called from.

@@ -209,8 +209,27 @@ impl Checker<'_, '_> {
         }
         WorkersConfig {
             listen: raw.listen.map(|address| address.value.0),
+            path: self.worker_path(raw.path),
             tls,
         }
+    }
+
+    fn worker_path(&mut self, given: Option<At<String>>) -> String {
+        let Some(given) = given else {
+            return WorkersConfig::PATH_DEFAULT.to_owned();
+        };
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "?#%".contains(c);
+        if !given.value.starts_with('/') || given.value.contains(odd) {
+            self.report
+                .at(given.span, "this is no path of a URL")
+                .help("give one such as `path = \"/workers/connect\"`, or leave it out");
+        }
+        if ["/ws", "/live"].contains(&given.value.as_str()) {
+            self.report
+                .at(given.span, "event streams are at this path")
+                .help("give another one");
+        }
+        given.value
     }
 
     /// Two workers in one directory would delete each other's files.

@@ -92,12 +92,29 @@ impl fmt::Debug for PlainPassword {
 }
 
 /// `[workers]`: where workers from elsewhere connect.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkersConfig {
     /// Their own address and port; `None` for that of the web server. A change needs a restart.
     pub listen: Option<SocketAddr>,
+    /// Path at which they ask for a WebSocket.
+    pub path: String,
     /// How their own port is encrypted. A change needs a restart.
     pub tls: Option<TlsConfig>,
+}
+
+impl WorkersConfig {
+    /// Where stock workers ask.
+    pub const PATH_DEFAULT: &str = "/";
+}
+
+impl Default for WorkersConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            path: Self::PATH_DEFAULT.to_owned(),
+            tls: None,
+        }
+    }
 }
 
 /// Certificate and key, as PEM files.

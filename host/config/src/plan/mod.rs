@@ -156,7 +156,7 @@ pub fn diff(running: &Config, wanted: &Config) -> Plan {
     compare(&mut items, ItemKind::Lock, &running.locks, &wanted.locks);
     let mut port = changed_fields(&*running.worker_port, &*wanted.worker_port);
     for change in &mut port {
-        change.needs_restart = true;
+        change.needs_restart = change.field != "path";
     }
     if !port.is_empty() {
         items.push(PlannedItem {

@@ -155,6 +155,9 @@ raw_table! {
         /// Address and port for workers alone, such as "0.0.0.0:9989". Default: the port of the web server. A change needs a
         /// restart.
         listen ? ListenAddress,
+        /// Path at which they ask for a WebSocket. Stock workers ask at "/"; another one is for `toolpost worker`, and for proxies
+        /// that change it. Default: "/".
+        path ? String,
         /// PEM file with the certificate of that port, and those that lead to its authority. A change needs a restart.
         certificate ? String,
         /// PEM file with its key. A change needs a restart.

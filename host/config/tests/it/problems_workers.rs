@@ -164,6 +164,7 @@ fn the_port_of_workers() {
     assert_snapshot!(problems(r#"
 [workers]
 certificate = "tls/workers.pem"
+path = "farm?x"
 "#), @r#"
 error: TLS needs both a certificate and its key
  --> toolpost.toml:3:15
@@ -172,7 +173,14 @@ error: TLS needs both a certificate and its key
   |               ^^^^^^^^^^^^^^^^^
   = help: add `certificate = "PATH"` and `key = "PATH"`
 
-1 problem in the configuration
+error: this is no path of a URL
+ --> toolpost.toml:4:8
+  |
+4 | path = "farm?x"
+  |        ^^^^^^^^
+  = help: give one such as `path = "/workers/connect"`, or leave it out
+
+2 problems in the configuration
 "#);
 }
 

@@ -198,7 +198,11 @@ impl Facts for WorkerConfig {
 
 impl Facts for WorkersConfig {
     fn facts(&self) -> FactList {
-        let Self { listen, tls } = self;
+        let Self {
+            listen,
+            path: at,
+            tls,
+        } = self;
         let path = |path: &std::path::Path| path.display().to_string();
         let (certificate, key, client_ca) = match tls {
             Some(TlsConfig {
@@ -214,6 +218,7 @@ impl Facts for WorkersConfig {
         };
         vec![
             fact("listen", listen.map(|address| address.to_string())),
+            fact("path", at.as_str()),
             fact("certificate", certificate),
             fact("key", key),
             fact("client_ca", client_ca),

@@ -50,10 +50,10 @@ struct Credentials {
     password: String,
 }
 
-/// Whether a request is one of a worker: a stock worker asks for a WebSocket at the root.
-pub(crate) fn is_worker<B>(request: &Request<B>) -> bool {
+/// Whether a request is one of a worker: it asks for a WebSocket at this path, which is the root for a stock worker.
+pub(crate) fn is_worker<B>(request: &Request<B>, path: &str) -> bool {
     request.method() == Method::GET
-        && request.uri().path() == "/"
+        && request.uri().path() == path
         && has_word(request.headers(), UPGRADE, "websocket")
 }
 
@@ -100,12 +100,14 @@ impl Engine {
         let headers = request.headers();
         let key = headers.get(SEC_WEBSOCKET_KEY).cloned();
         let version = headers.get(SEC_WEBSOCKET_VERSION);
-        let speaks = is_worker(&request)
+        let config = self.config();
+        let path = &config.worker_port.path;
+        let speaks = is_worker(&request, path)
             && has_word(headers, CONNECTION, "upgrade")
             && version.is_some_and(|version| version == "13");
         let Some(key) = key.filter(|_| speaks) else {
-            let text = "workers connect here, with a WebSocket at /";
-            return refusal(StatusCode::BAD_REQUEST, text);
+            let text = format!("workers connect here, with a WebSocket at {path}");
+            return refusal(StatusCode::BAD_REQUEST, &text);
         };
         if *self.phase.borrow() == Phase::Stopping {
             return refusal(

@@ -102,11 +102,19 @@ pub enum WorkerNoteKind {
     Refused,
     /// It was away for longer than it may be.
     Missing,
+    /// It did what it should not, and its connection went on.
+    Odd,
 }
 
 impl WorkerNoteKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Left, Self::Lost, Self::Refused, Self::Missing];
+    pub const ALL: [Self; 5] = [
+        Self::Left,
+        Self::Lost,
+        Self::Refused,
+        Self::Missing,
+        Self::Odd,
+    ];
 
     /// The word that is stored and shown.
     #[must_use]
@@ -116,6 +124,7 @@ impl WorkerNoteKind {
             Self::Lost => "lost",
             Self::Refused => "refused",
             Self::Missing => "missing",
+            Self::Odd => "odd",
         }
     }
 

@@ -193,6 +193,9 @@ async fn fleet(farm: &TestFarm) {
         refused.await.expect("noted");
     }
     attach(DEBIAN, 7, 280).await;
+    let odd = "it says that a command took -3600.0 s for which the master waited 12.4 s: its clock is wrong";
+    let noted = store.note_odd(farm.worker(DEBIAN), odd, ago(270));
+    noted.await.expect("noted");
     let paused =
         store.set_worker_paused(farm.worker(DEBIAN), true, Some("new disk comes on Friday"));
     paused.await.expect("paused");

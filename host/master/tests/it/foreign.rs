@@ -17,6 +17,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use toolpost_core::Results;
+use toolpost_core::model::{Worker, WorkerNoteKind};
+use toolpost_store::Query;
 use toolpost_wire::{
     CommandId, Frame, Payload, ToMaster, ToWorker, Update, WorkerEffect, WorkerEvent, WorkerInfo,
     WorkerSession,
@@ -70,8 +73,16 @@ struct Guest {
 impl Guest {
     /// Connects, or says what the master answered instead.
     async fn connect(port: SocketAddr, credentials: Option<&str>) -> Result<Self, String> {
+        Self::connect_at(port, "/", credentials).await
+    }
+
+    async fn connect_at(
+        port: SocketAddr,
+        path: &str,
+        credentials: Option<&str>,
+    ) -> Result<Self, String> {
         let stream = TcpStream::connect(port).await.expect("a connection");
-        let mut request = format!("ws://{port}/")
+        let mut request = format!("ws://{port}{path}")
             .into_client_request()
             .expect("a URL");
         if let Some(credentials) = credentials {
@@ -91,7 +102,12 @@ impl Guest {
 
     /// Connects as a good worker does.
     async fn attach(port: SocketAddr, name: &str) -> Self {
-        let connected = Self::connect(port, Some(&format!("{name}:open sesame"))).await;
+        Self::attach_at(port, "/", name).await
+    }
+
+    async fn attach_at(port: SocketAddr, path: &str, name: &str) -> Self {
+        let credentials = format!("{name}:open sesame");
+        let connected = Self::connect_at(port, path, Some(&credentials)).await;
         let mut guest = connected.expect("to be let in");
         let mut attached = false;
         while !attached {
@@ -174,6 +190,9 @@ fn raw(bytes: &'static [u8]) -> Message {
     Message::Binary(Bytes::from_static(bytes))
 }
 
+/// The name of a worker that is given up soon when it does not answer.
+const MUTE: &str = "mute";
+
 /// A farm that waits for these workers.
 async fn farm_of(names: &[&str]) -> (Farm, SocketAddr) {
     let mut config = "[workers]\nlisten = \"127.0.0.1:0\"\n".to_owned();
@@ -181,6 +200,9 @@ async fn farm_of(names: &[&str]) -> (Farm, SocketAddr) {
         config.push_str(&format!(
             "\n[[worker]]\nname = {name:?}\nkind = \"remote\"\npassword = \"open sesame\"\n"
         ));
+        if *name == MUTE {
+            config.push_str("keepalive = \"2s\"\n");
+        }
     }
     let farm = farm().config(&config).start().await;
     let port = farm.master().worker_address().expect("a port for workers");
@@ -191,6 +213,24 @@ async fn told(farm: &Farm, told: &Told, line: &str) {
     farm.until(&format!("the operator hears {line:?}"), async || {
         told.text().contains(line)
     })
+    .await;
+}
+
+/// What the page of a worker has to show, newest first.
+async fn notes(farm: &Farm, name: &str) -> Vec<(WorkerNoteKind, String)> {
+    let query = Query::new().eq("name", name);
+    let workers: Vec<Worker> = farm.store().list(&query).await.expect("workers");
+    let notes = farm.store().worker_notes(workers[0].id, 10).await;
+    let notes = notes.expect("notes").into_iter();
+    notes.map(|note| (note.kind, note.text)).collect()
+}
+
+async fn noted(farm: &Farm, name: &str, kind: WorkerNoteKind, text: &str) {
+    let note = (kind, text.to_owned());
+    farm.until(
+        &format!("{note:?} is on the page of `{name}`"),
+        async || notes(farm, name).await.contains(&note),
+    )
     .await;
 }
 
@@ -243,8 +283,10 @@ async fn what_breaks_the_protocol_ends_its_own_connection_and_everybody_hears_wh
     let operator = Told::listen();
     let misdeeds = misdeeds();
     let mut names: Vec<&str> = misdeeds.iter().map(|(name, ..)| *name).collect();
-    names.extend(["huge", "good"]);
+    names.extend(["huge", "good", MUTE]);
     let (farm, port) = farm_of(&names).await;
+    // Says nothing more, while everything else happens.
+    let mute = Guest::attach(port, MUTE).await;
     let mut good = Guest::attach(port, "good").await;
     for (name, messages, reason) in misdeeds {
         let mut guest = Guest::attach(port, name).await;
@@ -258,6 +300,7 @@ async fn what_breaks_the_protocol_ends_its_own_connection_and_everybody_hears_wh
             &format!("worker `{name}` is lost: {reason}"),
         )
         .await;
+        noted(&farm, name, WorkerNoteKind::Lost, reason).await;
     }
     // The head of a message, by which its length is known; nobody waits for the rest.
     let mut huge = Guest::attach(port, "huge").await;
@@ -272,6 +315,7 @@ async fn what_breaks_the_protocol_ends_its_own_connection_and_everybody_hears_wh
         &format!("worker `huge` is lost: {reason}"),
     )
     .await;
+    noted(&farm, "huge", WorkerNoteKind::Lost, reason).await;
     // Words about a command that there never was are answered; what may run from another time is to end.
     let id = CommandId("3-1".into());
     let updates = vec![Update::Rc(0)];
@@ -283,6 +327,8 @@ async fn what_breaks_the_protocol_ends_its_own_connection_and_everybody_hears_wh
         "worker `good` speaks of command \"3-1\", which nobody waits for",
     )
     .await;
+    let odd = "it speaks of command \"3-1\", which nobody waits for";
+    noted(&farm, "good", WorkerNoteKind::Odd, odd).await;
     let answered = [good.message().await, good.message().await];
     let answered = answered.map(|frame| {
         let frame = Frame::<ToWorker>::decode(&frame.expect("to stay"), &Default::default());
@@ -303,6 +349,58 @@ async fn what_breaks_the_protocol_ends_its_own_connection_and_everybody_hears_wh
         &operator,
         "a second worker `good` connects from 127.0.0.1",
     )
+    .await;
+    let refused = format!("{refusal}, from 127.0.0.1");
+    noted(&farm, "good", WorkerNoteKind::Refused, &refused).await;
+    let reason = "`keepalive` was not answered within 4 s";
+    told(
+        &farm,
+        &operator,
+        &format!("worker `{MUTE}` is lost: {reason}"),
+    )
+    .await;
+    noted(&farm, MUTE, WorkerNoteKind::Lost, reason).await;
+    drop(mute);
+}
+
+#[tokio::test]
+async fn a_worker_whose_clock_is_wrong_builds_and_everybody_hears_of_it() {
+    let operator = Told::listen();
+    let config = "[workers]\nlisten = \"127.0.0.1:0\"\npath = \"/farm\"\n\n\
+        [[worker]]\nname = \"late\"\nkind = \"remote\"\npassword = \"open sesame\"\n\n\
+        [[builder]]\nname = \"b\"\nworkers = [\"late\"]\n\
+        [[builder.step]]\nuse = \"shell\"\ncommand = \"true\"\n\n\
+        [[scheduler]]\nname = \"force\"\nuse = \"force\"\nbuilders = [\"b\"]\n";
+    let farm = farm().config(config).start().await;
+    let port = farm.master().worker_address().expect("a port for workers");
+    let elsewhere = Guest::connect(port, Some("late:open sesame")).await;
+    assert_eq!(elsewhere.err().as_deref(), Some("400 Bad Request"));
+    let mut guest = Guest::attach_at(port, "/farm", "late").await;
+    let works = async {
+        loop {
+            let event = guest.hear().await.expect("to stay");
+            if let WorkerEvent::Start { id, ticket, .. } = event {
+                let (worker, now) = (&mut guest.worker, Instant::now());
+                worker.answer(&ticket, Ok(()));
+                worker.update(now, &id, vec![Update::Elapsed(-3_600.0), Update::Rc(0)]);
+                worker.complete(now, &id, None);
+            }
+        }
+    };
+    let request = farm.submit("b", &[]).await;
+    let end = tokio::select! {
+        end = farm.end_of(request) => end,
+        () = works => unreachable!("it works for ever"),
+    };
+    assert_eq!(end.results, Some(Results::Success));
+    let said = "says that a command took -3600.0 s for which the master waited";
+    told(&farm, &operator, &format!("worker `late` {said}")).await;
+    farm.until("it is on the page", async || {
+        let notes = notes(&farm, "late").await;
+        notes
+            .iter()
+            .any(|(kind, text)| *kind == WorkerNoteKind::Odd && text.contains(said))
+    })
     .await;
 }
 

@@ -16,11 +16,29 @@ impl Store {
     /// # Errors
     /// When the worker is unknown or the database fails.
     pub async fn note_refused(&self, worker: WorkerId, why: &str, now: Timestamp) -> Result<()> {
-        let why = why.to_owned();
-        self.write("note_refused", move |tx| {
-            let why = why.clone();
+        self.note(worker, WorkerNoteKind::Refused, why, now).await
+    }
+
+    /// Notes that a worker did what it should not, which ended nothing.
+    ///
+    /// # Errors
+    /// When the worker is unknown or the database fails.
+    pub async fn note_odd(&self, worker: WorkerId, what: &str, now: Timestamp) -> Result<()> {
+        self.note(worker, WorkerNoteKind::Odd, what, now).await
+    }
+
+    async fn note(
+        &self,
+        worker: WorkerId,
+        kind: WorkerNoteKind,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let text = text.to_owned();
+        self.write("note_worker", move |tx| {
+            let text = text.clone();
             Box::pin(async move {
-                note(tx, worker, WorkerNoteKind::Refused, None, &why, now).await?;
+                note(tx, worker, kind, None, &text, now).await?;
                 tx.emit(Event::Worker(worker));
                 Ok(())
             })

@@ -126,13 +126,14 @@ impl MasterSession {
             ToMaster::UploadDirectoryWrite { data, .. } => CommandEvent::ArchiveData(data, ticket),
             ToMaster::UploadDirectoryUnpack { .. } => CommandEvent::ArchiveEnd(ticket),
             ToMaster::Complete { error, .. } => {
-                let id = self.commands.get(&number).map(|running| running.id.clone());
+                let running = self.commands.get(&number);
+                let late = running.map(|running| (running.id.clone(), running.overdue));
                 if let Some(running) = self.remove(number) {
                     self.resuming.ended(number, running);
                     // Before the answer: what was answered was told.
                     self.tell(number, CommandEvent::Complete(error));
-                } else if let Some(id) = id {
-                    let late = MasterEvent::EndedLate(id);
+                } else if let Some((id, overdue)) = late {
+                    let late = MasterEvent::EndedLate { id, overdue };
                     self.effects.push_back(Effect::Event(late));
                 }
                 self.answer(&ticket, Ok(Payload::nothing()));
@@ -181,9 +182,9 @@ impl MasterSession {
             (Asked::Info, Ok(Payload(value))) => {
                 let mut reader = Reader::new(&value, self.line.limits())?;
                 let info = WorkerInfo::read(&mut reader)?;
-                self.settle_former(now, info.instance.as_deref());
                 self.line.packs = info.packs;
                 self.line.unpacks = info.packs;
+                self.settle_former(now, info.instance.as_deref());
                 self.info = Some(Box::new(info));
             }
             (Asked::Resume, Err(reason)) => {

@@ -77,7 +77,12 @@ pub enum MasterEvent {
     /// The worker speaks of a command that this session does not have. Told once for each, and bounded.
     Stranger(CommandId),
     /// A command that was given up has ended after all.
-    EndedLate(CommandId),
+    EndedLate {
+        /// Which command.
+        id: CommandId,
+        /// Whether it was given up because it did not end when it was asked to, and not because nobody waited for it.
+        overdue: bool,
+    },
     /// The worker wants nothing new to begin on it, for this reason; or it may again.
     Paused(Option<String>),
     /// The worker wants to end as soon as nothing runs on it.
@@ -155,6 +160,8 @@ pub(super) struct Running {
     pub(super) transfer: Option<Transfer>,
     /// What it has said of its transfer that is not answered yet.
     pub(super) ahead: u32,
+    /// It did not end when it was asked to.
+    pub(super) overdue: bool,
 }
 
 /// Where a command stands between its start and its end.
@@ -294,6 +301,7 @@ impl MasterSession {
             begun: false,
             transfer: Transfer::of(&command),
             ahead: 0,
+            overdue: false,
         };
         self.commands.insert(number, running);
         let start = ToWorker::StartCommand {
@@ -419,6 +427,7 @@ impl MasterSession {
             Course::AskedAgain(_) | Course::Abandoned => Course::Abandoned,
         };
         if matches!(running.course, Course::Abandoned) {
+            running.overdue = true;
             self.tell(number, CommandEvent::Abandoned);
             return;
         }

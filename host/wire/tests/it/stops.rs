@@ -53,8 +53,12 @@ fn a_command_that_does_not_stop_is_asked_again_and_then_given_up() {
     pair.worker.update(pair.now, &id, late).unwrap();
     pair.worker.complete(pair.now, &id, None);
     pair.flow().unwrap();
-    let late = pair.take_master(|event| matches!(event, MasterEvent::EndedLate(_)));
-    assert_eq!(late, MasterEvent::EndedLate(id.clone()));
+    let late = pair.take_master(|event| matches!(event, MasterEvent::EndedLate { .. }));
+    let expected = MasterEvent::EndedLate {
+        id: id.clone(),
+        overdue: true,
+    };
+    assert_eq!(late, expected);
     assert_eq!(pair.at_master, []);
     let (_, third) = pair.start(shell("true"), PATIENT);
     assert_eq!(third, id);
@@ -92,7 +96,8 @@ fn a_command_that_nobody_waits_for_tells_nothing_and_its_transfer_ends() {
     ));
     pair.worker.complete(pair.now, &id, None);
     pair.pass(secs(3600)).unwrap();
-    assert_eq!(pair.at_master, [MasterEvent::EndedLate(id)]);
+    let late = MasterEvent::EndedLate { id, overdue: false };
+    assert_eq!(pair.at_master, [late]);
     assert_eq!(pair.master.running(), []);
 }
 

@@ -17,6 +17,7 @@ use toolpost_worker::{
 };
 
 use super::link::Connection;
+use super::oddities::Oddities;
 use super::paths::Paths;
 use super::port::{Heard, Outlet, Wish};
 use crate::worker::link::{LinkCommand, LinkControl, LinkError};
@@ -24,12 +25,16 @@ use crate::worker::link::{LinkCommand, LinkControl, LinkError};
 /// What a worker may need beyond the time that it gives a command itself, before the master stops the command.
 const OWN_LIMIT_SLACK: Duration = Duration::from_secs(60);
 
+/// What a worker's clock may be off while a command runs.
+const CLOCK_SLACK: Duration = Duration::from_secs(5);
+
 /// How the worker begins the line that tells of a signal.
 const KILLED_BY: &str = "process killed by signal ";
 
 /// A command that was started.
 pub(super) struct RemoteCommand {
     outlet: Outlet,
+    odd: Arc<Oddities>,
     header: String,
     started: Instant,
     idle_timeout: Option<Duration>,
@@ -79,6 +84,7 @@ impl RemoteCommand {
             let outlet = connection.start(&spec.build_dir, &shell, patience).await?;
             let mut command = Self {
                 outlet,
+                odd: Arc::clone(&connection.odd),
                 header: header.clone(),
                 started: Instant::now(),
                 idle_timeout: spec.idle_timeout,
@@ -169,9 +175,25 @@ impl RemoteCommand {
             }
             Update::Rc(rc) => self.heard.rc = Some(rc),
             Update::FailureReason(reason) => self.heard.failure = Some(reason),
-            Update::Elapsed(seconds) => self.heard.elapsed = Some(seconds),
+            Update::Elapsed(seconds) => {
+                if self.heard.elapsed.replace(seconds).is_none() {
+                    self.look_at_clock(seconds);
+                }
+            }
             Update::Usage(usage) => self.heard.usage = Some(used(&usage)),
             _ => {}
+        }
+    }
+
+    /// A command cannot have taken longer than it was waited for.
+    fn look_at_clock(&self, seconds: f64) {
+        let here = self.started.elapsed();
+        let most = (here + CLOCK_SLACK).as_secs_f64();
+        if !(0.0..=most).contains(&seconds) {
+            let (said, here) = (seconds.clamp(-1e12, 1e12), here.as_secs_f64());
+            self.odd.tell(&format!(
+                "says that a command took {said:.1} s for which the master waited {here:.1} s: its clock is wrong"
+            ));
         }
     }
 

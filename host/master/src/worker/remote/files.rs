@@ -34,6 +34,8 @@ const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
 const STATS_AT_ONCE: usize = 16;
 /// Times that a transfer is begun when connections are lost in the middle of it.
 const TRANSFER_TRIES_MAX: u32 = 8;
+/// How much of a path that is odd is told.
+const PATH_CHARS_SHOWN: usize = 200;
 /// Entries of one directory.
 const LIST_ENTRIES_MAX: usize = 100_000;
 
@@ -53,6 +55,16 @@ impl RemoteFiles {
 
     fn full(&self, path: &str) -> Result<String, FileError> {
         self.connection.paths.within(&self.build_dir, path)
+    }
+
+    /// The worker names files that are not in the build's directory, if any.
+    fn lead_out(&self, paths: &[&str]) {
+        let Some(first) = paths.first() else { return };
+        let shown: String = first.chars().take(PATH_CHARS_SHOWN).collect();
+        let count = paths.len();
+        self.connection.odd.tell(&format!(
+            "names {count} files outside of the directory of a build, such as {shown:?}"
+        ));
     }
 
     async fn start(&self, command: &Command) -> Result<Outlet, FileError> {
@@ -368,6 +380,11 @@ impl LinkFiles for RemoteFiles {
         };
         if !ended && offset + (read.len() as u64) < info.size {
             self.connection.cursors.hold(cursor);
+        } else if !cursor.rest.is_empty() {
+            let size = info.size;
+            self.connection.odd.tell(&format!(
+                "sends more of file {path:?} than the {size} bytes that it said it has: the rest is left out"
+            ));
         }
         Ok(Piece {
             bytes: read.freeze(),
@@ -462,6 +479,8 @@ impl LinkFiles for RemoteFiles {
             });
         }
         names.sort();
+        let out = names.iter().filter(|name| self.full(name).is_err());
+        self.lead_out(&out.map(String::as_str).collect::<Vec<_>>());
         let entries = stream::iter(names).map(|name| {
             let child = match path.is_empty() {
                 true => name.clone(),
@@ -493,8 +512,14 @@ impl LinkFiles for RemoteFiles {
             let outcome = self
                 .done("search", &pattern, Command::Glob { path })
                 .await?;
-            let paths = outcome.files.iter();
-            found.extend(paths.filter_map(|path| self.connection.paths.below(&dir, path)));
+            let mut out = Vec::new();
+            for path in &outcome.files {
+                match self.connection.paths.below(&dir, path) {
+                    Some(path) => found.push(path),
+                    None => out.push(path.as_str()),
+                }
+            }
+            self.lead_out(&out);
         }
         found.sort();
         found.dedup();

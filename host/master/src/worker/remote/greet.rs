@@ -215,7 +215,8 @@ impl Engine {
         let keep = self.resume_within(&worker);
         let mut made = None;
         let taken = remote.take(&worker, |left| {
-            let (session, handle) = Session::new(&worker, socket, limits, epoch, left, keep);
+            let odd = self.oddities_of(&worker);
+            let (session, handle) = Session::new(odd, socket, limits, epoch, left, keep);
             made = Some((session, handle.clone()));
             handle
         });

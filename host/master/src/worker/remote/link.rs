@@ -13,6 +13,7 @@ use toolpost_worker::CommandSpec;
 use super::command::RemoteCommand;
 use super::cursors::Cursors;
 use super::files::RemoteFiles;
+use super::oddities::Oddities;
 use super::paths::Paths;
 use super::port::{Outlet, port};
 use super::session::{Ask, Handle, Start};
@@ -41,6 +42,8 @@ pub(super) struct Connection {
     pub(super) paths: Paths,
     pub(super) base_dir: String,
     pub(super) cursors: Cursors,
+    /// Where what is odd about the worker is told.
+    pub(super) odd: Arc<Oddities>,
     /// Whether uploads can begin anywhere in a file.
     pub(super) offsets: bool,
 }
@@ -67,6 +70,7 @@ impl RemoteWorkerLink {
                 paths: Paths::new(&info.base_dir, &info.system),
                 base_dir: info.base_dir.clone(),
                 cursors: Cursors::default(),
+                odd: Arc::clone(&handle.odd),
                 offsets: info.offsets,
             })
         });

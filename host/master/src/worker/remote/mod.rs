@@ -11,6 +11,7 @@ mod files;
 mod greet;
 mod link;
 mod listen;
+mod oddities;
 mod outcome;
 mod pace;
 mod parked;

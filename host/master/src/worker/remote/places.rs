@@ -28,6 +28,7 @@ pub(crate) struct Places {
     pub(super) limits: Arc<Limits>,
     pub(super) passwords: Passwords,
     pub(super) refusals: Refusals,
+    pub(super) oddities: Refusals,
     pub(super) pace: Pace,
     places: Mutex<HashMap<String, Place>>,
     /// Workers that were to end when their master ended: they are told so when they come back.

@@ -1,4 +1,4 @@
-//! Remembers who was not let in under the name of a worker, for its page.
+//! Remembers who was not let in under the name of a worker, and what it did that was odd, for its page.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use tracing::warn;
 
 use crate::engine::Engine;
 
-/// Refusals of one worker's name that come sooner after the one before are in the log only.
+/// What comes sooner after the one before of one worker's name is in the log only.
 const REFUSALS_APART_MIN: Duration = Duration::from_secs(2);
 
-/// When somebody was last refused, by worker.
+/// When somebody was last refused, or something last odd, by worker.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<HashMap<WorkerId, Instant>>);
 
@@ -51,6 +51,23 @@ impl Engine {
             let noted = engine.store.note_refused(id, &why, engine.clock.now());
             if let Err(error) = noted.await {
                 warn!("that a worker was refused was not stored: {error}");
+            }
+        });
+    }
+
+    /// Notes what a worker did that it should not.
+    pub(super) fn note_odd(self: &Arc<Self>, worker: &str, what: &str) {
+        let Some(id) = self.running().ids.workers.get(worker).copied() else {
+            return;
+        };
+        if !self.workers.remote.oddities.is_due(id, Instant::now()) {
+            return;
+        }
+        let (engine, what) = (Arc::clone(self), what.to_owned());
+        tokio::spawn(async move {
+            let noted = engine.store.note_odd(id, &what, engine.clock.now());
+            if let Err(error) = noted.await {
+                warn!("what a worker did was not stored: {error}");
             }
         });
     }

@@ -22,9 +22,9 @@ use toolpost_wire::{
     Command, CommandEvent, CommandId, CommandNumber, Effect, Former, Limits, MasterEvent,
     MasterSession, Patience, Payload, ProtocolError, WorkerInfo, WorkerSettings,
 };
-use tracing::{info, warn};
 
 use super::link::{Connection, Seat};
+use super::oddities::Oddities;
 use super::parked::{Left, Parked};
 use super::port::{Heard, Port, Reply, output_bytes};
 use super::{OUTPUT_STALL_MAX, SEND_WAIT_MAX};
@@ -76,6 +76,8 @@ pub(super) enum Ask {
 /// The way to a session that runs.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
+    /// Where what is odd about the worker is told.
+    pub(super) odd: Arc<Oddities>,
     pub(super) epoch: u64,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) wake: Arc<Notify>,
@@ -93,8 +95,6 @@ pub(super) struct Handle {
 
 /// A session and what it needs.
 pub(super) struct Session {
-    /// The worker's name.
-    worker: String,
     socket: Socket,
     wire: MasterSession,
     asks: mpsc::Receiver<Ask>,
@@ -192,7 +192,7 @@ impl Handle {
 
 impl Session {
     pub(super) fn new(
-        worker: &str,
+        odd: Arc<Oddities>,
         socket: Socket,
         limits: Arc<Limits>,
         epoch: u64,
@@ -212,6 +212,7 @@ impl Session {
         });
         let wake = held.as_ref().map(|(_, connection)| connection.wake());
         let handle = Handle {
+            odd,
             epoch,
             asks: sender,
             wake: wake.unwrap_or_default(),
@@ -228,7 +229,6 @@ impl Session {
             keep: Some(keep),
         };
         let session = Self {
-            worker: worker.to_owned(),
             socket,
             wire: MasterSession::new(Instant::now(), limits, epoch, settings, former),
             asks,
@@ -457,12 +457,12 @@ impl Session {
                     self.happened(number, event).await?;
                 }
                 Effect::Event(MasterEvent::Stranger(id)) => {
-                    let worker = &self.worker;
-                    warn!(worker.name = %worker, "worker `{worker}` speaks of command {:?}, which nobody waits for", id.0);
+                    let what = format!("speaks of command {:?}, which nobody waits for", id.0);
+                    self.handle.odd.tell(&what);
                 }
-                Effect::Event(MasterEvent::EndedLate(id)) => {
-                    let worker = &self.worker;
-                    info!(worker.name = %worker, "worker `{worker}` has ended command {id}, which was given up, after all");
+                Effect::Event(MasterEvent::EndedLate { id, overdue: true }) => {
+                    let what = format!("has ended command {id}, which was given up, after all");
+                    self.handle.odd.tell(&what);
                 }
                 Effect::Event(MasterEvent::Paused(reason)) => {
                     let pause = reason.map_or(Pause::Not, Pause::Wanted);
@@ -506,6 +506,10 @@ impl Session {
                 self.wire.answer(&ticket, Ok(Payload::nothing()));
             }
             event => {
+                if matches!(event, CommandEvent::Abandoned) {
+                    let what = "did not end a command that it was told to end, twice: it is given up, and may still run there";
+                    self.handle.odd.tell(what);
+                }
                 let port = self.ports.get(&number);
                 let heard = Heard::Event(event);
                 let unanswered = match port {

@@ -1,6 +1,6 @@
 //! Sessions over a pipe in memory, with a worker that says what it should not.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use toolpost_wire::{
 use toolpost_worker::FileError;
 
 use super::link::RemoteWorkerLink;
+use super::oddities::Oddities;
 use super::parked::Left;
 use super::session::{Pipe, Session, Socket, socket_config};
 use crate::engine::Engine;
@@ -27,13 +28,23 @@ type Act = fn(&mut WorkerSession, &CommandId, &Command);
 
 /// The files of a build on a worker that does this.
 async fn files(act: Act) -> Arc<dyn LinkFiles> {
+    watched(act).await.0
+}
+
+/// The same, and what was told of the worker.
+async fn watched(act: Act) -> (Arc<dyn LinkFiles>, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let odd = Oddities::new({
+        let told = Arc::clone(&told);
+        move |what| told.lock().expect("nobody panicked").push(what.to_owned())
+    });
     let (near, far) = tokio::io::duplex(64 * 1024);
     let limits = Arc::new(Limits::default());
     let pipe: Box<dyn Pipe> = Box::new(near);
     let config = Some(socket_config(&limits));
     let socket: Socket = WebSocketStream::from_raw_socket(pipe, Role::Server, config).await;
     let (mut session, handle) =
-        Session::new("far", socket, limits, 7, Left::default(), Duration::ZERO);
+        Session::new(odd, socket, limits, 7, Left::default(), Duration::ZERO);
     let (attached, files) = oneshot::channel();
     tokio::spawn(async move {
         let info = session.attach().await.expect("a good worker");
@@ -43,7 +54,7 @@ async fn files(act: Act) -> Arc<dyn LinkFiles> {
         session.close(&end, Some(&link.connection)).await;
     });
     tokio::spawn(worker(far, act));
-    files.await.expect("it is attached")
+    (files.await.expect("it is attached"), told)
 }
 
 async fn worker(pipe: DuplexStream, act: Act) {
@@ -102,19 +113,20 @@ fn stat(size: i64, modified: i64) -> Update {
 
 #[tokio::test]
 async fn a_file_that_is_longer_than_announced_is_read_as_far_as_announced() {
-    let files = files(|worker, id, command| match command {
+    let (files, told) = watched(|worker, id, command| match command {
         Command::UploadFile(_) => {
             let data = Bytes::from(vec![b'x'; 1_000]);
             worker.upload_file(Instant::now(), id, data);
         }
         _ => end(worker, id, [stat(10, 0)]),
-    });
-    let piece = files
-        .await
-        .read("f".into(), 0, 5_000)
-        .await
-        .expect("a piece");
+    })
+    .await;
+    let piece = files.read("f".into(), 0, 5_000).await.expect("a piece");
     assert_eq!((piece.bytes.len(), piece.file_size), (10, 10));
+    assert_eq!(
+        *told.lock().expect("nobody panicked"),
+        ["sends more of file \"f\" than the 10 bytes that it said it has: the rest is left out"]
+    );
 }
 
 #[tokio::test]
@@ -132,7 +144,7 @@ async fn a_piece_that_is_longer_than_asked_for_ends_the_session() {
 
 #[tokio::test]
 async fn paths_that_lead_out_of_the_build_are_not_believed() {
-    let files = files(|worker, id, command| {
+    let (files, told) = watched(|worker, id, command| {
         let paths = match command {
             Command::Glob { .. } => [
                 "/srv/unit/a",
@@ -156,6 +168,11 @@ async fn paths_that_lead_out_of_the_build_are_not_believed() {
         let found = files.stat(path.into()).await;
         assert!(matches!(found, Err(FileError::Outside { .. })), "{found:?}");
     }
+    let out = |first: &str| {
+        format!("names 3 files outside of the directory of a build, such as {first:?}")
+    };
+    let told = told.lock().expect("nobody panicked");
+    assert_eq!(*told, ["/srv/unit/../b", ".."].map(out));
 }
 
 #[test]

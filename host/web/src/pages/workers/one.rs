@@ -69,7 +69,7 @@ impl NoteRow {
             class: match note.kind {
                 WorkerNoteKind::Left => "r-pending",
                 WorkerNoteKind::Lost | WorkerNoteKind::Missing => "r-failure",
-                WorkerNoteKind::Refused => "r-warnings",
+                WorkerNoteKind::Refused | WorkerNoteKind::Odd => "r-warnings",
             },
             at: When::new(note.at, now),
             lasted: note.since.map(|since| Took::new(since, Some(note.at), now)),

@@ -211,6 +211,12 @@ impl MasterSession {
                 continue;
             };
             running.begun = true;
+            if matches!(running.course, Course::Abandoned) {
+                // It may have been given up before it could hear that it is to end.
+                let interrupt = interrupt(running.id.clone(), "nobody waits for it");
+                self.ask(now, interrupt, ToWorker::INTERRUPT_COMMAND, Asked::Life);
+                continue;
+            }
             // Who was asked to end may not have heard it.
             let again = matches!(running.course, Course::Asked(_) | Course::AskedAgain(_));
             if again {

@@ -237,3 +237,27 @@ fn long_output_goes_packed_if_both_ends_know_that_and_as_it_is_otherwise() {
         assert_eq!(*updates, stdout(&line));
     }
 }
+
+#[test]
+fn what_is_given_up_before_the_worker_goes_on_with_it_is_told_to_end_and_nobody_hears_of_it() {
+    let (mut pair, _) = next(None, "a", &[]);
+    let (number, id) = pair.start(shell("x"), PATIENT);
+    let mut pair = Pair::with(Limits::default(), former(pair.master.suspend()));
+    pair.flow().unwrap();
+    let wanted = pair.take_worker(|event| matches!(event, WorkerEvent::InfoWanted(_)));
+    let WorkerEvent::InfoWanted(ticket) = wanted else {
+        unreachable!()
+    };
+    pair.master.interrupt(pair.now, number);
+    pair.worker.answer_info(&ticket, &offering("a"));
+    pair.flow().unwrap();
+    let resume = pair.take_worker(|event| matches!(event, WorkerEvent::Resume(..)));
+    let WorkerEvent::Resume(_, ticket) = resume else {
+        unreachable!()
+    };
+    pair.master.abandon(pair.now, number);
+    pair.worker.answer_resume(&ticket, [id.clone()]);
+    pair.flow().unwrap();
+    assert_eq!(pair.told(number), []);
+    pair.take_worker(|event| matches!(event, WorkerEvent::Interrupt { id: of, .. } if *of == id));
+}

@@ -82,6 +82,7 @@ impl SchedulerStatus {
             id,
             name: config.name.clone(),
             scheduler_type: scheduler_type.to_owned(),
+            builders: config.builders.clone(),
             last_change: None,
             fires_at: None,
             text: String::new(),
@@ -135,6 +136,8 @@ pub struct SchedulerStatus {
     pub name: String,
     /// Its type, as the configuration says it.
     pub scheduler_type: String,
+    /// Names of the builders that it asks for.
+    pub builders: Vec<String>,
     /// The last change that it looked at; schedulers of plugins do not say.
     pub last_change: Option<ChangeId>,
     /// When it looks again by itself: a tree is stable, or the time has come that its plugin asked for.

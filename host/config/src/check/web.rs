@@ -200,6 +200,7 @@ impl Checker<'_, '_> {
                 actions: self.actions(list(rule.actions)),
                 builders: self.name_patterns(rule.builders),
                 tags: self.name_patterns(rule.tags),
+                projects: self.name_patterns(rule.projects),
                 workers: self.name_patterns(rule.workers),
                 schedulers: self.name_patterns(rule.schedulers),
                 roles: named,

@@ -76,6 +76,8 @@ raw_table! {
         builders ? Vec<At<String>>,
         /// Only with what belongs to builders with one of these tags.
         tags ? Vec<At<String>>,
+        /// Only with what belongs to builders of these projects: names, or patterns.
+        projects ? Vec<At<String>>,
         /// Only with these workers.
         workers ? Vec<At<String>>,
         /// Only with these schedulers and forms.

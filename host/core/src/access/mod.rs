@@ -76,6 +76,8 @@ pub struct Target<'a> {
     pub builder: Option<&'a str>,
     /// Tags of that builder.
     pub tags: &'a [String],
+    /// Name of the project that it belongs to.
+    pub project: Option<&'a str>,
     /// Name of the worker.
     pub worker: Option<&'a str>,
     /// Name of the scheduler or form.
@@ -116,6 +118,8 @@ pub struct Rule {
     pub builders: Vec<NamePattern>,
     /// To what belongs to builders with one of these tags.
     pub tags: Vec<NamePattern>,
+    /// To what belongs to builders of these projects.
+    pub projects: Vec<NamePattern>,
     /// To these workers.
     pub workers: Vec<NamePattern>,
     /// To these schedulers and forms.
@@ -156,6 +160,7 @@ impl Rule {
             self.tags.is_empty() || target.tags.iter().any(|tag| any_fits(&self.tags, tag));
         self.actions.contains(&action)
             && fits(&self.builders, target.builder)
+            && fits(&self.projects, target.project)
             && fits(&self.workers, target.worker)
             && fits(&self.schedulers, target.scheduler)
             && tagged
@@ -222,7 +227,7 @@ impl Policy {
     pub fn views_alike(&self, person: Person<'_>) -> bool {
         let about_builders = |rule: &Rule| {
             rule.actions.contains(&Action::View)
-                && !(rule.builders.is_empty() && rule.tags.is_empty())
+                && !(rule.builders.is_empty() && rule.tags.is_empty() && rule.projects.is_empty())
         };
         person.scope.is_none_or(|scope| scope.builders.is_empty())
             && !self.rules.iter().any(about_builders)

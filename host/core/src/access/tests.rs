@@ -97,6 +97,50 @@ fn the_first_rule_that_speaks_decides() {
 }
 
 #[test]
+fn a_rule_speaks_of_builders_of_a_project() {
+    let mut seen = rule(&[Action::View], &[], &["release"]);
+    seen.projects = patterns(&["secret-*"]);
+    let mut both = rule(&[Action::Force], &["unit*"], &["release"]);
+    both.projects = patterns(&["web"]);
+    let policy = policy(vec![seen, both, rule(&[Action::Force], &[], &[USER])]);
+    for (name, action, builder, project, expected) in [
+        ("", Action::View, Some("unit"), None, true),
+        ("", Action::View, Some("unit"), Some("web"), true),
+        ("", Action::View, Some("unit"), Some("secret-plans"), false),
+        (
+            "ada",
+            Action::View,
+            Some("unit"),
+            Some("secret-plans"),
+            true,
+        ),
+        ("eve", Action::Force, Some("unit-2"), Some("web"), false),
+        ("ada", Action::Force, Some("unit-2"), Some("web"), true),
+        ("eve", Action::Force, Some("unit-2"), Some("app"), true),
+        ("eve", Action::Force, Some("docs"), Some("web"), true),
+        // What belongs to no builder.
+        ("", Action::View, None, None, true),
+    ] {
+        let identity = person(name);
+        let person = Person {
+            identity: identity.as_ref(),
+            scope: None,
+        };
+        let target = Target {
+            builder,
+            project,
+            ..Target::default()
+        };
+        let permitted = policy.permits(person, action, &target);
+        assert_eq!(
+            permitted, expected,
+            "{name:?} {action:?} {builder:?} {project:?}"
+        );
+    }
+    assert!(!policy.views_alike(Person::default()));
+}
+
+#[test]
 fn a_token_can_do_less_than_its_owner() {
     let policy = policy(Vec::new());
     let root = person("root");

@@ -6,15 +6,17 @@
 use std::fmt::Display;
 
 use toolpost_core::access::{Action, Target};
+use toolpost_core::codebase::Project;
 use toolpost_core::model::{Build, BuildRequest, Builder, Scheduler, Worker};
 use toolpost_core::{
     BuildId, BuilderId, DeliveryId, Properties, ReporterId, RequestId, SchedulerId, WorkerId,
 };
 use toolpost_master::{ControlError, ForceError, ForceRequest, Forced, Submitted};
 use toolpost_sandbox::PluginStatus;
-use toolpost_store::AuditEntry;
+use toolpost_store::{AuditEntry, Query};
 
 use super::caller::Caller;
+use crate::api::resolve;
 use crate::error::ApiError;
 use crate::state::Web;
 
@@ -23,11 +25,19 @@ use crate::state::Web;
 pub(crate) struct Subject {
     /// As records name it.
     text: String,
-    /// Its builders with their tags; all of them have to be allowed.
-    builders: Vec<(String, Vec<String>)>,
+    /// Its builders; all of them have to be allowed.
+    builders: Vec<Owner>,
     worker: Option<String>,
     scheduler: Option<String>,
     owners: Vec<String>,
+}
+
+/// A builder that something belongs to, as far as rules speak of it.
+#[derive(Debug, Default)]
+struct Owner {
+    name: String,
+    tags: Vec<String>,
+    project: Option<String>,
 }
 
 /// Somebody who does something.
@@ -68,10 +78,11 @@ impl Subject {
         if self.builders.is_empty() {
             return may(&target);
         }
-        self.builders.iter().all(|(name, tags)| {
+        self.builders.iter().all(|builder| {
             may(&Target {
-                builder: Some(name),
-                tags,
+                builder: Some(&builder.name),
+                tags: &builder.tags,
+                project: builder.project.as_deref(),
                 ..target
             })
         })
@@ -334,15 +345,49 @@ impl Acting<'_> {
         }
         let builder = self.web.store.get::<Builder>(id).await?;
         subject.text = format!("{} of {}", subject.text, builder.name);
-        subject.builders.push((builder.name, builder.tags));
+        subject.builders.push(self.owner(builder).await?);
         Ok(subject)
+    }
+
+    async fn owner(&self, builder: Builder) -> Result<Owner, ApiError> {
+        let project = match builder.project_id {
+            Some(id) => self.web.store.find::<Project>(id.0).await?,
+            None => None,
+        };
+        Ok(Owner {
+            name: builder.name,
+            tags: builder.tags,
+            project: project.map(|project| project.name),
+        })
+    }
+
+    /// The same of builders that are known by name; of one that is not there yet, only the name.
+    async fn owners(&self, names: Vec<String>) -> Result<Vec<Owner>, ApiError> {
+        let mut owners = Vec::new();
+        for name in names {
+            let query = Query::new().eq("name", &name);
+            owners.push(
+                match resolve::first::<Builder>(&self.web.store, query).await? {
+                    Some(builder) => self.owner(builder).await?,
+                    None => Owner {
+                        name,
+                        ..Owner::default()
+                    },
+                },
+            );
+        }
+        Ok(owners)
     }
 
     async fn scheduler(&self, id: SchedulerId) -> Result<Subject, ApiError> {
         let mut subject = Subject::named(format!("scheduler {id}"));
         if self.web.rules().is_some() {
             let found = self.web.store.find::<Scheduler>(id.0).await?;
-            subject.scheduler = found.map(|scheduler| scheduler.name);
+            if let Some(scheduler) = found {
+                let builders = self.builders_of(&scheduler.name);
+                subject.builders = self.owners(builders).await?;
+                subject.scheduler = Some(scheduler.name);
+            }
         }
         Ok(subject)
     }
@@ -364,18 +409,21 @@ impl Acting<'_> {
         if self.web.rules().is_none() {
             return Ok(subject);
         }
-        let forms = self.web.master.force_forms();
-        let form = forms.into_iter().find(|form| form.name == name);
-        let all = form.map(|form| form.builders).unwrap_or_default();
         let wanted = builders.filter(|names| !names.is_empty());
-        let wanted = wanted.map_or(all, <[String]>::to_vec);
+        let wanted = wanted.map_or_else(|| self.builders_of(name), <[String]>::to_vec);
         subject.text = format!("form {name} for {}", wanted.join(", "));
-        for name in wanted {
-            let query = toolpost_store::Query::new().eq("name", &name);
-            let found = crate::api::resolve::first::<Builder>(&self.web.store, query).await?;
-            let tags = found.map(|builder| builder.tags).unwrap_or_default();
-            subject.builders.push((name, tags));
-        }
+        subject.builders = self.owners(wanted).await?;
         Ok(subject)
+    }
+
+    /// Names of the builders that a scheduler or form asks for.
+    fn builders_of(&self, scheduler: &str) -> Vec<String> {
+        let forms = self.web.master.force_forms().into_iter();
+        let of_form = forms.map(|form| (form.name, form.builders));
+        let schedulers = self.web.master.schedulers().into_iter();
+        let of_scheduler = schedulers.map(|status| (status.name, status.builders));
+        let mut all = of_form.chain(of_scheduler);
+        let found = all.find(|(name, _)| name == scheduler);
+        found.map(|(_, builders)| builders).unwrap_or_default()
     }
 }

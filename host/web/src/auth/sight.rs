@@ -4,14 +4,15 @@
 //! they see; lists are narrowed by a condition in SQL, and what is not to be seen is answered as if it were not there.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::Extensions;
-use toolpost_core::BuilderId;
 use toolpost_core::access::{Action, Target};
+use toolpost_core::codebase::Project;
 use toolpost_core::model::Builder;
-use toolpost_store::{Filter, Op, Query};
+use toolpost_core::{BuilderId, ProjectId};
+use toolpost_store::{Filter, Op, Query, Resource};
 
 use super::caller::Caller;
 use super::proof;
@@ -19,7 +20,7 @@ use crate::cache::{Depends, Versions as _};
 use crate::error::ApiError;
 use crate::state::Web;
 
-/// Builders that are read at a time.
+/// Builders, or projects, that are read at a time.
 const PAGE_ROWS: u32 = 1_000;
 
 /// What somebody sees.
@@ -109,12 +110,19 @@ fn filter(field: &str, op: Op, ids: &BTreeSet<BuilderId>) -> Filter {
     }
 }
 
-/// All builders, as they were when they last changed.
+/// All builders and the names of their projects.
 #[derive(Default)]
-pub(super) struct KnownBuilders(Mutex<Option<(u64, Arc<Vec<Builder>>)>>);
+struct Known {
+    builders: Vec<Builder>,
+    projects: BTreeMap<ProjectId, String>,
+}
+
+/// The same, as they were when they last changed.
+#[derive(Default)]
+pub(super) struct KnownBuilders(Mutex<Option<(u64, Arc<Known>)>>);
 
 impl KnownBuilders {
-    async fn all(&self, web: &Web) -> Result<Arc<Vec<Builder>>, ApiError> {
+    async fn all(&self, web: &Web) -> Result<Arc<Known>, ApiError> {
         // Before they are read, so that they are never older.
         let version = web.version(Depends::Builders);
         if let Some((of, builders)) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,23 +131,33 @@ impl KnownBuilders {
         {
             return Ok(Arc::clone(builders));
         }
-        let mut all: Vec<Builder> = Vec::new();
-        loop {
-            let last = all.last().map_or(0, |builder| builder.id.0);
-            let query = Query::new()
-                .filter("builderid", Op::Gt, last)
-                .limit(PAGE_ROWS);
-            let page = web.store.list::<Builder>(&query).await?;
-            let is_last = page.len() < PAGE_ROWS as usize;
-            all.extend(page);
-            if is_last {
-                break;
-            }
-        }
-        let all = Arc::new(all);
+        let builders = every(web, "builderid", |builder: &Builder| builder.id.0).await?;
+        let projects = every(web, "projectid", |project: &Project| project.id.0).await?;
+        let projects = projects.into_iter();
+        let projects = projects.map(|project| (project.id, project.name)).collect();
+        let all = Arc::new(Known { builders, projects });
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *known = Some((version, Arc::clone(&all)));
         Ok(all)
+    }
+}
+
+/// All rows of a kind, page by page.
+async fn every<T: Resource>(
+    web: &Web,
+    id: &'static str,
+    id_of: impl Fn(&T) -> i64,
+) -> Result<Vec<T>, ApiError> {
+    let mut all: Vec<T> = Vec::new();
+    loop {
+        let last = all.last().map_or(0, &id_of);
+        let query = Query::new().filter(id, Op::Gt, last).limit(PAGE_ROWS);
+        let page = web.store.list::<T>(&query).await?;
+        let is_last = page.len() < PAGE_ROWS as usize;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
     }
 }
 
@@ -156,11 +174,14 @@ impl Web {
         if policy.views_alike(caller.person()) {
             return Ok(Sight::All);
         }
-        let builders = self.auth.builders.all(self).await?;
+        let known = self.auth.builders.all(self).await?;
+        let builders = &known.builders;
+        let project_of = |builder: &Builder| known.projects.get(&builder.project_id?);
         let may_see = |builder: &&Builder| {
             let target = Target {
                 builder: Some(&builder.name),
                 tags: &builder.tags,
+                project: project_of(builder).map(String::as_str),
                 ..Target::default()
             };
             caller.may(policy, Action::View, &target)

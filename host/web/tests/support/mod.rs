@@ -27,8 +27,8 @@ use toolpost_core::{
     Timestamp, WorkerId,
 };
 use toolpost_store::{
-    ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker, NewBuildset, NewChange,
-    NewStep, StartBuild, Store, StoreOptions,
+    ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredProject, ConfiguredWorker,
+    NewBuildset, NewChange, NewStep, StartBuild, Store, StoreOptions,
 };
 use toolpost_web::{WebOptions, WebState, router};
 
@@ -51,6 +51,7 @@ pub struct TestFarm {
     pub router: Router,
     pub master_id: MasterId,
     pub ids: ConfiguredIds,
+    names: ConfiguredNames,
     clock: Arc<AtomicI64>,
     dir: TempDir,
 }
@@ -115,8 +116,9 @@ impl TestFarm {
             .on_commit(move |events| publisher.publish(events));
         let store = Store::open(options).await.expect(PREPARED);
         let master_id = store.register_master("alpha", NOW).await.expect(PREPARED);
+        let names = names(builders, workers);
         let ids = store
-            .sync_configuration(master_id, names(builders, workers), NOW)
+            .sync_configuration(master_id, names.clone(), NOW)
             .await
             .expect(PREPARED);
         let info = [("system", json!("linux")), ("version", json!("0.1.0"))]
@@ -150,9 +152,24 @@ impl TestFarm {
             router,
             master_id,
             ids,
+            names,
             clock,
             dir,
         }
+    }
+
+    /// Puts a builder into a project.
+    pub async fn in_project(&self, builder: &str, project: &str) {
+        let mut names = self.names.clone();
+        names.projects.push(ConfiguredProject {
+            name: project.into(),
+            ..ConfiguredProject::default()
+        });
+        let mut builders = names.builders.iter_mut();
+        let found = builders.find(|known| known.name == builder);
+        found.expect(PREPARED).project = Some(project.into());
+        let synced = self.store.sync_configuration(self.master_id, names, NOW);
+        synced.await.expect(PREPARED);
     }
 
     pub fn builder(&self, name: &str) -> BuilderId {

@@ -230,6 +230,7 @@ pub fn poller(name: &str, now: Timestamp, error: Option<&str>) -> PollerStatus {
 pub fn scheduler(name: &str, text: &str, error: Option<&str>) -> SchedulerStatus {
     SchedulerStatus {
         id: SchedulerId(2),
+        builders: vec!["unit".into()],
         name: name.into(),
         scheduler_type: "nightly".into(),
         last_change: None,

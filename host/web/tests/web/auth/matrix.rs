@@ -123,7 +123,7 @@ async fn everything_is_for_whom_the_rules_say() {
         people.push(Person(title, "authorization", token));
     }
     let mut table = String::from(
-        "what is of `unit`, and what is of `docs`; the last three are tokens of the admin\n\n",
+        "what is of `unit`, and what is of `docs` in the project `manuals`; the last three are tokens of the admin\n\n",
     );
     for person in &people {
         write!(table, "{:<9}", person.0).expect("a text");

@@ -24,7 +24,7 @@ use crate::support::{Answer, Asker, TestFarm, build, step};
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Rules of a farm where most people see most builders, and `docs` is for few.
+/// Rules of a farm where most people see most builders, and those of the project `manuals`, which `docs` is, are for few.
 const RULES: &str = r#"
 [web.auth.role.admin]
 groups = ["ops"]
@@ -34,7 +34,13 @@ emails = ["ivy@*"]
 
 [[web.auth.rule]]
 actions = ["view"]
+projects = ["manual*"]
+roles = ["admin", "insider"]
+
+[[web.auth.rule]]
+actions = ["rebuild", "enable-scheduler"]
 builders = ["docs"]
+projects = ["manuals"]
 roles = ["admin", "insider"]
 
 [[web.auth.rule]]
@@ -77,6 +83,7 @@ pub(crate) fn settings(text: &str) -> Arc<WebConfig> {
 /// A farm with these rules and the four users; ada owns the build of `unit`, ivy that of `docs`.
 async fn farm_with(rules: &str) -> TestFarm {
     let farm = TestFarm::new().await;
+    farm.in_project("docs", "manuals").await;
     for (builder, owner) in [("unit", "ada"), ("docs", "ivy")] {
         let mut spec = build(builder).runs();
         let owner = format!("{owner}@example.org");

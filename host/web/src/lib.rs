@@ -6,7 +6,7 @@
 //!
 //! Entry point: [`router`]. Code map: `api` parses paths and queries and writes rows as JSON; `artifacts` gives uploaded files; `events` tells who listens
 //! what happened; `pages` renders HTML from `templates/`; `ansi` makes log lines safe to show; `cache` keeps answers
-//! while they are true, `caching` says who else may; `security` holds for everything, and `auth` says who may do what;
+//! while they are true, `caching` says who else may; `unread` sees to what refused requests still send; `security` holds for everything, and `auth` says who may do what;
 //! `ui` serves Buildbot's own web interface from where the user has installed it.
 
 mod ansi;
@@ -27,6 +27,7 @@ mod security;
 mod starting;
 mod state;
 mod ui;
+mod unread;
 
 use std::any::Any;
 use std::time::Duration;
@@ -84,6 +85,8 @@ pub fn router(state: WebState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(security::headers))
         .layer(middleware::from_fn(caching::keep_apart))
+        // Around all that may refuse a request.
+        .layer(middleware::from_fn(unread::throw_away))
         .with_state(web)
 }
 

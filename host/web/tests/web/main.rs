@@ -22,6 +22,7 @@ mod soundness;
 mod specification;
 mod tail;
 mod ui;
+mod unread;
 mod websocket;
 mod why;
 mod with_master;

@@ -37,6 +37,7 @@ pub use ops::codebases::ConfiguredProject;
 pub use ops::configuration::{ConfiguredBuilder, ConfiguredIds, ConfiguredNames, ConfiguredWorker};
 pub use ops::deliveries::{AfterFailure, Made};
 pub use ops::forced::{ForcedRow, NewForced};
+pub use ops::logins::NewLogin;
 pub use ops::masters::Recovered;
 pub use ops::plugins::{LivePluginRow, PluginEventKind, PluginEventRow, PluginVersionRow};
 pub use ops::requests::{Cancel, CollapseCandidate, PendingRequest};

@@ -11,6 +11,7 @@ pub(crate) mod configuration;
 pub(crate) mod deliveries;
 pub(crate) mod forced;
 pub(crate) mod journal;
+pub(crate) mod logins;
 pub(crate) mod masters;
 pub(crate) mod plugins;
 pub(crate) mod recordings;

@@ -5,7 +5,7 @@ use toolpost_core::access::Identity;
 use super::backend::TestDb;
 use super::both;
 use super::setup::at;
-use crate::{AuditEntry, NewSession, NewToken};
+use crate::{AuditEntry, NewLogin, NewSession, NewToken};
 
 fn ada() -> Identity {
     Identity {
@@ -44,6 +44,38 @@ both! {
         }
         assert_eq!(store.session("more 49", at(12)).await.unwrap(), None);
         assert!(store.session("more 50", at(12)).await.unwrap().is_some());
+        store.close().await;
+    }
+
+    async fn a_log_in_is_taken_once_and_in_time(db: &TestDb) {
+        let store = db.open().await;
+        let login = |secret: &str, expires: i64| NewLogin {
+            secret: secret.into(),
+            provider: "here".into(),
+            redirect: format!("/{secret}"),
+            expires_at: at(expires),
+        };
+        for (secret, expires) in [("one", 10), ("two", 10), ("old", 5), ("other", 10)] {
+            store.begin_login(login(secret, expires), at(1)).await.unwrap();
+        }
+        for (secret, provider, expected) in [
+            ("one", "here", Some("/one")),
+            ("one", "here", None),
+            ("old", "here", None),
+            ("nothing", "here", None),
+            // Nor does what came back at the wrong place count again.
+            ("other", "there", None),
+            ("other", "here", None),
+        ] {
+            let taken = store.take_login(secret, provider, at(6)).await.unwrap();
+            assert_eq!(taken.as_deref(), expected, "{secret} {provider}");
+        }
+        let both = tokio::join!(
+            store.take_login("two", "here", at(6)),
+            store.take_login("two", "here", at(6)),
+        );
+        let taken = [both.0.unwrap(), both.1.unwrap()];
+        assert_eq!(taken.iter().flatten().count(), 1, "{taken:?}");
         store.close().await;
     }
 

@@ -329,6 +329,21 @@ impl TestFarm {
         log
     }
 
+    /// The web server of another master over the same database.
+    pub fn other_master(&self) -> Router {
+        let time = self.clock.clone();
+        router(WebState {
+            store: self.store.clone(),
+            bus: Bus::default(),
+            master: self.master.clone(),
+            options: WebOptions {
+                clock: Arc::new(move || Timestamp(time.load(Ordering::Relaxed))),
+                database_is_shared: true,
+                ..WebOptions::default()
+            },
+        })
+    }
+
     /// Lets time pass on the pages.
     pub fn later(&self, ms: i64) {
         self.clock.fetch_add(ms, Ordering::Relaxed);
@@ -337,6 +352,12 @@ impl TestFarm {
     /// The time on the pages.
     pub fn now(&self) -> Timestamp {
         Timestamp(self.clock.load(Ordering::Relaxed))
+    }
+}
+
+impl Asker for Router {
+    fn router(&self) -> &Router {
+        self
     }
 }
 

@@ -1,12 +1,11 @@
 //! GitHub: OAuth 2 without an identity token; who somebody is is asked of its API.
 
 use axum::http::{Method, Request, StatusCode, header};
-use openidconnect::{CsrfToken, PkceCodeChallenge};
 use serde_json::Value;
 use toolpost_config::config::ProviderConfig;
 
+use super::attempt::Attempt;
 use super::fetch::Http;
-use super::pending::Asked;
 use super::{Told, failed};
 use crate::error::ApiError;
 
@@ -15,22 +14,19 @@ const WHAT: &str = "GitHub does not say who you are";
 /// Organisations and teams that are read.
 const GROUPS_PER_PAGE: u32 = 100;
 
-/// The address to send somebody to, with its state and what the answer is held against.
-pub(super) fn address(provider: &ProviderConfig, back: &str) -> (String, String, Asked) {
-    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-    let state = CsrfToken::new_random().secret().clone();
+/// The address to send somebody to.
+pub(super) fn address(provider: &ProviderConfig, back: &str, attempt: &Attempt) -> String {
+    let challenge = attempt.challenge();
     let site = provider.issuer.trim_end_matches('/');
     let start = format!("{site}/login/oauth/authorize?");
-    let url = form_urlencoded::Serializer::for_suffix(start.clone(), start.len())
+    form_urlencoded::Serializer::for_suffix(start.clone(), start.len())
         .append_pair("client_id", &provider.client_id)
         .append_pair("redirect_uri", back)
         .append_pair("scope", &provider.scopes.join(" "))
-        .append_pair("state", &state)
+        .append_pair("state", &attempt.state())
         .append_pair("code_challenge", challenge.as_str())
         .append_pair("code_challenge_method", "S256")
-        .finish();
-    let verifier = verifier.secret().clone();
-    (state, url, Asked::GitHub { verifier })
+        .finish()
 }
 
 /// Its API, which an installation of its own has beneath the site.

@@ -1,15 +1,16 @@
 //! Logging in at somebody else's: OpenID Connect with discovery, and GitHub's OAuth 2.
 //!
-//! The browser that begins has to be the one that comes back: it has a cookie with the `state`, which is good once and for ten minutes.
-//! The code is worth nothing to whoever intercepts it (PKCE), an identity token is taken only for the log-in that asked for it (nonce),
-//! and people are led to pages of ours only.
+//! The browser that begins has to be the one that comes back: it has a cookie with the secret of its [`Attempt`], which is good once and
+//! for ten minutes, at whichever master. The code is worth nothing to whoever intercepts it (PKCE), an identity token is taken only
+//! for the log-in that asked for it (nonce), and people are led to pages of ours only.
 
+mod attempt;
 mod fetch;
 mod github;
-mod pending;
 mod provider;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -19,11 +20,11 @@ use cookie::{Cookie, SameSite};
 use futures::FutureExt as _;
 use toolpost_config::config::{AuthConfig, ProviderConfig, ProviderKind};
 use toolpost_core::access::Identity;
+use toolpost_sandbox::Trust;
+use toolpost_store::NewLogin;
 
-pub(super) use pending::Logins;
-
+use self::attempt::{Attempt, GOOD_FOR_S};
 use self::fetch::Http;
-use self::pending::Pending;
 use super::login::{enter, own_page};
 use super::proof::{VIA_PROVIDER, cookie};
 use crate::error::ApiError;
@@ -32,6 +33,14 @@ use crate::state::Web;
 
 /// Says which log-in a browser began.
 const COOKIE: &str = "toolpost_login";
+/// Longest address of a page that is led to at the end, bytes; who wanted a longer one is led to the first page.
+const REDIRECT_BYTES_MAX: usize = 2_000;
+
+/// What providers are trusted by.
+#[derive(Default)]
+pub(super) struct Logins {
+    trust: Arc<Trust>,
+}
 
 /// What a provider said of somebody.
 struct Told {
@@ -90,30 +99,34 @@ async fn lead(
         return Err(ApiError::TooMany(text.into()));
     }
     let back = callback(&auth, name);
-    let (state, url, asked) = match provider.kind {
+    let attempt = Attempt::new();
+    let url = match provider.kind {
         ProviderKind::Oidc => {
             let http = web.auth.logins.http(&auth);
-            provider::address(&http, provider, &back).await?
+            provider::address(&http, provider, &back, &attempt).await?
         }
-        ProviderKind::GitHub => github::address(provider, &back),
+        ProviderKind::GitHub => github::address(provider, &back, &attempt),
     };
-    let pending = Pending {
+    let redirect = Some(redirect).filter(|to| to.len() <= REDIRECT_BYTES_MAX);
+    let now = web.now();
+    let login = NewLogin {
+        secret: attempt.secret().to_owned(),
         provider: name.to_owned(),
-        redirect: redirect.to_owned(),
-        asked,
+        redirect: redirect.unwrap_or("/").to_owned(),
+        expires_at: now.after(Duration::from_secs(GOOD_FOR_S.into())),
     };
-    web.auth.logins.put(&state, pending);
-    let cookie = login_cookie(&auth, &state, pending::GOOD_FOR_S);
+    web.store.begin_login(login, now).await?;
+    let cookie = login_cookie(&auth, attempt.secret(), GOOD_FOR_S);
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&url)).into_response())
 }
 
-fn login_cookie(auth: &AuthConfig, value: &str, seconds: i64) -> String {
+fn login_cookie(auth: &AuthConfig, value: &str, seconds: u32) -> String {
     Cookie::build((COOKIE, value.to_owned()))
         .path("/auth")
         .http_only(true)
         .secure(auth.is_https())
         .same_site(SameSite::Lax)
-        .max_age(cookie::time::Duration::seconds(seconds))
+        .max_age(cookie::time::Duration::seconds(seconds.into()))
         .to_string()
 }
 
@@ -151,12 +164,10 @@ async fn take(web: &Web, ask: &Ask, name: &str) -> Result<(Identity, String), Ap
     let refused = |text: &str| ApiError::Unauthenticated(text.to_owned());
     let state = ask.param("state").unwrap_or_default();
     let again = "this log-in was not begun in this browser, is over or too old; begin again";
-    if state.is_empty() || cookie(&ask.headers, COOKIE) != Some(state.as_str()) {
-        return Err(refused(again));
-    }
-    let pending = web.auth.logins.take(&state);
-    let pending = pending.filter(|pending| pending.provider == name);
-    let pending = pending.ok_or_else(|| refused(again))?;
+    let shown = cookie(&ask.headers, COOKIE).unwrap_or_default();
+    let attempt = Attempt::returned(shown, &state).ok_or_else(|| refused(again))?;
+    let taken = web.store.take_login(shown, name, web.now()).await?;
+    let redirect = taken.ok_or_else(|| refused(again))?;
     if let Some(error) = ask.param("error") {
         tracing::info!(provider = %name, "{name} refused a log-in: {error:?}");
         return Err(refused("the provider did not let you log in"));
@@ -174,12 +185,13 @@ async fn take(web: &Web, ask: &Ask, name: &str) -> Result<(Identity, String), Ap
     let http = web.auth.logins.http(&auth);
     let secret = secret_of(web, provider).await?;
     let back = callback(&auth, name);
-    let told = match pending.asked {
-        pending::Asked::Oidc(asked) => {
-            provider::identity(&http, provider, secret, &back, code, *asked).await?
+    let told = match provider.kind {
+        ProviderKind::Oidc => {
+            provider::identity(&http, provider, secret, &back, code, &attempt).await?
         }
-        pending::Asked::GitHub { verifier } => {
-            github::identity(&http, provider, secret, &back, &code, &verifier).await?
+        ProviderKind::GitHub => {
+            let verifier = attempt.verifier();
+            github::identity(&http, provider, secret, &back, &code, verifier.secret()).await?
         }
     };
     let identity = Identity {
@@ -195,7 +207,7 @@ async fn take(web: &Web, ask: &Ask, name: &str) -> Result<(Identity, String), Ap
             what: "log in here: ask for a group or address that may".into(),
         });
     }
-    Ok((identity, pending.redirect))
+    Ok((identity, redirect))
 }
 
 fn same_issuer(one: &str, other: &str) -> bool {

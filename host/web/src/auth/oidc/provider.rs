@@ -6,57 +6,57 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, RedirectUrl, Scope, TokenResponse as _,
+    OAuth2TokenResponse as _, RedirectUrl, Scope, TokenResponse as _,
 };
 use serde_json::{Map, Value};
 use toolpost_config::config::ProviderConfig;
 
+use super::attempt::Attempt;
 use super::fetch::Http;
-use super::pending::{Asked, AskedOidc};
 use super::{Told, failed};
 use crate::error::ApiError;
 
 /// What a provider says is kept up to so many groups.
 const GROUPS_MAX: usize = 1_000;
 
-/// The address to send somebody to, with its state and what the answer is held against.
-pub(super) async fn address(
+/// What a provider says of itself.
+async fn discover(
     http: &Http,
     provider: &ProviderConfig,
-    back: &str,
-) -> Result<(String, String, Asked), ApiError> {
+) -> Result<CoreProviderMetadata, ApiError> {
     let what = "the provider cannot be asked how to log in there";
     let issuer = IssuerUrl::new(provider.issuer.clone()).map_err(|error| failed(what, &error))?;
     let ours = http.clone();
     let ask = move |request| ours.clone().send(request);
     let metadata = CoreProviderMetadata::discover_async(issuer, &ask).await;
-    let metadata = metadata.map_err(|error| failed(what, &chain(&error)))?;
+    metadata.map_err(|error| failed(what, &chain(&error)))
+}
+
+/// The address to send somebody to.
+pub(super) async fn address(
+    http: &Http,
+    provider: &ProviderConfig,
+    back: &str,
+    attempt: &Attempt,
+) -> Result<String, ApiError> {
+    let what = "the provider cannot be asked how to log in there";
     let client = CoreClient::from_provider_metadata(
-        metadata.clone(),
+        discover(http, provider).await?,
         ClientId::new(provider.client_id.clone()),
         None,
     )
     .set_redirect_uri(RedirectUrl::new(back.to_owned()).map_err(|error| failed(what, &error))?);
-    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-    let (url, state, nonce) = client
+    let (state, nonce) = (attempt.state(), attempt.nonce());
+    let (url, _, _) = client
         .authorize_url(
             CoreAuthenticationFlow::AuthorizationCode,
-            CsrfToken::new_random,
-            Nonce::new_random,
+            move || CsrfToken::new(state),
+            move || Nonce::new(nonce),
         )
         .add_scopes(provider.scopes.iter().cloned().map(Scope::new))
-        .set_pkce_challenge(challenge)
+        .set_pkce_challenge(attempt.challenge())
         .url();
-    let asked = AskedOidc {
-        metadata,
-        nonce,
-        verifier,
-    };
-    Ok((
-        state.secret().clone(),
-        url.to_string(),
-        Asked::Oidc(Box::new(asked)),
-    ))
+    Ok(url.to_string())
 }
 
 /// Who came back with a code.
@@ -66,15 +66,13 @@ pub(super) async fn identity(
     secret: Option<String>,
     back: &str,
     code: String,
-    asked: AskedOidc,
+    attempt: &Attempt,
 ) -> Result<Told, ApiError> {
     let what = "the provider does not say who you are";
-    let userinfo = asked
-        .metadata
-        .userinfo_endpoint()
-        .map(|url| url.to_string());
+    let metadata = discover(http, provider).await?;
+    let userinfo = metadata.userinfo_endpoint().map(|url| url.to_string());
     let client = CoreClient::from_provider_metadata(
-        asked.metadata,
+        metadata,
         ClientId::new(provider.client_id.clone()),
         secret.map(ClientSecret::new),
     )
@@ -82,7 +80,7 @@ pub(super) async fn identity(
     let request = client
         .exchange_code(AuthorizationCode::new(code))
         .map_err(|error| failed(what, &error))?
-        .set_pkce_verifier(asked.verifier);
+        .set_pkce_verifier(attempt.verifier());
     let ours = http.clone();
     let ask = move |request| ours.clone().send(request);
     let tokens = request.request_async(&ask).await;
@@ -90,7 +88,7 @@ pub(super) async fn identity(
     let id_token = tokens
         .id_token()
         .ok_or_else(|| failed(what, &"it sent no identity token"))?;
-    let verified = id_token.claims(&client.id_token_verifier(), &asked.nonce);
+    let verified = id_token.claims(&client.id_token_verifier(), &Nonce::new(attempt.nonce()));
     let subject = verified
         .map_err(|error| failed(what, &chain(&error)))?
         .subject()

@@ -8,7 +8,7 @@ use axum::http::{Method, header};
 use serde_json::{Value, json};
 
 use super::{cookie_of, get_as, settings};
-use crate::support::{Answer, Asker as _, TestFarm};
+use crate::support::{Answer, Asker, TestFarm};
 
 /// Where the farm says that it is; nobody listens there, because the test is the browser.
 const FARM: &str = "http://127.0.0.1:9";
@@ -139,7 +139,7 @@ async fn at_provider(provider: &Provider, address: &str, who: &str) -> String {
     panic!("the provider leads nowhere");
 }
 
-async fn come_back(farm: &TestFarm, path: &str, cookie: &str) -> Answer {
+async fn come_back(farm: &impl Asker, path: &str, cookie: &str) -> Answer {
     let headers = [("accept", "text/html"), ("cookie", cookie)];
     farm.send(Method::GET, path, &headers, "").await
 }
@@ -189,6 +189,33 @@ async fn people_log_in_at_a_provider() {
     )
     .await;
     assert_eq!(made.status, 200);
+}
+
+#[tokio::test]
+async fn who_begins_at_one_master_may_come_back_to_another() {
+    let provider = Provider::start();
+    let farm = farm(&provider).await;
+    let other = farm.other_master();
+    let (address, cookie) = begin(&farm).await;
+    let (_, secret) = cookie.split_once('=').expect("a value");
+    assert!(!address.contains(secret), "{address}");
+    let back = at_provider(&provider, &address, "1").await;
+    let entered = come_back(&other, &back, &cookie).await;
+    assert_eq!(entered.status, 302, "{}", entered.shown());
+    assert_eq!(entered.header(header::LOCATION), "/workers");
+    let session = cookie_of(&entered);
+    let here = get_as(&farm, ("cookie", &session), "/api/v2/audit").await;
+    assert_eq!(here.status, 200, "{}", here.shown());
+    // It was good once, wherever.
+    for master in [&farm.router, &other] {
+        assert_eq!(come_back(master, &back, &cookie).await.status, 401);
+    }
+    // And not for ever.
+    let (address, cookie) = begin(&farm).await;
+    let back = at_provider(&provider, &address, "1").await;
+    farm.later(600_000);
+    let late = come_back(&other, &back, &cookie).await;
+    assert_eq!(late.status, 401, "{}", late.shown());
 }
 
 #[tokio::test]

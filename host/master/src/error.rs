@@ -88,6 +88,9 @@ pub enum ForceError {
     /// There is no force scheduler of this name.
     #[error("there is no force scheduler `{0}`")]
     UnknownScheduler(String),
+    /// Somebody has disabled the scheduler.
+    #[error("the force scheduler `{0}` is disabled; it takes no forms until somebody enables it")]
+    Disabled(String),
     /// None of the builders that were asked for belongs to the scheduler.
     #[error("scheduler `{scheduler}` starts none of these builders; it starts `{}`", known.join("`, `"))]
     NoBuilders {

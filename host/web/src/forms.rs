@@ -1,9 +1,10 @@
-//! The forms that start builds, with what only the store knows: which builds there are to take parameters from.
+//! The forms that start builds, with what only the store knows: whether they are disabled, and which builds there are to take
+//! parameters from.
 
 use std::collections::BTreeMap;
 
 use toolpost_core::Results;
-use toolpost_core::model::{Build, Builder};
+use toolpost_core::model::{Build, Builder, Scheduler};
 use toolpost_master::{FieldKind, ForceForm, FormField};
 use toolpost_store::Query;
 
@@ -14,9 +15,9 @@ use crate::state::Web;
 /// Builds of each builder that are offered.
 const BUILDS_OFFERED_MAX: u32 = 20;
 
-/// The forms of the running configuration.
+/// The forms of the running configuration, with what their fields offer.
 pub(crate) async fn forms(web: &Web) -> Result<Vec<ForceForm>, ApiError> {
-    let mut forms = web.master.force_forms();
+    let mut forms = plain(web).await?;
     // Few forms ask for a build, and those mostly for the same ones.
     let mut known = BTreeMap::new();
     for form in &mut forms {
@@ -31,6 +32,19 @@ pub(crate) async fn forms(web: &Web) -> Result<Vec<ForceForm>, ApiError> {
                     choices.extend(known[builder].iter().cloned());
                 }
             }
+        }
+    }
+    Ok(forms)
+}
+
+/// The forms, and whether people have disabled them.
+pub(crate) async fn plain(web: &Web) -> Result<Vec<ForceForm>, ApiError> {
+    let mut forms = web.master.force_forms();
+    if !forms.is_empty() {
+        let query = Query::new().eq("enabled", false);
+        let disabled = web.store.list::<Scheduler>(&query).await?;
+        for form in &mut forms {
+            form.enabled &= disabled.iter().all(|row| row.name != form.name);
         }
     }
     Ok(forms)

@@ -17,6 +17,8 @@ pub struct ForceForm {
     pub button: String,
     /// Names of the builders that it may start.
     pub builders: Vec<String>,
+    /// Whether it is taken, as far as the configuration goes: people disable schedulers in the store.
+    pub enabled: bool,
     /// Whether whoever sends it says which of them; a plugin decides by itself.
     pub chooses_builders: bool,
     /// Groups of fields: first who and why, then the codebases, then the parameters.
@@ -231,6 +233,7 @@ impl ForceForm {
             label: config.label.clone(),
             button: config.button.clone(),
             builders: builders.to_vec(),
+            enabled: true,
             chooses_builders: true,
             fields,
         }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use toolpost_config::config::{SchedulerConfig, SchedulerKind};
 use toolpost_config::{Config, ForceConfig, ForceParameter, ParameterKind};
-use toolpost_core::model::Build;
+use toolpost_core::model::{Build, Scheduler};
 use toolpost_core::{ForcedId, Properties, SchedulerId};
 use toolpost_sandbox::TypeInfo;
 use toolpost_store::{NewBuildset, NewForced, Query};
@@ -90,6 +90,11 @@ pub(crate) async fn force(
     let running = engine.running();
     let unknown = || ForceError::UnknownScheduler(name.into());
     let scheduler = running.config.schedulers.get(name).ok_or_else(unknown)?;
+    let id = *running.ids.schedulers.get(name).ok_or_else(unknown)?;
+    let row = engine.store.find::<Scheduler>(id.0).await?;
+    if row.is_some_and(|row| !row.enabled) {
+        return Err(ForceError::Disabled(name.into()));
+    }
     match &scheduler.kind {
         SchedulerKind::Force(config) => make(engine, &running, scheduler, config, request)
             .await
@@ -97,8 +102,7 @@ pub(crate) async fn force(
         SchedulerKind::Plugin(plugin) => {
             let live = engine.registry.scheduler_type(&plugin.scheduler_type);
             let live = live.ok_or_else(unknown)?;
-            let id = running.ids.schedulers.get(name).ok_or_else(unknown)?;
-            queue(engine, scheduler, live.info(), *id, request)
+            queue(engine, scheduler, live.info(), id, request)
                 .await
                 .map(Forced::Queued)
         }

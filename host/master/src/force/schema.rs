@@ -46,6 +46,7 @@ pub(super) fn form(name: &str, builders: &[String], summary: &str, schema: &Valu
         });
     }
     ForceForm {
+        enabled: true,
         name: name.into(),
         label: name.into(),
         button: name.into(),

@@ -399,7 +399,7 @@ impl From<ForceError> for ApiError {
                     message: error.to_string(),
                 }
             }
-            ForceError::TooMany(_) => Self::Conflict(error.to_string()),
+            ForceError::TooMany(_) | ForceError::Disabled(_) => Self::Conflict(error.to_string()),
             ForceError::Store(error) => error.into(),
         }
     }

@@ -158,7 +158,7 @@ fn force_scheduler_json(form: &ForceForm) -> Map<String, Value> {
         "all_fields": fields,
         "builder_names": form.builders,
         "button_name": form.button,
-        "enabled": true,
+        "enabled": form.enabled,
         "label": form.label,
         "name": form.name,
     }))

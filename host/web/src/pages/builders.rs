@@ -340,7 +340,7 @@ async fn render_one(web: &Web, ask: &Ask, builder: &str) -> Result<String, ApiEr
                     .limit(NAMES_MAX),
             )
             .await?,
-        forms: forms_of(web, &builder.name),
+        forms: forms_of(web, &builder.name).await?,
         running: builds(store, &running, shell.now).await?,
         builds: history,
         plot: Plot(plotted.iter().filter_map(bar).collect()),
@@ -363,10 +363,10 @@ async fn render_one(web: &Web, ask: &Ask, builder: &str) -> Result<String, ApiEr
 }
 
 /// The force schedulers that may start a builder.
-fn forms_of(web: &Web, builder: &str) -> Vec<ForceForm> {
-    let mut forms = web.master.force_forms();
+async fn forms_of(web: &Web, builder: &str) -> Result<Vec<ForceForm>, ApiError> {
+    let mut forms = crate::forms::plain(web).await?;
     forms.retain(|form| form.builders.iter().any(|name| name == builder));
-    forms
+    Ok(forms)
 }
 
 fn bar(build: &Build) -> Option<Bar> {

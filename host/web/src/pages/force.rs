@@ -136,6 +136,7 @@ pub(super) async fn submit(
             error @ (ForceError::NoBuilders { .. }
             | ForceError::Values(_)
             | ForceError::TooMany(_)
+            | ForceError::Disabled(_)
             | ForceError::Properties(_)),
         ) => Problems {
             general: Some(error.to_string()),

@@ -134,6 +134,7 @@ pub fn form() -> ForceForm {
         label: "Build now".into(),
         button: "Force a build".into(),
         builders: vec!["unit".into(), "docs".into()],
+        enabled: true,
         chooses_builders: true,
         fields,
     }
@@ -229,8 +230,8 @@ pub fn poller(name: &str, now: Timestamp, error: Option<&str>) -> PollerStatus {
 /// A scheduler of a plugin that says this, and what went wrong with its last event.
 pub fn scheduler(name: &str, text: &str, error: Option<&str>) -> SchedulerStatus {
     SchedulerStatus {
-        id: SchedulerId(2),
         builders: vec!["unit".into()],
+        id: SchedulerId(2),
         name: name.into(),
         scheduler_type: "nightly".into(),
         last_change: None,

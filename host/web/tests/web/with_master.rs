@@ -234,3 +234,49 @@ async fn a_running_build_is_stopped_by_a_call() {
     assert_eq!(late.status.as_u16(), 409, "{}", late.body);
     farm.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_form_is_refused_and_shown_so() {
+    let farm = RealFarm::start().await;
+    let schedulers = farm.get("/api/v2/schedulers?name=force").await.json();
+    let scheduler = format!(
+        "/api/v2/schedulers/{}",
+        schedulers["schedulers"][0]["schedulerid"]
+    );
+    let why =
+        "the force scheduler `force` is disabled; it takes no forms until somebody enables it";
+    for enabled in [false, true] {
+        let done = farm
+            .call(&scheduler, "enable", json!({ "enabled": enabled }))
+            .await;
+        assert_eq!(done.status, 200, "{}", done.body);
+        let form = farm.get("/api/v2/forceschedulers/force").await.json();
+        assert_eq!(form["forceschedulers"][0]["enabled"], enabled);
+        let told = farm.page("/force/force?builder=unit").await;
+        let builder = farm.page("/builders/unit").await;
+        for page in [told, builder] {
+            let is_off = page.body.contains("disabled");
+            assert_eq!(is_off, !enabled, "{}", page.body);
+        }
+        let sent = farm
+            .post("/force/force?builder=unit", "reason=try&who=reader")
+            .await;
+        let params = json!({"builderNames": ["unit"], "reason": "try"});
+        let called = farm
+            .call("/api/v2/forceschedulers/force", "force", params)
+            .await;
+        if enabled {
+            assert_eq!((sent.status.as_u16(), called.status.as_u16()), (303, 200));
+            continue;
+        }
+        assert_eq!((sent.status.as_u16(), called.status.as_u16()), (422, 409));
+        assert!(called.body.contains(why), "{}", called.body);
+        shows(
+            &sent,
+            &["is disabled; it takes no forms", "value=\"reader\""],
+        );
+        let none = farm.get("/api/v2/buildrequests").await.json();
+        assert_eq!(none["meta"]["total"], 0);
+    }
+    farm.stop().await;
+}

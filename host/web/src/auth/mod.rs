@@ -32,6 +32,7 @@ pub(crate) use audit::{json as audit_json, page as audit_page};
 pub(crate) use caller::Caller;
 pub(crate) use gate::gate;
 pub(crate) use login::{own_page, routes};
+pub(crate) use proof::cookie_name;
 pub(crate) use sight::{Pass, Sight};
 pub(crate) use tokens::{create as create_token, json as tokens_json, revoke as revoke_token};
 

@@ -45,7 +45,7 @@ const COOKIE: &str = "toolpost_session";
 const SECURE_COOKIE: &str = "__Host-toolpost_session";
 
 /// Name of the cookie.
-pub(super) fn cookie_name(is_https: bool) -> &'static str {
+pub(crate) fn cookie_name(is_https: bool) -> &'static str {
     if is_https { SECURE_COOKIE } else { COOKIE }
 }
 

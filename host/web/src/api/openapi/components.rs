@@ -69,7 +69,7 @@ pub(super) fn refusal_name(prefix: &str, status: &str) -> String {
 
 /// Everything that operations refer to.
 pub(super) fn components() -> Components {
-    let mut components = ComponentsBuilder::new()
+    let mut components = super::logins::schemes(ComponentsBuilder::new())
         .schema(SOURCED_PROPERTIES, sourced_properties())
         .schema(FORM_FIELD, form_field())
         .schema("error", object([("error", text())]))

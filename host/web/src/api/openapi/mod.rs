@@ -5,6 +5,7 @@
 //! `nested` and `operations`, and a test holds every answer against it.
 
 mod components;
+mod logins;
 mod nested;
 mod operations;
 mod others;
@@ -39,21 +40,23 @@ pub(crate) static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
 
 const ABOUT: &str = "Buildbot's REST API v2 with what Toolpost adds to it. Lists take filters, order and page in the query string, \
     and come in an envelope with `meta.total`; actions are JSON-RPC 2.0 calls posted to the path of the thing that is to act. \
-    Programs send `Accept: application/json`; whoever does not gets the same in lines, as plain text.";
+    Programs send `Accept: application/json`; whoever does not gets the same in lines, as plain text. Where the farm wants to know who \
+    asks, they show a token, or the cookie that `/auth/login` gives for a name and a password.";
 
 fn document() -> OpenApi {
     let mut paths = Paths::new();
     for route in routes::routes() {
         for (method, operation) in operations::operations(&route) {
             let path = format!("/api/v2{}", route.path);
+            let operation = logins::guarded(operation);
             add(&mut paths, path, PathItem::new(method, operation));
         }
     }
-    for (path, method, operation) in others::others() {
+    for (path, method, operation) in others::others().into_iter().chain(logins::logins()) {
         add(
             &mut paths,
             path.to_owned(),
-            PathItem::new(method, operation),
+            PathItem::new(method, logins::guarded(operation)),
         );
     }
     let info = InfoBuilder::new()

@@ -10,6 +10,7 @@ use utoipa::openapi::{ContentBuilder, Ref, Required, Response, ResponseBuilder};
 use super::components::{
     CALL_REFUSALS, REFUSALS, filters_name, json, list_name, one_name, refusal_name,
 };
+use super::logins::in_person;
 use super::routes::Route;
 use super::shapes::{
     Shape, any, bytes, closed_object, component, count, either, int, list, map, null, object,
@@ -340,7 +341,12 @@ fn post(route: &Route) -> Option<Operation> {
     ]);
     // The path of a reload says already what is to be done.
     let needs_body = !route.path.ends_with("/reload");
-    let operation = begin(route, "call", format!("Actions: {}", names.join(", ")))
+    let operation = begin(route, "call", format!("Actions: {}", names.join(", ")));
+    let operation = match route.endpoint {
+        Endpoint::Tokens => in_person(operation),
+        _ => operation,
+    };
+    let operation = operation
         .description(Some(told.join("\n")))
         .request_body(Some(calls(actions, needs_body)))
         .response("200", body(&["application/json"], "It was done.", &answer));

@@ -6,7 +6,7 @@ use utoipa::openapi::path::{
 use utoipa::openapi::{ContentBuilder, Required, Response, ResponseBuilder};
 
 use super::operations::parameter;
-use super::shapes::{Shape, any, bytes, int, list, map, object, short_text, text};
+use super::shapes::{Shape, any, bytes, component, int, list, map, object, short_text, text};
 
 /// Paths and what is asked for there.
 pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 10] {
@@ -128,10 +128,7 @@ pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 10] {
             ))
             .response("200", of_type("*/*", "The file as it was.", bytes()))
             .response("304", Response::new("What the client has is still true."))
-            .response(
-                "4XX",
-                of_type("text/html", "A page that says why not.", text()),
-            )
+            .response("4XX", refused_file())
             .build(),
         ),
         (
@@ -173,7 +170,8 @@ pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 10] {
     ]
 }
 
-fn named(id: &str, tag: &str, summary: &str) -> OperationBuilder {
+/// An operation with this id and tag.
+pub(super) fn named(id: &str, tag: &str, summary: &str) -> OperationBuilder {
     OperationBuilder::new()
         .tag(tag)
         .operation_id(Some(id))
@@ -185,7 +183,8 @@ fn events(id: &str, summary: &str) -> OperationBuilder {
     named(id, "events", summary)
 }
 
-fn in_path(name: &str, about: &str, shape: Shape) -> ParameterBuilder {
+/// A parameter in the path.
+pub(super) fn in_path(name: &str, about: &str, shape: Shape) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Path)
@@ -198,6 +197,17 @@ fn in_path(name: &str, about: &str, shape: Shape) -> ParameterBuilder {
 fn pattern() -> ParameterBuilder {
     let about = "The path of events, slashes and all, such as `builds/*/new`; `*` is any one part.";
     in_path("path", about, short_text(200))
+}
+
+/// As people and as programs are told.
+fn refused_file() -> Response {
+    let content = |shape| ContentBuilder::new().schema(Some(shape)).build();
+    ResponseBuilder::new()
+        .description("It is refused: the text says why.")
+        .content("text/html", content(text()))
+        .content("text/plain", content(text()))
+        .content("application/json", content(component("error")))
+        .build()
 }
 
 fn of_type(media_type: &str, about: &str, shape: Shape) -> Response {

@@ -61,7 +61,7 @@ fn hash() -> String {
 }
 
 /// The users eve, ada, ivy and root, who is in the group `ops`.
-fn users() -> String {
+pub(crate) fn users() -> String {
     let mut users = String::new();
     for (name, groups) in [("eve", ""), ("ada", ""), ("ivy", ""), ("root", "\"ops\"")] {
         writeln!(
@@ -100,12 +100,12 @@ async fn farm() -> TestFarm {
     farm_with(RULES).await
 }
 
-fn basic(name: &str, password: &str) -> String {
+pub(crate) fn basic(name: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
 }
 
 /// The cookie that an answer sets, as a browser sends it.
-fn cookie_of(answer: &Answer) -> String {
+pub(crate) fn cookie_of(answer: &Answer) -> String {
     let set = answer.header(header::SET_COOKIE);
     let pair = set.split(';').next().unwrap_or_default();
     assert!(pair.contains('='), "{} {set:?}", answer.shown());
@@ -123,7 +123,7 @@ async fn log_in(farm: &TestFarm, name: &str) -> String {
 }
 
 /// A call of an action by somebody who shows this.
-async fn call_as(
+pub(crate) async fn call_as(
     farm: &TestFarm,
     shown: (&str, &str),
     path: &str,

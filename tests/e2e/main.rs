@@ -40,5 +40,6 @@ mod steps;
 mod stock_master;
 mod stock_ui;
 mod storm;
+mod tokens;
 mod transfers;
 mod workers;

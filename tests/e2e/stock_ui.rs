@@ -7,7 +7,7 @@ use toolpost_harness::fantoccini::{Client, Locator};
 use toolpost_harness::{Farm, eventually};
 
 use crate::browser::{Browser, screenshots};
-use crate::support::{Repository, config, farm, shell};
+use crate::support::{Repository, config, farm, password_hash, shell};
 
 /// A form with a field of each kind that the interface can show.
 const RELEASE: &str = r#"
@@ -145,10 +145,15 @@ impl Ui {
     }
 }
 
+/// Where the interface is installed.
+fn installed() -> String {
+    std::env::var("TOOLPOST_TEST_STOCK_UI")
+        .expect("TOOLPOST_TEST_STOCK_UI is not set: run the tests with `cargo xtask test`")
+}
+
 /// A farm with changes, builds that ended and one that runs, and one that waits.
 async fn lively_farm(repository: &Repository, open: &Path) -> Farm {
-    let ui = std::env::var("TOOLPOST_TEST_STOCK_UI")
-        .expect("TOOLPOST_TEST_STOCK_UI is not set: run the tests with `cargo xtask test`");
+    let ui = installed();
     // The log begins with the command, in which these words are not.
     let live = shell(&format!(
         "echo be''gun; i=0; until [ -e '{}' ]; do sleep 0.05; i=$((i+1)); [ $i -lt 4000 ] || exit 1; done; echo en''ded",
@@ -317,4 +322,75 @@ async fn force_by_a_form(ui: &Ui, lint: i64) {
     ui.press("Start build").await;
     ui.arrives(&format!("builders/{lint}/builds/")).await;
     ui.sees("forced", &["SUCCESS"]).await;
+}
+
+/// A farm in which only developers may force, and ada is one.
+async fn guarded_farm(password: &str) -> Farm {
+    let text = config(&[("unit", &shell("echo done"))])
+        + &format!(
+            "\n[web]\nui = {ui:?}\n\n[web.auth.user.ada]\npassword_hash = {hash:?}\nfull_name = \"Ada Lovelace\"\n\
+             email = \"ada@example.org\"\ngroups = [\"dev\"]\n\n[web.auth.role.developer]\ngroups = [\"dev\"]\n\n\
+             [[web.auth.rule]]\nactions = [\"control\"]\nroles = [\"developer\"]\n",
+            ui = installed(),
+            hash = password_hash(password),
+        );
+    farm(&text).start().await
+}
+
+#[tokio::test]
+async fn people_log_in_with_the_stock_interface() {
+    let password = "correct horse battery";
+    let farm = guarded_farm(password).await;
+    let api = farm.api();
+    let unit = api.builder_id("unit").await;
+    let ui = Ui::open(&farm).await;
+    let builder = format!("builders/{unit}");
+    ui.view("anonymous", &builder, &["unit", "force", "Anonymous"])
+        .await;
+    ui.press("force").await;
+    ui.press("Start build").await;
+    eventually("why not", async || {
+        ui.text().await.contains("log in to force").then_some(())
+    })
+    .await;
+    ui.keep("anonymous-refused").await;
+    // The browser notes the answer with status 403.
+    ui.browser.console_errors().await;
+    assert_eq!(api.get("buildrequests").await["meta"]["total"], 0);
+
+    ui.client().refresh().await.unwrap();
+    ui.click("//*[@id='bb-loginbar-dropdown']").await;
+    ui.press_link("Login").await;
+    ui.arrives("/login?redirect=").await;
+    log_in(&ui, password).await;
+    // Where they were, in the same interface.
+    ui.arrives(&format!("/#/{builder}")).await;
+    ui.click("//*[@id='bb-loginbar-dropdown']").await;
+    ui.sees("logged-in", &["Ada Lovelace", "ada@example.org", "Logout"])
+        .await;
+    ui.client().refresh().await.unwrap();
+    ui.press("force").await;
+    ui.press("Start build").await;
+    ui.arrives(&format!("{builder}/builds/1")).await;
+    ui.sees("forced-by-ada", &["SUCCESS"]).await;
+    let properties = api.get("builds/1/properties").await;
+    let owner = &properties["properties"][0]["owner"][0];
+    assert_eq!(owner, "ada@example.org", "{properties}");
+
+    ui.click("//*[@id='bb-loginbar-dropdown']").await;
+    ui.press_link("Logout").await;
+    ui.sees("logged-out", &["Anonymous", "SUCCESS"]).await;
+    ui.arrives(&format!("/#/{builder}/builds/1")).await;
+    ui.browser.client.close().await.unwrap();
+}
+
+/// Fills in the page that people are led to.
+async fn log_in(ui: &Ui, password: &str) {
+    for (name, value) in [("username", "ada"), ("password", password)] {
+        let css = format!("input[name={name}]");
+        let field = ui.client().find(Locator::Css(&css)).await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+    ui.keep("log-in").await;
+    ui.click("//form[@action='/auth/login']//button").await;
 }

@@ -68,6 +68,22 @@ pub(crate) fn write_secret(file: &Path, value: &str) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// A hash of a password, as the program makes it.
+pub(crate) fn password_hash(password: &str) -> String {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_toolpost"))
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    stdin.write_all(password.as_bytes()).unwrap();
+    drop(stdin);
+    let output = process.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 /// The key of webhooks.
 pub(crate) const HOOK_KEY: &str = "the key of the hook";
 

@@ -70,22 +70,27 @@ pub(crate) fn token_list(login: &LoginArgs, json: bool, printer: Printer) -> Don
         printer.line(format_args!("{answer:#}"));
         return Ok(());
     }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let now = i64::try_from(now.as_secs())?;
     for token in answer["tokens"].as_array().into_iter().flatten() {
         printer.line(format_args!(
             "{:<6}{:<24}{:<16}{:<32}{}",
             token["tokenid"],
             text(&token["name"]),
             text(&token["owner"]),
-            state(token),
+            state(token, now),
             words(&token["actions"]),
         ));
     }
     Ok(())
 }
 
-fn state(token: &Value) -> String {
+fn state(token: &Value, now_s: i64) -> String {
     match (&token["revoked_at"], &token["expires_at"]) {
         (Value::Null, Value::Null) => "good".to_owned(),
+        (Value::Null, end) if end.as_i64().is_some_and(|end| end <= now_s) => {
+            format!("ended {}", moment(end))
+        }
         (Value::Null, end) => format!("until {}", moment(end)),
         (revoked, _) => format!("revoked {}", moment(revoked)),
     }

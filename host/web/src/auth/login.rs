@@ -54,6 +54,16 @@ pub(crate) fn own_page(wanted: Option<&str>) -> String {
         .to_owned()
 }
 
+/// Where to go on from an address that Buildbot's interface knows as well. It names its own views, which are behind a `#`, and where it
+/// is served it is what leads people here; our pages have a form of their own.
+fn onward(web: &Web, ask: &Ask) -> String {
+    let wanted = own_page(ask.param("redirect").as_deref());
+    match web.master.farm().ui.dir {
+        Some(_) if wanted != "/" => format!("/#{wanted}"),
+        _ => wanted,
+    }
+}
+
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage {
@@ -124,7 +134,7 @@ async fn submit(State(web): State<Web>, ask: Ask, Form(form): Form<LoginForm>) -
 
 /// Buildbot's clients ask for this address with HTTP Basic, and use the cookie of the answer from then on.
 async fn basic(State(web): State<Web>, ask: Ask) -> Response<Body> {
-    let redirect = own_page(ask.param("redirect").as_deref());
+    let redirect = onward(&web, &ask);
     if web.rules().is_none() || (ask.caller.identity.is_some() && !has_basic(&ask.headers)) {
         return Redirect::to(&redirect).into_response();
     }
@@ -281,7 +291,10 @@ fn session_cookie(auth: &AuthConfig, is_https: bool, secret: String) -> String {
 }
 
 async fn logout(State(web): State<Web>, method: Method, ask: Ask) -> Response<Body> {
-    let redirect = own_page(ask.param("redirect").as_deref());
+    let redirect = match method {
+        Method::GET => onward(&web, &ask),
+        _ => own_page(ask.param("redirect").as_deref()),
+    };
     let foreign = text(&ask.headers, "sec-fetch-site").is_some_and(|site| site == "cross-site");
     // A picture of another site is not to log anybody out.
     if method == Method::GET && foreign {

@@ -105,6 +105,32 @@ async fn people_log_in_on_a_page_and_go_on_where_they_were() {
 }
 
 #[tokio::test]
+async fn who_comes_from_buildbots_interface_is_led_back_to_its_view() {
+    let farm = farm().await;
+    farm.master.said().farm.ui.dir = Some("/nowhere".into());
+    let path = "/auth/login?redirect=/builders/1";
+    let away = farm.page(path).await;
+    assert_eq!(
+        (away.status.as_u16(), away.header(header::LOCATION)),
+        (303, "/login?redirect=%2F%23%2Fbuilders%2F1")
+    );
+    let shown = basic("eve", PASSWORD);
+    let entered = farm.get_with(path, &[("authorization", &shown)]).await;
+    assert_eq!(entered.header(header::LOCATION), "/#/builders/1");
+    let cookie = cookie_of(&entered);
+    for (method, expected) in [
+        (Method::GET, "/#/builders/1"),
+        (Method::POST, "/builders/1"),
+    ] {
+        let path = "/auth/logout?redirect=/builders/1";
+        let left = farm.send(method, path, &[("cookie", &cookie)], "").await;
+        assert_eq!(left.header(header::LOCATION), expected);
+    }
+    let elsewhere = farm.page("/auth/login?redirect=//evil.example").await;
+    assert_eq!(elsewhere.header(header::LOCATION), "/login?redirect=%2F");
+}
+
+#[tokio::test]
 async fn behind_tls_cookies_are_for_encrypted_connections_only() {
     let farm = TestFarm::new().await;
     let secure = format!("[master]\nurl = \"https://ci.example/\"\n{}", users());

@@ -30,7 +30,7 @@ pub use catalog::TypeCatalog;
 pub use check::{check, check_master, check_plugins, check_web, check_worker_port};
 pub use config::{
     BranchSelection, BuilderConfig, ChangeSourceConfig, ChangeSourceKind, Config, EnvironmentValue,
-    FileFilter, ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout,
+    FileFilter, ForceCodebase, ForceConfig, ForceField, ForceParameter, ForcePatch, FormLayout,
     GitPollerConfig, LimitsConfig, Link, MasterConfig, ParameterKind, PluginConfig,
     PluginSchedulerConfig, PropertyValues, ReporterConfig, SchedulerConfig, SchedulerKind,
     SchedulerUse, SecretReference, SingleBranchConfig, StepConfig, StepUse, WorkerConfig,

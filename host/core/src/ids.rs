@@ -42,6 +42,8 @@ ids! {
     ChangeId,
     /// A source stamp: which revision of one codebase.
     SourceStampId,
+    /// A patch of a source stamp.
+    PatchId,
     /// A build set: requests that were made together for the same source stamps.
     BuildsetId,
     /// A build request: one builder's part of a build set.

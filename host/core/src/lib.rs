@@ -18,6 +18,7 @@ pub mod journal;
 pub mod kept;
 pub mod locks;
 pub mod model;
+pub mod patch;
 pub mod plugin_kind;
 pub mod properties;
 pub mod report;

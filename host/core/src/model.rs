@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{
-    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, LogId, MasterId, ProjectId,
+    BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId, LogId, MasterId, PatchId, ProjectId,
     RequestId, SchedulerId, SourceStampId, StepId, WorkerId,
 };
 use crate::resources::Resources;
@@ -209,6 +209,8 @@ pub struct SourceStampSpec {
     pub revision: Option<String>,
     /// Project; empty for none.
     pub project: String,
+    /// The patch that is applied to the revision.
+    pub patch: Option<PatchId>,
 }
 
 /// A stored source stamp.
@@ -218,6 +220,8 @@ pub struct SourceStamp {
     pub id: SourceStampId,
     /// What it says.
     pub spec: SourceStampSpec,
+    /// Size of the body of its patch, bytes; 0 without one.
+    pub patch_size_bytes: u64,
     /// When it was first stored.
     pub created_at: Timestamp,
 }

@@ -14,6 +14,7 @@ impl SourceStampSpec {
             branch: change.branch.clone(),
             revision: change.revision.clone(),
             project: change.project.clone(),
+            patch: None,
         }
     }
 

@@ -375,11 +375,7 @@ impl Distributor {
             let sources = candidate
                 .sourcestamps
                 .into_iter()
-                .map(|stamp| RequestedSource {
-                    stamp,
-                    has_changes,
-                    has_patch: false,
-                });
+                .map(|stamp| RequestedSource { stamp, has_changes });
             candidates.push(CollapseCandidate {
                 id: candidate.request.id,
                 builder_id: candidate.request.builder,

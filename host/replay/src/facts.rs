@@ -365,6 +365,7 @@ impl From<StampFacts> for SourceStampSpec {
             project: facts.project,
             branch: facts.branch,
             revision: facts.revision,
+            patch: None,
         }
     }
 }

@@ -107,6 +107,14 @@ pub enum StoreError {
         /// Which limit.
         reason: String,
     },
+    /// A patch is larger than any may be.
+    #[error("a patch of {size_bytes} bytes is too large; {max_bytes} bytes can be kept")]
+    PatchTooLarge {
+        /// Length of its body, bytes.
+        size_bytes: usize,
+        /// Longest body, bytes.
+        max_bytes: usize,
+    },
     /// A query names a field that the resource does not have.
     #[error("{resource} has no field {field:?}; it has {}", known.join(", "))]
     UnknownField {

@@ -21,6 +21,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../migrations/0011_access.sql")),
     (12, include_str!("../migrations/0012_lists.sql")),
     (13, include_str!("../migrations/0013_projects.sql")),
+    (14, include_str!("../migrations/0014_patches.sql")),
     (15, include_str!("../migrations/0015_logins.sql")),
     (16, include_str!("../migrations/0016_farm.sql")),
 ];

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use toolpost_core::filter::Pattern;
+use toolpost_core::patch::{PATCH_BODY_BYTES_MAX, PATCH_LEVEL_MAX};
 
 use super::names::{Thing, identifier_fault};
 use super::{Checker, list, texts, value};
 use crate::config::{
-    ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, ForcePatch, FormLayout, ParameterKind,
     SchedulerConfig, SchedulerKind,
 };
+use crate::decode::ByteSize;
 use crate::raw::{
     ParameterLayout, RawAnyParameter, RawChoiceParameter, RawFileParameter, RawForce,
-    RawForceCodebase, RawForceField, RawInheritParameter, RawIntParameter, RawNestedParameter,
-    RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
+    RawForceCodebase, RawForceField, RawForcePatch, RawInheritParameter, RawIntParameter,
+    RawNestedParameter, RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
 };
 use crate::sources::Span;
 use crate::suggest;
@@ -29,6 +31,10 @@ const STRING_SIZE_DEFAULT: u32 = 30;
 
 /// A file becomes a property, which is kept with the build; and a request has a limit, too.
 const FILE_BYTES_MAX: u32 = 512 << 10;
+const _: () = assert!(
+    FILE_BYTES_MAX as usize == PATCH_BODY_BYTES_MAX,
+    "a form takes what can be kept"
+);
 
 /// What the web interface of Buildbot can show.
 const COLUMNS_MAX: u32 = 4;
@@ -99,6 +105,27 @@ impl Checker<'_, '_> {
             revision: self.field(raw.revision, "Revision", ""),
             repository: self.field(raw.repository, "Repository", ""),
             project: self.field(raw.project, "Project", ""),
+            patch: raw.patch.map(|patch| self.patch(patch.value)),
+        }
+    }
+
+    fn patch(&mut self, raw: RawForcePatch) -> ForcePatch {
+        if let Some(level) = raw
+            .level
+            .as_ref()
+            .filter(|level| level.value > PATCH_LEVEL_MAX)
+        {
+            let message = format!("must be a number from 0 to {PATCH_LEVEL_MAX}");
+            self.report.at(level.span, message);
+        }
+        ForcePatch {
+            label: value(raw.label).unwrap_or_else(|| "patch".into()),
+            required: value(raw.required).unwrap_or(false),
+            bytes_max: self.file_size(raw.max_size.as_ref()),
+            level: value(raw.level).unwrap_or(1),
+            author: self.field(raw.author, "author", ""),
+            comment: self.field(raw.comment, "comment", ""),
+            subdir: self.field(raw.subdir, "subdir", "."),
         }
     }
 
@@ -304,7 +331,13 @@ impl Checker<'_, '_> {
     }
 
     fn file_kind(&mut self, raw: &RawFileParameter) -> ParameterKind {
-        let size = raw.max_size.as_ref();
+        ParameterKind::File {
+            bytes_max: self.file_size(raw.max_size.as_ref()),
+        }
+    }
+
+    /// The largest file that a field takes, bytes.
+    fn file_size(&mut self, size: Option<&At<ByteSize>>) -> u32 {
         let bytes_max = size.map_or(Some(FILE_BYTES_MAX), |size| {
             u32::try_from(size.value.0)
                 .ok()
@@ -315,9 +348,7 @@ impl Checker<'_, '_> {
                 .at(size.span, "must be at most 512KiB")
                 .help("a larger file is for a step to fetch; the form can ask where it is");
         }
-        ParameterKind::File {
-            bytes_max: bytes_max.unwrap_or(FILE_BYTES_MAX),
-        }
+        bytes_max.unwrap_or(FILE_BYTES_MAX)
     }
 
     fn inherit_kind(&mut self, raw: RawInheritParameter) -> ParameterKind {
@@ -410,8 +441,21 @@ impl FieldNames {
     fn fixed(codebases: &[ForceCodebase]) -> Self {
         let about = ["username", "reason", "owner", "priority", "builderid"].map(str::to_owned);
         let stamps = codebases.iter().flat_map(|codebase| {
-            ["branch", "revision", "repository", "project"]
-                .map(|field| join(&codebase.codebase, field))
+            let own = ["branch", "revision", "repository", "project"].as_slice();
+            let patch = match codebase.patch {
+                Some(_) => [
+                    "patch",
+                    "patch_body",
+                    "patch_level",
+                    "patch_author",
+                    "patch_comment",
+                    "patch_subdir",
+                ]
+                .as_slice(),
+                None => &[],
+            };
+            let names = own.iter().chain(patch);
+            names.map(|field| join(&codebase.codebase, field))
         });
         Self(
             about

@@ -109,6 +109,7 @@ impl Checker<'_, '_> {
                 branch: value(stamp.branch),
                 revision: value(stamp.revision),
                 project: value(stamp.project).unwrap_or_default(),
+                patch: None,
             }
         });
         codebases.collect()

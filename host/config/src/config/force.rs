@@ -47,6 +47,27 @@ pub struct ForceCodebase {
     pub repository: ForceField,
     /// Project.
     pub project: ForceField,
+    /// The patch, if it is asked for.
+    pub patch: Option<ForcePatch>,
+}
+
+/// What is asked about the patch of a codebase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForcePatch {
+    /// Heading of its fields.
+    pub label: String,
+    /// Whether there must be one.
+    pub required: bool,
+    /// A larger patch is not taken.
+    pub bytes_max: u32,
+    /// How many directories are stripped from the names of its files, at first.
+    pub level: u32,
+    /// Who wrote it.
+    pub author: ForceField,
+    /// What it is about.
+    pub comment: ForceField,
+    /// The directory that its files are in, relative to the source.
+    pub subdir: ForceField,
 }
 
 /// A typed field of the form.

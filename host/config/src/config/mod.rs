@@ -25,7 +25,7 @@ pub use builder::{BuilderConfig, EnvironmentValue, StepConfig};
 pub(crate) use changes::compile_glob;
 pub use changes::{BranchSelection, ChangeSourceConfig, ChangeSourceKind, GitPollerConfig};
 pub use force::{
-    ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, ForcePatch, FormLayout, ParameterKind,
 };
 pub use master::{LimitsConfig, Link, MasterConfig, PluginConfig, PluginsConfig, UploadLimits};
 pub use project::ProjectConfig;

@@ -47,6 +47,28 @@ raw_table! {
         repository ? RawForceField,
         /// Project.
         project ? RawForceField,
+        /// A patch for it; `{}` for the usual fields. Default: it is not asked for.
+        patch ? RawForcePatch,
+    }
+}
+
+raw_table! {
+    /// What is asked about the patch of a codebase.
+    RawForcePatch("the patch of a codebase") {
+        /// Heading of its fields. Default: "patch".
+        label ? String,
+        /// Whether there must be one. Default: false.
+        required ? bool,
+        /// A larger patch is not taken. Default and most: "512KiB".
+        max_size ? ByteSize,
+        /// How many directories are stripped from the names of its files, at first. Default: 1.
+        level ? u32,
+        /// Who wrote it.
+        author ? RawForceField,
+        /// What it is about.
+        comment ? RawForceField,
+        /// The directory that its files are in, relative to the source. Default: ".".
+        subdir ? RawForceField,
     }
 }
 

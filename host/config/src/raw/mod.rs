@@ -22,8 +22,8 @@ pub(crate) use builder::{
 pub(crate) use changes::{RawBranches, RawChangeSource, RawGitPoller};
 pub(crate) use force::{
     ParameterLayout, RawAnyParameter, RawChoiceParameter, RawFileParameter, RawForce,
-    RawForceCodebase, RawForceField, RawInheritParameter, RawIntParameter, RawNestedParameter,
-    RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
+    RawForceCodebase, RawForceField, RawForcePatch, RawInheritParameter, RawIntParameter,
+    RawNestedParameter, RawParameter, RawParameterCommon, RawStringParameter, RawTextParameter,
 };
 pub(crate) use master::{
     LockScope, RawGrant, RawLimits, RawLocalWorker, RawLock, RawMail, RawMailTls, RawMaster,

@@ -306,7 +306,7 @@ name = "by-hand"
 use = "force"
 builders = ["b"]
 reason = { required = true }
-codebases = [{ codebase = "app", branch = "main", revision = { hidden = true } }]
+codebases = [{ codebase = "app", branch = "main", revision = { hidden = true }, patch = { label = "Try it", max_size = "64KiB" } }]
 
 [[scheduler.parameters]]
 type = "choice"
@@ -369,6 +369,35 @@ fields = [{ type = "int", name = "jobs", min = 1, default = 4 }]
                         required: false,
                         hidden: false,
                     },
+                    patch: Some(
+                        ForcePatch {
+                            label: "Try it",
+                            required: false,
+                            bytes_max: 65536,
+                            level: 1,
+                            author: ForceField {
+                                label: "author",
+                                default: "",
+                                choices: [],
+                                required: false,
+                                hidden: false,
+                            },
+                            comment: ForceField {
+                                label: "comment",
+                                default: "",
+                                choices: [],
+                                required: false,
+                                hidden: false,
+                            },
+                            subdir: ForceField {
+                                label: "subdir",
+                                default: ".",
+                                choices: [],
+                                required: false,
+                                hidden: false,
+                            },
+                        },
+                    ),
                 },
             ],
             parameters: [

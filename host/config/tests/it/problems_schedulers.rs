@@ -405,6 +405,40 @@ error: must be at least 1
 }
 
 #[test]
+fn what_a_form_asks_about_a_patch_is_checked() {
+    assert_snapshot!(problems(r#"
+[[scheduler]]
+name = "force"
+use = "force"
+builders = ["b"]
+codebases = [{ patch = { level = 101, max_size = "1MiB" } }]
+parameters = [{ type = "string", name = "patch_body" }]
+"#), @r#"
+error: must be a number from 0 to 100
+ --> toolpost.toml:6:34
+  |
+6 | codebases = [{ patch = { level = 101, max_size = "1MiB" } }]
+  |                                  ^^^
+
+error: must be at most 512KiB
+ --> toolpost.toml:6:50
+  |
+6 | codebases = [{ patch = { level = 101, max_size = "1MiB" } }]
+  |                                                  ^^^^^^
+  = help: a larger file is for a step to fetch; the form can ask where it is
+
+error: `patch_body` is a field of this form already
+ --> toolpost.toml:7:41
+  |
+7 | parameters = [{ type = "string", name = "patch_body" }]
+  |                                         ^^^^^^^^^^^^
+  = help: give the parameter another name
+
+3 problems in the configuration
+"#);
+}
+
+#[test]
 fn fields_of_one_form_have_different_names() {
     assert_snapshot!(problems(r#"
 [[scheduler]]

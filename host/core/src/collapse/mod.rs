@@ -29,8 +29,6 @@ pub struct RequestedSource {
     pub stamp: SourceStampSpec,
     /// Whether changes led to it.
     pub has_changes: bool,
-    /// Whether a patch is to be applied (a try job).
-    pub has_patch: bool,
 }
 
 /// A pending request, as far as collapsing looks at it.
@@ -122,7 +120,10 @@ fn are_compatible_sources(newer: &RequestedSource, older: &RequestedSource) -> b
         (false, false) => newer.stamp.revision == older.stamp.revision,
         (true, false) | (false, true) => false,
     };
-    newer.stamp.same_line(&older.stamp) && !newer.has_patch && !older.has_patch && revisions
+    newer.stamp.same_line(&older.stamp)
+        && newer.stamp.patch.is_none()
+        && older.stamp.patch.is_none()
+        && revisions
 }
 
 /// The scheduler's name is one of them and says nothing about what is built.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::PatchId;
 
 fn source(codebase: &str, revision: Option<&str>, has_changes: bool) -> RequestedSource {
     RequestedSource {
@@ -8,9 +9,9 @@ fn source(codebase: &str, revision: Option<&str>, has_changes: bool) -> Requeste
             branch: Some("main".into()),
             revision: revision.map(Into::into),
             project: String::new(),
+            patch: None,
         },
         has_changes,
-        has_patch: false,
     }
 }
 
@@ -118,12 +119,12 @@ fn compatible_means_the_newer_build_says_all_about_the_older() {
         (
             "patched",
             pushed(2),
-            with(pushed(1), |c| c.sources[0].has_patch = true),
+            with(pushed(1), |c| c.sources[0].stamp.patch = Some(PatchId(1))),
             false,
         ),
         (
             "newer patched",
-            with(pushed(2), |c| c.sources[0].has_patch = true),
+            with(pushed(2), |c| c.sources[0].stamp.patch = Some(PatchId(1))),
             pushed(1),
             false,
         ),

@@ -124,6 +124,7 @@ fn stamp_from_value(value: &Value) -> Option<SourceStampSpec> {
         branch: optional(fields, "branch")?,
         revision: optional(fields, "revision")?,
         project: text("project")?,
+        patch: None,
     })
 }
 

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 use toolpost_config::{
-    ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, ForcePatch, FormLayout, ParameterKind,
 };
+use toolpost_core::patch::PATCH_LEVEL_MAX;
 
 /// A force scheduler with its form.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,7 +146,7 @@ pub enum FieldKind {
     Codebase {
         /// Name of the codebase; empty for the only one.
         codebase: String,
-        /// `branch`, `project`, `repository` and `revision`.
+        /// `branch`, `project`, `repository` and `revision`, and the group `patch` where it is asked for.
         fields: Vec<FormField>,
     },
 }
@@ -308,17 +309,58 @@ fn codebase(config: &ForceCodebase) -> FormField {
     } else {
         format!("Codebase: {name}")
     };
-    let fields = vec![
+    let mut fields = vec![
         fixed("branch", name, &config.branch),
         fixed("project", name, &config.project),
         fixed("repository", name, &config.repository),
         fixed("revision", name, &config.revision),
     ];
+    fields.extend(config.patch.as_ref().map(|config| patch(config, name)));
     let kind = FieldKind::Codebase {
         codebase: name.clone(),
         fields,
     };
     group(name, &label, kind)
+}
+
+/// Name of the group that asks for a patch; Buildbot's.
+pub(super) const PATCH: &str = "patch";
+
+/// Buildbot's fields for the patch of a codebase.
+fn patch(config: &ForcePatch, codebase: &str) -> FormField {
+    let parent = join(codebase, PATCH);
+    let field = |name: &str| fixed(name, &parent, &ForceField::default());
+    let fields = vec![
+        FormField {
+            kind: FieldKind::File {
+                bytes_max: config.bytes_max,
+            },
+            required: config.required,
+            label: "body".into(),
+            ..field("body")
+        },
+        FormField {
+            kind: FieldKind::Int {
+                min: Some(0),
+                max: Some(PATCH_LEVEL_MAX.into()),
+            },
+            default: json!(config.level),
+            label: "level".into(),
+            ..field("level")
+        },
+        fixed("author", &parent, &config.author),
+        fixed("comment", &parent, &config.comment),
+        fixed("subdir", &parent, &config.subdir),
+    ];
+    let kind = FieldKind::Nested {
+        fields,
+        layout: FormLayout::Vertical,
+        columns: Some(1),
+    };
+    FormField {
+        name: PATCH.into(),
+        ..group(&parent, &config.label, kind)
+    }
 }
 
 fn parameter(config: &ForceParameter, parent: &str, workers: &[String]) -> FormField {

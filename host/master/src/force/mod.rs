@@ -178,6 +178,7 @@ async fn make(
         reason: reason(&forced.owner, &forced.reason),
         scheduler: running.ids.schedulers.get(name).copied(),
         sourcestamps: forced.sourcestamps,
+        patches: forced.patches,
         properties,
         builders,
         priority: forced.priority,

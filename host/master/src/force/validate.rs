@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use toolpost_core::Properties;
 use toolpost_core::model::SourceStampSpec;
+use toolpost_core::patch::Patch;
 
-use super::form::{ANY_WORKER, FieldKind, ForceForm, FormField};
+use super::form::{ANY_WORKER, FieldKind, ForceForm, FormField, PATCH};
 use super::value::{is_blank, label, scalar};
 
 /// Source of properties that came from a form, as Buildbot writes it.
@@ -24,6 +25,8 @@ pub(crate) struct Forced {
     pub(crate) reason: String,
     pub(crate) priority: i32,
     pub(crate) sourcestamps: Vec<SourceStampSpec>,
+    /// By codebase.
+    pub(crate) patches: BTreeMap<String, Patch>,
     pub(crate) properties: Properties,
     /// Builds whose parameters are taken over.
     pub(crate) inherited: Vec<Inherited>,
@@ -53,6 +56,7 @@ pub(crate) fn validate(
     let mut reader = Reader::new(sent);
     let mut values = Map::new();
     let mut sourcestamps = Vec::new();
+    let mut patches = BTreeMap::new();
     let mut about = Map::new();
     for (index, field) in form.fields.iter().enumerate() {
         match &field.kind {
@@ -65,6 +69,9 @@ pub(crate) fn validate(
             FieldKind::Codebase { codebase, fields } => {
                 let mut stamp = Map::new();
                 reader.group(fields, &mut stamp);
+                if let Some(patch) = reader.patch(fields, &stamp) {
+                    patches.insert(codebase.clone(), patch);
+                }
                 sourcestamps.push(source_stamp(codebase, &stamp));
             }
             _ => reader.field(field, &mut values),
@@ -85,6 +92,7 @@ pub(crate) fn validate(
         reason,
         priority: i32::try_from(priority).unwrap_or(0),
         sourcestamps,
+        patches,
         properties,
         inherited,
     })
@@ -107,6 +115,8 @@ fn source_stamp(codebase: &str, values: &Map<String, Value>) -> SourceStampSpec 
         branch: optional("branch"),
         revision: optional("revision"),
         project: text(values, "project"),
+        // It is stored together with the build set.
+        patch: None,
     }
 }
 
@@ -153,6 +163,39 @@ impl<'a> Reader<'a> {
         for field in fields {
             self.field(field, into);
         }
+    }
+
+    /// The patch of a codebase, if there is one and nothing is wrong with it.
+    fn patch(&mut self, fields: &[FormField], stamp: &Map<String, Value>) -> Option<Patch> {
+        let group = fields.iter().find(|field| field.name == PATCH)?;
+        let values = stamp.get(PATCH)?.as_object()?;
+        // White space at its ends is part of it.
+        let body = values.get("body")?.as_str()?;
+        if body.is_empty() {
+            return None;
+        }
+        let level = values.get("level").and_then(Value::as_i64).unwrap_or(1);
+        let patch = Patch {
+            level: u32::try_from(level).unwrap_or_default(),
+            body: body.into(),
+            author: text(values, "author"),
+            comment: text(values, "comment"),
+            subdir: text(values, "subdir"),
+        };
+        let fault = match patch.check() {
+            Ok(()) => return Some(patch),
+            Err(fault) => fault,
+        };
+        let field = group
+            .kind
+            .fields()
+            .iter()
+            .find(|field| field.name == fault.part);
+        let (full_name, label) =
+            field.map_or((PATCH, PATCH), |field| (&field.full_name, label(field)));
+        let message = format!("`{label}` {}", fault.message);
+        self.errors.entry(full_name.to_owned()).or_insert(message);
+        None
     }
 
     /// Reads one field into `into`, under its own name; the fields of a group without a name go there
@@ -274,7 +317,8 @@ fn is_of_a_property(c: char) -> bool {
 mod tests {
     use serde_json::json;
     use toolpost_config::config::{
-        ForceCodebase, ForceConfig, ForceField, ForceParameter, FormLayout, ParameterKind,
+        ForceCodebase, ForceConfig, ForceField, ForceParameter, ForcePatch, FormLayout,
+        ParameterKind,
     };
 
     use super::*;
@@ -304,6 +348,18 @@ mod tests {
             revision: text.clone(),
             repository: text.clone(),
             project: text.clone(),
+            patch: Some(ForcePatch {
+                label: PATCH.into(),
+                required: false,
+                bytes_max: 200,
+                level: 1,
+                author: text.clone(),
+                comment: text.clone(),
+                subdir: ForceField {
+                    default: ".".into(),
+                    ..text.clone()
+                },
+            }),
         });
         let config = ForceConfig {
             label: "f".into(),
@@ -516,6 +572,53 @@ mod tests {
             ("app", Some("main"), Some("abc")),
         ];
         assert_eq!(stamps, expected);
+    }
+
+    #[test]
+    fn a_patch_belongs_to_its_codebase() {
+        let form = form(&["lib", "app"], Vec::new());
+        let body = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b \n";
+        let sent =
+            json!({"app_patch_body": body, "app_patch_level": "0", "app_patch_author": " Ada "});
+        let forced = check(&form, &sent).unwrap();
+        let patch = Patch {
+            level: 0,
+            body: body.into(),
+            author: "Ada".into(),
+            comment: String::new(),
+            subdir: ".".into(),
+        };
+        assert_eq!(forced.patches, [("app".to_owned(), patch)].into());
+        let empty = json!({"app_patch_body": " ", "app_patch_comment": "for nothing"});
+        assert_eq!(check(&form, &empty).unwrap().patches, BTreeMap::new());
+
+        let long = format!("{body}{}", "-- ".repeat(60));
+        let table = [
+            (
+                json!({"lib_patch_body": "x"}),
+                "lib_patch_body",
+                "`body` is no unified diff (`diff -u`, `git diff`)",
+            ),
+            (
+                json!({"lib_patch_body": long}),
+                "lib_patch_body",
+                "`body` has 215 bytes, and takes at most 200",
+            ),
+            (
+                json!({"lib_patch_body": body, "lib_patch_level": -1}),
+                "lib_patch_level",
+                "`level` is at least 0",
+            ),
+            (
+                json!({"lib_patch_body": body, "lib_patch_subdir": "a/../.."}),
+                "lib_patch_subdir",
+                "`lib_patch_subdir` leads out of the source: it may not have `..`",
+            ),
+        ];
+        for (sent, name, message) in table {
+            let expected = Err([(name.to_owned(), message.to_owned())].into());
+            assert_eq!(check(&form, &sent), expected, "{sent}");
+        }
     }
 
     #[test]

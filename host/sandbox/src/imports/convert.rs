@@ -167,6 +167,8 @@ pub(crate) fn source_stamp(stamp: types::SourceStamp) -> SourceStampSpec {
         branch: stamp.branch,
         revision: stamp.revision,
         project: stamp.project,
+        // The contract knows of none.
+        patch: None,
     }
 }
 

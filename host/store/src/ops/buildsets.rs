@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toolpost_core::model::{SourceStamp, SourceStampSpec};
+use toolpost_core::patch::Patch;
 use toolpost_core::{
     BuildId, BuilderId, BuildsetId, ChangeId, Event, Fact, Properties, RequestId, Results,
     SchedulerId, Timestamp,
 };
 
 use crate::digest::digest_of;
-use crate::ops::{properties_json, sourcestamps};
+use crate::ops::{patches, properties_json, sourcestamps};
 use crate::resources::read_all;
 use crate::sql::{args, json_ids};
 use crate::tx::Tx;
@@ -36,6 +37,8 @@ pub struct NewBuildset {
     pub scheduler: Option<SchedulerId>,
     /// What to build, one per codebase. When empty, the newest of `changes` in each codebase says it.
     pub sourcestamps: Vec<SourceStampSpec>,
+    /// New patches, by the codebase of `sourcestamps` that each is for, in place of what its source stamp says.
+    pub patches: BTreeMap<String, Patch>,
     /// The changes that it is made for.
     pub changes: Vec<ChangeId>,
     /// Properties that every build of it starts with.
@@ -128,11 +131,16 @@ impl Store {
 
 /// Makes a build set and its requests in this transaction.
 pub(super) async fn add(tx: &mut Tx, new: &NewBuildset, now: Timestamp) -> Result<AddedBuildset> {
-    let stamps = if new.sourcestamps.is_empty() {
+    let mut stamps = if new.sourcestamps.is_empty() {
         newest_of_changes(tx, &new.changes).await?
     } else {
         new.sourcestamps.clone()
     };
+    for stamp in &mut stamps {
+        if let Some(patch) = new.patches.get(&stamp.codebase) {
+            stamp.patch = Some(patches::find_or_add(tx, patch).await?);
+        }
+    }
     let id = insert(tx, new, now).await?;
     link_sources(tx, id, new, &stamps, now).await?;
     tx.emit(Event::BuildsetAdded(id));
@@ -163,6 +171,7 @@ async fn newest_of_changes(tx: &mut Tx, changes: &[ChangeId]) -> Result<Vec<Sour
             branch: change.branch,
             revision: change.revision,
             project: change.project,
+            patch: None,
         };
         newest.insert(stamp.codebase.clone(), stamp);
     }
@@ -226,7 +235,11 @@ fn collapse_key(stamps: &[SourceStampSpec]) -> String {
         })
         .collect();
     lines.sort_unstable();
-    digest_of(lines.into_iter().flatten())
+    // So what has a patch never meets what has none.
+    let patches = stamps.iter().filter_map(|stamp| stamp.patch);
+    let patches: Vec<String> = patches.map(|patch| patch.to_string()).collect();
+    let patches = patches.iter().map(|patch| Some(patch.as_str()));
+    digest_of(lines.into_iter().flatten().chain(patches))
 }
 
 async fn add_requests(

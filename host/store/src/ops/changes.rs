@@ -171,6 +171,7 @@ async fn add_one(
         branch: change.branch.clone(),
         revision: change.revision.clone(),
         project: change.project.clone(),
+        patch: None,
     };
     let sourcestamp = sourcestamps::find_or_add(tx, &stamp, now).await?;
     codebases::record(tx, change, now).await?;

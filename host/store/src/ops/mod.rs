@@ -13,6 +13,7 @@ pub(crate) mod forced;
 pub(crate) mod journal;
 pub(crate) mod logins;
 pub(crate) mod masters;
+pub(crate) mod patches;
 pub(crate) mod plugins;
 pub(crate) mod recordings;
 pub(crate) mod reporters;

@@ -249,7 +249,7 @@ async fn candidates(
     let ids = json_ids(buildsets);
     let list = connection.ids(1);
     let sql = format!(
-        "SELECT x.buildset_id, s.codebase, s.repository, s.branch, s.revision, s.project \
+        "SELECT x.buildset_id, s.codebase, s.repository, s.branch, s.revision, s.project, s.patch_id \
          FROM buildset_sourcestamps x JOIN sourcestamps s ON s.id = x.sourcestamp_id \
          WHERE x.buildset_id IN {list} ORDER BY x.buildset_id, s.codebase, s.id"
     );
@@ -266,6 +266,7 @@ async fn candidates(
             branch: cells.get()?,
             revision: cells.get()?,
             project: cells.get()?,
+            patch: cells.get()?,
         });
     }
     let sql =

@@ -16,19 +16,22 @@ pub(super) async fn find_or_add(
     stamp: &SourceStampSpec,
     now: Timestamp,
 ) -> Result<SourceStampId> {
-    let digest = digest_of([
+    let contents = [
         Some(stamp.codebase.as_str()),
         Some(&stamp.repository),
         stamp.branch.as_deref(),
         stamp.revision.as_deref(),
         Some(&stamp.project),
-    ]);
+    ];
+    let patch = stamp.patch.map(|patch| patch.to_string());
+    // Without a patch it is what it was before there were any.
+    let digest = digest_of(contents.into_iter().chain(patch.as_deref().map(Some)));
     if let Some(id) = find(tx, &digest).await? {
         return Ok(id);
     }
     let sql = "INSERT INTO sourcestamps \
-        (digest, codebase, repository, branch, revision, project, created_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (digest) DO NOTHING RETURNING id";
+        (digest, codebase, repository, branch, revision, project, patch_id, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (digest) DO NOTHING RETURNING id";
     let args = args![
         &digest,
         &stamp.codebase,
@@ -36,6 +39,7 @@ pub(super) async fn find_or_add(
         &stamp.branch,
         &stamp.revision,
         &stamp.project,
+        stamp.patch,
         now
     ];
     if let Some(row) = tx.fetch_optional(OPERATION, sql, args).await? {

@@ -66,8 +66,10 @@ impl Stored for Change {
     }
 }
 
-const STAMP_COLUMNS: &str =
-    "t.id, t.codebase, t.repository, t.branch, t.revision, t.project, t.created_at";
+/// The body of a patch is not among them, for it may be long.
+const STAMP_COLUMNS: &str = "t.id, t.codebase, t.repository, t.branch, t.revision, t.project, \
+    t.patch_id, COALESCE((SELECT p.size_bytes FROM patches p WHERE p.id = t.patch_id), 0), \
+    t.created_at";
 
 impl Stored for SourceStamp {
     const TABLE: &'static Table = &Table {
@@ -86,6 +88,14 @@ impl Stored for SourceStamp {
                 "bsid",
                 "t.id IN (SELECT x.sourcestamp_id FROM buildset_sourcestamps x WHERE x.buildset_id",
             ),
+            // Those without a patch are everybody's.
+            link(
+                "builderid",
+                "t.id IN (SELECT t.id WHERE t.patch_id IS NULL UNION ALL \
+                 SELECT x.sourcestamp_id FROM buildset_sourcestamps x \
+                 JOIN requests r ON r.buildset_id = x.buildset_id \
+                 WHERE x.sourcestamp_id = t.id AND r.builder_id",
+            ),
         ],
     };
 
@@ -98,7 +108,9 @@ impl Stored for SourceStamp {
                 branch: cells.get()?,
                 revision: cells.get()?,
                 project: cells.get()?,
+                patch: cells.get()?,
             },
+            patch_size_bytes: cells.get::<i64>()?.unsigned_abs(),
             created_at: cells.get()?,
         })
     }

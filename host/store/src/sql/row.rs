@@ -6,9 +6,9 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use toolpost_core::{
     ArtifactId, BranchId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId,
-    CodebaseId, CommitId, DeliveryId, ForcedId, JournalId, LogId, MasterId, ProjectId, Properties,
-    Property, ReporterId, RequestId, Results, SchedulerId, SourceStampId, StepId, TestResultId,
-    TestResultSetId, Timestamp, WorkerId,
+    CodebaseId, CommitId, DeliveryId, ForcedId, JournalId, LogId, MasterId, PatchId, ProjectId,
+    Properties, Property, ReporterId, RequestId, Results, SchedulerId, SourceStampId, StepId,
+    TestResultId, TestResultSetId, Timestamp, WorkerId,
 };
 
 use crate::{Result, StoreError};
@@ -161,6 +161,7 @@ numbered!(
     ReporterId,
     RequestId,
     SchedulerId,
+    PatchId,
     SourceStampId,
     StepId,
     TestResultId,

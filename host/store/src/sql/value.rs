@@ -8,9 +8,9 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use toolpost_core::{
     ArtifactId, BranchId, BuildDataId, BuildId, BuilderId, BuildsetId, ChangeId, ChangeSourceId,
-    CodebaseId, CommitId, DeliveryId, ForcedId, JournalId, LogId, MasterId, ProjectId, ReporterId,
-    RequestId, Results, SchedulerId, SourceStampId, StepId, TestResultId, TestResultSetId,
-    Timestamp, WorkerId,
+    CodebaseId, CommitId, DeliveryId, ForcedId, JournalId, LogId, MasterId, PatchId, ProjectId,
+    ReporterId, RequestId, Results, SchedulerId, SourceStampId, StepId, TestResultId,
+    TestResultSetId, Timestamp, WorkerId,
 };
 
 /// One argument. The kind decides the type that PostgreSQL is told, also for NULL.
@@ -160,6 +160,7 @@ ids!(
     ReporterId,
     RequestId,
     SchedulerId,
+    PatchId,
     SourceStampId,
     StepId,
     TestResultId,

@@ -12,6 +12,7 @@ mod lists;
 mod log_faults;
 mod logs;
 mod opening;
+mod patches;
 mod plugins;
 mod queue;
 mod recordings;

@@ -6,8 +6,8 @@ use toolpost_core::model::SourceStampSpec;
 
 use super::{FactList, Facts, duration, fact};
 use crate::config::{
-    ForceCodebase, ForceConfig, ForceField, ForceParameter, ParameterKind, PluginSchedulerConfig,
-    SchedulerConfig, SchedulerKind, SingleBranchConfig,
+    ForceCodebase, ForceConfig, ForceField, ForceParameter, ForcePatch, ParameterKind,
+    PluginSchedulerConfig, SchedulerConfig, SchedulerKind, SingleBranchConfig,
 };
 
 impl Facts for SchedulerConfig {
@@ -89,6 +89,8 @@ fn stamp(spec: &SourceStampSpec) -> Value {
         branch,
         revision,
         project,
+        // A configuration has none.
+        patch: _,
     } = spec;
     json!({
         "codebase": codebase, "repository": repository, "branch": branch, "revision": revision,
@@ -202,6 +204,7 @@ fn force_codebase(of: &ForceCodebase) -> Value {
         revision,
         repository,
         project,
+        patch,
     } = of;
     json!({
         "codebase": codebase,
@@ -209,6 +212,25 @@ fn force_codebase(of: &ForceCodebase) -> Value {
         "revision": force_field(revision),
         "repository": force_field(repository),
         "project": force_field(project),
+        "patch": patch.as_ref().map(force_patch),
+    })
+}
+
+fn force_patch(of: &ForcePatch) -> Value {
+    let ForcePatch {
+        label,
+        required,
+        bytes_max,
+        level,
+        author,
+        comment,
+        subdir,
+    } = of;
+    json!({
+        "label": label, "required": required, "max_size": bytes_max, "level": level,
+        "author": force_field(author),
+        "comment": force_field(comment),
+        "subdir": force_field(subdir),
     })
 }
 

@@ -228,14 +228,25 @@ pub(crate) async fn download_properties(
         .iter()
         .map(|(name, property)| (name.to_owned(), property.value.clone()))
         .collect();
-    let stamps = step.build.sources.iter().map(|stamp| {
-        json!({
+    let sources = &step.build.sources;
+    let ids = sources.iter().filter_map(|stamp| stamp.patch);
+    let patches = step.build.store.patches(ids.collect::<Vec<_>>()).await?;
+    let stamps = sources.iter().map(|stamp| {
+        let mut told = json!({
             "codebase": stamp.codebase,
             "repository": stamp.repository,
             "branch": stamp.branch,
             "revision": stamp.revision,
             "project": stamp.project,
-        })
+        });
+        if let Some(patch) = stamp.patch.and_then(|id| patches.get(&id)) {
+            told["patch_level"] = patch.level.into();
+            told["patch_body"] = String::from_utf8_lossy(&patch.body).into();
+            told["patch_author"] = patch.author.as_str().into();
+            told["patch_comment"] = patch.comment.as_str().into();
+            told["patch_subdir"] = patch.subdir.as_str().into();
+        }
+        told
     });
     let all = json!({
         "properties": properties,

@@ -161,7 +161,9 @@ pub(crate) fn force_scheduler(builders: &[String]) -> String {
         return String::new();
     }
     let builders = Value::from(builders.to_vec());
-    format!("\n[[scheduler]]\nname = \"force\"\nuse = \"force\"\nbuilders = {builders}\n")
+    format!(
+        "\n[[scheduler]]\nname = \"force\"\nuse = \"force\"\ncodebases = [{{ patch = {{}} }}]\nbuilders = {builders}\n"
+    )
 }
 
 /// A farm that runs (or was killed and waits to be started again).

@@ -96,6 +96,50 @@ async fn what_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_patch_is_in_its_build_and_in_no_other() {
+    let patch = "--- x/a\n+++ x/a\n@@ -1 +1 @@\n-1\n\\ No newline at end of file\n+2\n\
+        --- /dev/null\n+++ x/new\n@@ -0,0 +1 @@\n+new\n";
+    for settings in ["", "mode = \"full\"\nmethod = \"copy\""] {
+        let (farm, repo) = checkout(settings);
+        repo.commit(".gitignore", "ignored\n", "ignore");
+        let farm = farm.start().await;
+        assert_eq!(built(&farm, &[]).await, "a 1\n", "{settings}");
+        let patched = [("patch_body", patch)];
+        assert_eq!(built(&farm, &patched).await, "a 2\nnew new\n", "{settings}");
+        let ignored = farm.path().join("work/b/build/ignored");
+        std::fs::write(&ignored, "made of the patch").expect("a file");
+        assert_eq!(built(&farm, &[]).await, "a 1\n", "{settings}");
+
+        let misfit = patch.replace("-1\n", "-7\n");
+        let shown = built(&farm, &[("patch_body", &misfit)]).await;
+        let hunk = "the patch does not apply: hunk 1 of 1 of a, at line 1";
+        assert!(shown.contains(hunk), "{shown}");
+        let below = [("patch_body", patch), ("patch_subdir", "none")];
+        let shown = built(&farm, &below).await;
+        assert!(
+            shown.contains("the patch does not apply: none/a"),
+            "{shown}"
+        );
+        assert_eq!(built(&farm, &[]).await, "a 1\n", "{settings}");
+
+        let request = farm.submit("b", &patched).await;
+        let build = farm.end_of(request).await;
+        assert_eq!(farm.log(&build, "git", "patch").await, patch);
+        let again = farm
+            .master()
+            .rebuild(build.id, "tester")
+            .await
+            .expect("a rebuild");
+        let again = farm.end_of(again.requests[0].1).await;
+        assert_eq!(
+            farm.log(&again, "list", "stdio").await,
+            "a 2\nnew new\n",
+            "{settings}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn modes_keep_what_they_say() {
     let table = [
         ("", "a 1\nignored x\nnew x\n"),

@@ -33,6 +33,8 @@ const RETRY_WAIT_MAX: Duration = Duration::from_secs(300);
 pub(super) enum CheckoutError {
     /// What git said.
     Git(GitFailure),
+    /// The patch cannot be applied, for people.
+    Patch(String),
     /// A git command took too long.
     TimedOut(String),
     /// Something around git.
@@ -175,6 +177,9 @@ impl Checkout<'_> {
             &["config", "--replace-all", "remote.origin.url", repository],
         )
         .await?;
+        if existed {
+            self.undo_patch(dir).await?;
+        }
         if existed && self.params.mode == Mode::Full {
             match self.params.method {
                 Method::Fresh => self.git(dir, &["clean", "-f", "-f", "-d", "-x"]).await?,
@@ -308,7 +313,19 @@ impl Checkout<'_> {
     }
 
     /// Runs one git command. Gives what it printed.
-    async fn git(&self, dir: &str, words: &[&str]) -> Result<String, CheckoutError> {
+    pub(super) async fn git(&self, dir: &str, words: &[&str]) -> Result<String, CheckoutError> {
+        match self.try_git(dir, words).await? {
+            Ok(printed) => Ok(printed),
+            Err((failure, _)) => Err(CheckoutError::Git(failure)),
+        }
+    }
+
+    /// Runs one git command. Gives what it printed, or what failed with the last words of its errors.
+    pub(super) async fn try_git(
+        &self,
+        dir: &str,
+        words: &[&str],
+    ) -> Result<Result<String, (GitFailure, String)>, CheckoutError> {
         let mut argv = vec![
             "git".to_owned(),
             "-c".into(),
@@ -343,7 +360,7 @@ impl Checkout<'_> {
             ended => ended?,
         };
         if ended.exit.success() {
-            return Ok(String::from_utf8_lossy(&ended.stdout).into_owned());
+            return Ok(Ok(String::from_utf8_lossy(&ended.stdout).into_owned()));
         }
         self.log.header(&ended.exit.to_string()).await;
         if let Some(StopCause::IdleTimeout(_) | StopCause::TotalTimeout(_)) = ended.exit.cause {
@@ -355,7 +372,7 @@ impl Checkout<'_> {
             Status::Code(code) => GitFailure::read(Some(code), &stderr),
             status => GitFailure::Other(status.to_string()),
         };
-        Err(CheckoutError::Git(failure))
+        Ok(Err((failure, stderr.into_owned())))
     }
 
     /// Git never asks anybody, speaks the language that is understood here, and stays in the directory of

@@ -24,6 +24,9 @@ use crate::error::ApiError;
 /// Rows that are read at a time.
 const PAGE_ROWS: u32 = 1_000;
 
+/// Bodies of patches that the rows of a page have, bytes; the next page has the others. One row may have more.
+const PAGE_PATCH_BYTES_MAX: u64 = 4 << 20;
+
 /// An answer that is longer is sent while it is read, and not kept for others, bytes. Ten thousand builders are less.
 const WHOLE_BYTES_MAX: usize = 2 << 20;
 
@@ -73,7 +76,7 @@ async fn narrow(store: &Store, resource: Resource, scope: &Scope) -> Result<Narr
                 | Resource::BuildRequest
                 | Resource::TestResultSet
                 | Resource::TestResult => sight.filter("builderid"),
-                Resource::Buildset => sight.filter_any("builderid"),
+                Resource::Buildset | Resource::SourceStamp => sight.filter_any("builderid"),
                 _ => None,
             };
             filter.map_or(Narrowed::Anything, Narrowed::Filter)
@@ -282,7 +285,7 @@ impl<R: Row> Reading<R> {
         let page_rows = left.map_or(PAGE_ROWS, |left| left.min(PAGE_ROWS));
         let mut query = self.spec.query.clone();
         query.limit = Some(page_rows);
-        let rows = match (&mut self.way, self.ids.last()) {
+        let mut rows = match (&mut self.way, self.ids.last()) {
             _ if page_rows == 0 => Vec::new(),
             (_, None) => self.store.list::<R>(&query).await?,
             (Way::Behind(further), Some(last)) => {
@@ -300,9 +303,15 @@ impl<R: Row> Reading<R> {
             }
         };
         let full = rows.len() >= page_rows as usize;
+        let cut = cut_off_heavy(&mut rows);
+        if let Way::Sorted(Some(ids)) = &mut self.way {
+            for id in cut.iter().rev() {
+                ids.push_front(*id);
+            }
+        }
         Ok(Page {
             related: R::related(&self.store, &rows, &self.spec).await?,
-            more: full && left.is_none_or(|left| left > page_rows),
+            more: !cut.is_empty() || full && left.is_none_or(|left| left > page_rows),
             rows,
         })
     }
@@ -328,6 +337,17 @@ impl<R: Row> Reading<R> {
         });
         Body::from_stream(first.chain(further))
     }
+}
+
+/// Takes off the rows with which a page would hold too much. Gives their ids.
+fn cut_off_heavy<R: Row>(rows: &mut Vec<R>) -> Vec<i64> {
+    let mut bytes = 0;
+    let fits = rows.iter().position(|row| {
+        bytes += row.patch_bytes();
+        bytes > PAGE_PATCH_BYTES_MAX
+    });
+    let cut = rows.split_off(fits.map_or(rows.len(), |count| count.max(1)));
+    cut.iter().map(Row::id).collect()
 }
 
 /// Which rows follow those that were shown, in the order that is asked for.

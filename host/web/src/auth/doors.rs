@@ -56,6 +56,11 @@ pub(crate) const DOORS: &[(&str, &str, Way)] = &[
         Way::Look(Of::Builder),
     ),
     ("GET", "/builds/{build}", Way::Look(Of::Build)),
+    (
+        "GET",
+        "/builds/{build}/patches/{patch}",
+        Way::Look(Of::Build),
+    ),
     ("POST", "/builds/{build}/stop", Way::Act(Action::Stop)),
     ("POST", "/builds/{build}/rebuild", Way::Act(Action::Rebuild)),
     ("GET", "/logs/{log}", Way::Look(Of::Log)),

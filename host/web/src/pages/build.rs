@@ -17,6 +17,7 @@ use super::filters;
 use super::kept::Kept;
 use super::log::{LineView, tail};
 use super::parts::{Outcome, Took, When, duration, first_line, short};
+use super::patch::SourceView;
 use super::rows::any_of;
 use super::shell::{Ask, Section, Shell};
 use crate::error::ApiError;
@@ -43,6 +44,7 @@ struct BuildPage {
     started: When,
     took: Took,
     buildset: Option<Buildset>,
+    sources: Vec<SourceView>,
     steps: Vec<StepView>,
     hidden_steps: usize,
     show_hidden: bool,
@@ -145,6 +147,7 @@ async fn render(web: &Web, ask: &Ask, build: &str) -> Result<String, ApiError> {
             .collect(),
         properties: properties(store, &build).await?,
         kept: Kept::of(store, &build).await?,
+        sources: SourceView::of(store, &build, buildset.as_ref()).await?,
         previous: neighbour(store, &build, -1).await?,
         next: neighbour(store, &build, 1).await?,
         builder,

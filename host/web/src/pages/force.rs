@@ -196,6 +196,10 @@ fn fields_of(form: &ForceForm, sent: &Sent) -> Map<String, Value> {
                     .map(|(_, value)| Value::from(value.as_str()))
                     .collect(),
             ),
+            // Browsers end the lines of a form as if each file came from Windows.
+            FieldKind::File { .. } => {
+                value_of(sent, &field.full_name).map(|text| text.replace("\r\n", "\n").into())
+            }
             _ => value_of(sent, &field.full_name).map(Value::from),
         };
         if let Some(value) = value {

@@ -17,6 +17,7 @@ mod kept;
 mod locks;
 mod log;
 mod parts;
+mod patch;
 mod pending;
 mod plot;
 mod plugins;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Router<Web> {
             get(builders::numbered),
         )
         .route("/builds/{build}", get(build::page))
+        .route("/builds/{build}/patches/{patch}", get(patch::raw))
         .route("/builds/{build}/stop", post(actions::stop))
         .route("/builds/{build}/rebuild", post(actions::rebuild))
         .route("/logs/{log}", get(log::page))

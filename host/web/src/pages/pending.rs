@@ -79,9 +79,13 @@ fn source_of(set: &Buildset) -> String {
         return String::new();
     };
     let branch = stamp.spec.branch.as_deref().unwrap_or("default branch");
+    let patch = match stamp.spec.patch {
+        Some(_) => " + patch",
+        None => "",
+    };
     match &stamp.spec.revision {
-        Some(revision) => format!("{branch} @ {}", short(revision)),
-        None => branch.to_owned(),
+        Some(revision) => format!("{branch} @ {}{patch}", short(revision)),
+        None => format!("{branch}{patch}"),
     }
 }
 

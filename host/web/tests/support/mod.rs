@@ -225,6 +225,11 @@ impl TestFarm {
             reason: spec.reason.clone(),
             scheduler: self.ids.schedulers.get("on-push").copied(),
             sourcestamps,
+            patches: spec
+                .patch
+                .iter()
+                .map(|patch| (String::new(), patch.clone()))
+                .collect(),
             changes: spec.changes.clone(),
             properties,
             builders: vec![builder],

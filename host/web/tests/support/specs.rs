@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use toolpost_core::model::LogType;
+use toolpost_core::patch::Patch;
 use toolpost_core::{ChangeId, Properties, Results};
 use toolpost_store::LogStream;
 
@@ -121,6 +122,7 @@ pub struct BuildSpec {
     pub worker: &'static str,
     pub reason: String,
     pub changes: Vec<ChangeId>,
+    pub patch: Option<Patch>,
     pub results: Option<Results>,
     pub state: &'static str,
     pub properties: Properties,
@@ -136,6 +138,7 @@ pub fn build(builder: &'static str) -> BuildSpec {
         worker: "local",
         reason: "a change".into(),
         changes: Vec::new(),
+        patch: None,
         results: Some(Results::Success),
         state: "build successful",
         properties: Properties::new(),
@@ -163,6 +166,11 @@ impl BuildSpec {
 
     pub fn ago(self, ago_ms: i64) -> Self {
         Self { ago_ms, ..self }
+    }
+
+    pub fn patched(self, patch: Patch) -> Self {
+        let patch = Some(patch);
+        Self { patch, ..self }
     }
 
     pub fn of(self, change: ChangeId) -> Self {

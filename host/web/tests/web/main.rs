@@ -15,6 +15,7 @@ mod logs;
 mod metrics;
 mod pages;
 mod paging;
+mod patches;
 mod plans;
 mod reporters;
 mod search;

@@ -60,7 +60,14 @@ fn nested(resource: Resource, field: &str) -> Option<Shape> {
         (R::Change, "sourcestamp") => or_null(component(R::SourceStamp.name())),
         (R::Buildset, "sourcestamps") => list(component(R::SourceStamp.name())),
         (R::Change | R::BuildRequest | R::Build, "properties") => component(SOURCED_PROPERTIES),
-        (R::SourceStamp, "patch") => map(any()),
+        (R::SourceStamp, "patch") => object([
+            ("author", text()),
+            ("body", text()),
+            ("comment", text()),
+            ("level", int()),
+            ("patchid", int()),
+            ("subdir", text()),
+        ]),
         (R::Step, "resources") => object(
             [
                 "commands",

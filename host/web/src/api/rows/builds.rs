@@ -6,7 +6,7 @@ use toolpost_core::model::{Build, BuildRequest, Buildset, Log, Step};
 use toolpost_core::{BuildId, BuildsetId, Properties};
 use toolpost_store::Store;
 
-use super::{Row, is_selected, write_properties, write_source_stamp};
+use super::{Patches, Row, is_selected, patches_of, write_properties, write_source_stamp};
 use crate::api::json::Object;
 use crate::api::query::Spec;
 use crate::api::schema::Resource;
@@ -40,13 +40,18 @@ impl<Id: Ord> Wanted<Id> {
 impl Row for Buildset {
     const RESOURCE: Resource = Resource::Buildset;
     const ID: &'static str = "bsid";
-    type Related = ();
+    type Related = Patches;
 
     fn id(&self) -> i64 {
         self.id.0
     }
 
-    fn write(&self, (): &(), object: &mut Object<'_>) {
+    fn patch_bytes(&self) -> u64 {
+        let sizes = self.sourcestamps.iter().map(|stamp| stamp.patch_size_bytes);
+        sizes.sum()
+    }
+
+    fn write(&self, patches: &Patches, object: &mut Object<'_>) {
         object.int("bsid", self.id.0);
         object.bool("complete", self.complete);
         object.opt_time("complete_at", self.complete_at);
@@ -56,8 +61,17 @@ impl Row for Buildset {
         object.text("reason", &self.reason);
         object.opt_int("rebuilt_buildid", self.rebuilt_buildid.map(|id| id.0));
         object.results("results", self.results);
-        object.list("sourcestamps", &self.sourcestamps, write_source_stamp);
+        object.list("sourcestamps", &self.sourcestamps, |out, stamp| {
+            write_source_stamp(out, stamp, patches);
+        });
         object.time("submitted_at", self.submitted_at);
+    }
+
+    async fn related(store: &Store, rows: &[Self], spec: &Spec) -> Result<Patches, ApiError> {
+        match is_selected(spec, "sourcestamps") {
+            true => patches_of(store, rows.iter().flat_map(|row| &row.sourcestamps)).await,
+            false => Ok(Patches::new()),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::query::Spec;
 use super::schema::Resource;
 use crate::error::ApiError;
 
-pub(crate) use sources::write_source_stamp;
+pub(crate) use sources::{Patches, patches_of, write_source_stamp};
 
 /// A row of the store that the API gives.
 pub(crate) trait Row: toolpost_store::Resource + Sync {
@@ -34,6 +34,11 @@ pub(crate) trait Row: toolpost_store::Resource + Sync {
 
     /// Its id.
     fn id(&self) -> i64;
+
+    /// How much of the bodies of patches it shows, bytes.
+    fn patch_bytes(&self) -> u64 {
+        0
+    }
 
     /// Writes its fields.
     fn write(&self, related: &Self::Related, object: &mut Object<'_>);

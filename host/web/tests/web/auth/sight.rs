@@ -138,6 +138,30 @@ async fn what_may_not_be_seen_is_not_there() {
     assert!(farm.master.asked().is_empty());
 }
 
+#[tokio::test]
+async fn patches_are_seen_by_who_may_see_a_builder_that_has_them() {
+    let farm = farm().await;
+    let patch = crate::patches::hostile();
+    let hidden = farm.build(build("docs").patched(patch.clone())).await;
+    let (eve, ivy) = (log_in(&farm, "eve").await, log_in(&farm, "ivy").await);
+    let (all, few) = (json!([1, 2]), json!([1]));
+    let stamps = async |cookie: &String| {
+        let answer = get_as(&farm, ("cookie", cookie), "/api/v2/sourcestamps").await;
+        json!(names(&answer.json(), "sourcestamps", "ssid"))
+    };
+    let raw = format!("/builds/{}/patches/1", hidden.id);
+    for (cookie, seen, status) in [(&eve, &few, 404), (&ivy, &all, 200)] {
+        assert_eq!(stamps(cookie).await, *seen);
+        let one = get_as(&farm, ("cookie", cookie), "/api/v2/sourcestamps/2").await;
+        assert_eq!(one.status, status, "{}", one.shown());
+        let file = get_as(&farm, ("cookie", cookie), &raw).await;
+        assert_eq!(file.status, status, "{}", file.shown());
+    }
+    // What another builder has been asked to build with the same patch is no secret any more.
+    farm.build(build("unit").patched(patch)).await;
+    assert_eq!(stamps(&eve).await, all);
+}
+
 /// Reads a stream up to a text, and gives everything until then.
 async fn read_until(body: &mut axum::body::BodyDataStream, text: &str) -> String {
     let mut read = String::new();

@@ -31,6 +31,7 @@ mod large_files;
 mod machine;
 mod mail;
 mod matrix;
+mod patches;
 mod plugins;
 mod replay;
 mod reporters;

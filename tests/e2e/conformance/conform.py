@@ -36,6 +36,7 @@ NAMED = {
 OUTPUT_MARKS = ("h", "o", "e")
 # What commands print: the other lines of a whole log are what a worker or master says about them.
 PRINTED = {"one", "é ✓", "err", "no end", "pushed", "before", "begun", "idle"}
+PATCH = "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-thing\n+ü <b>\n"
 OWNER = "Ada <ada@example.org>"
 TIMES = re.compile(r"(_at|last_active|last_timestamp)$")
 pool = concurrent.futures.ThreadPoolExecutor(16)
@@ -128,7 +129,7 @@ class Side:
         self.force("pass")
         self.force("fail")
         self.force("warn")
-        self.force("skip", reason2="x")
+        self.force("skip", reason2="x", patch_body=PATCH, patch_author="Ada", patch_comment="try <b>")
         self.force("keep")
         stopped = self.force("slow", until="step")
         build = self.rows(f"/builds?buildrequestid={stopped}")[0]["buildid"]

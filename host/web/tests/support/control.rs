@@ -294,6 +294,8 @@ impl Control for Scripted {
         worker: WorkerId,
         reason: Option<&str>,
     ) -> Result<(), ControlError> {
+        // As a master does it: not at once.
+        tokio::task::yield_now().await;
         self.note(format!("pause {worker} {reason:?}"));
         Ok(())
     }

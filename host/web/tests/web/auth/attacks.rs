@@ -11,7 +11,7 @@ use super::{PASSWORD, basic, call_as, cookie_of, farm, farm_with, get_as, log_in
 use crate::support::{Answer, Asker as _, TestFarm};
 
 /// What has not come by then does not come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_session_that_somebody_prepared_is_nobodys() {

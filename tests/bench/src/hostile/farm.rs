@@ -317,12 +317,7 @@ fn reporter(name: &str) -> String {
 
 /// Two workers, one for the offenders, and a builder for each of those who want something else. Both only speak: what
 /// commands do to the machine that they run on is not the master's doing.
-fn config(
-    offences: &[Offence],
-    lures: &Lures,
-    token: &Path,
-    port: SocketAddr,
-) -> String {
+fn config(offences: &[Offence], lures: &Lures, token: &Path, port: SocketAddr) -> String {
     let mut text = format!("[workers]\nlisten = \"{port}\"\n\n{}", remote("pulse", 1));
     text += &remote("quiet", COPIES);
     text += &remote("loud", COPIES);

@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::Message;
 use toolpost_wire::{
-    Argv, Command, CommandId, EnvValue, Limits, Shell, Text, Update, WorkerEffect, WorkerEvent, WorkerInfo,
-    WorkerSession,
+    Argv, Command, CommandId, EnvValue, Limits, Shell, Text, Update, WorkerEffect, WorkerEvent,
+    WorkerInfo, WorkerSession,
 };
 
 /// What all of them say.
@@ -239,7 +239,11 @@ impl Client {
                 ..
             } => {
                 let now = Instant::now();
-                *self.shared.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                *self
+                    .shared
+                    .began
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(now);
                 self.session.answer(&ticket, Ok(()));
                 match act_of(command) {
                     Act::Print(lines) => self.printing = Some((id, lines)),
@@ -292,7 +296,10 @@ impl Client {
 
     fn say(&mut self, id: &CommandId, part: usize) {
         let speech = self.shared.speech.get();
-        self.write(id, speech.map_or_else(Bytes::new, |parts| parts[part].clone()));
+        self.write(
+            id,
+            speech.map_or_else(Bytes::new, |parts| parts[part].clone()),
+        );
     }
 
     fn write(&mut self, id: &CommandId, bytes: Bytes) {
@@ -342,7 +349,9 @@ fn said_by(shell: &Shell) -> [Bytes; 2] {
         .output();
     let said = Bytes::from(output.map(|output| output.stdout).unwrap_or_default());
     let within = |value: &str| {
-        let at = said.windows(value.len().max(1)).position(|part| part == value.as_bytes())?;
+        let at = said
+            .windows(value.len().max(1))
+            .position(|part| part == value.as_bytes())?;
         Some(at + value.len() / 2)
     };
     let cut = values.iter().find_map(|(_, value)| within(value));

@@ -358,7 +358,12 @@ async fn people_log_in_with_the_stock_interface() {
     ui.browser.console_errors().await;
     assert_eq!(api.get("buildrequests").await["meta"]["total"], 0);
 
-    ui.client().refresh().await.unwrap();
+    ui.click("//*[contains(@class, 'modal')]//*[normalize-space(.) = 'Cancel']")
+        .await;
+    eventually("the form to be gone", async || {
+        (!ui.text().await.contains("Start build")).then_some(())
+    })
+    .await;
     ui.click("//*[@id='bb-loginbar-dropdown']").await;
     ui.press_link("Login").await;
     ui.arrives("/login?redirect=").await;

@@ -99,14 +99,13 @@ impl Patch {
         };
         let level = self.level as usize;
         let files = files(&self.body).ok()?;
-        let found = files
+        files
             .iter()
             .filter(|file| stripped(file.path, level).is_some_and(|name| name == inner))
             .find_map(|file| {
                 let at = file.hunks.iter().position(|start| *start == line)?;
                 Some((at + 1, file.hunks.len()))
-            });
-        found
+            })
     }
 }
 

@@ -176,7 +176,8 @@ impl RemoteCommand {
             Update::Rc(rc) => self.heard.rc = Some(rc),
             Update::FailureReason(reason) => self.heard.failure = Some(reason),
             Update::Elapsed(seconds) => {
-                if self.heard.elapsed.replace(seconds).is_none() {
+                let is_first = self.heard.elapsed.replace(seconds).is_none();
+                if is_first {
                     self.look_at_clock(seconds);
                 }
             }

@@ -12,7 +12,7 @@ use wasmtime::component::Linker;
 use crate::admission::{Admission, Room};
 use crate::call::{CallState, Computing, Ended, Paces, Turns};
 use crate::compile::Compiler;
-use crate::engine::{self, Ticker, lower_thread_priority};
+use crate::engine::{self, PLUGIN_NICE, Ticker, lower_thread_priority};
 use crate::http::Client;
 use crate::metrics::{Metrics, TypeMetrics};
 use crate::{LoadError, PluginVersion, PoolWait, SandboxError, SandboxOptions, imports, load};
@@ -111,7 +111,7 @@ impl Sandbox {
             .thread_name("plugin")
             .on_thread_start(move || {
                 if low_priority {
-                    lower_thread_priority();
+                    lower_thread_priority(PLUGIN_NICE);
                 }
             })
             .enable_all()

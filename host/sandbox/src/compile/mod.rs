@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::engine::lower_thread_priority;
+use crate::engine::{PLUGIN_NICE, lower_thread_priority};
 use crate::{SandboxOptions, SetupError};
 
 use cache::Cache;
@@ -58,7 +58,7 @@ impl Compiler {
                 .thread_name(move |index| format!("{name}-{index}"))
                 .start_handler(move |_| {
                     if low_priority {
-                        lower_thread_priority();
+                        lower_thread_priority(PLUGIN_NICE);
                     }
                 })
                 .build()

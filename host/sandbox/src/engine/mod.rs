@@ -14,7 +14,8 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use crate::admission::Room;
 use crate::{SandboxOptions, SetupError};
 
-pub(crate) use priority::lower_thread_priority;
+pub(crate) use priority::PLUGIN_NICE;
+pub use priority::lower_thread_priority;
 pub(crate) use ticker::Ticker;
 
 /// Stack that is left for host functions, which run on the plugin's stack.

@@ -1,14 +1,17 @@
 //! Threads that yield to the rest of the master.
 
 /// How much nicer than the rest of the process plugin threads are.
-const NICE: i32 = 10;
+pub(crate) const PLUGIN_NICE: i32 = 10;
 
-/// Lowers the priority of the calling thread; best effort, since not every system allows it.
-pub(crate) fn lower_thread_priority() {
-    // On Linux the call with no process id changes the calling thread only.
+/// Makes the calling thread, and what it starts from now on, nicer by so much; best effort, since not every system allows it.
+pub fn lower_thread_priority(by: i32) {
+    // Elsewhere the call with no process id changes the whole process.
+    if !cfg!(target_os = "linux") {
+        return;
+    }
     let current = rustix::process::getpriority_process(None).unwrap_or(0);
-    if let Err(error) = rustix::process::setpriority_process(None, (current + NICE).min(19)) {
-        tracing::debug!("plugin threads keep the normal priority: {error}");
+    if let Err(error) = rustix::process::setpriority_process(None, (current + by).min(19)) {
+        tracing::debug!("a thread keeps the priority that it has: {error}");
     }
 }
 
@@ -20,10 +23,10 @@ mod tests {
     fn only_the_calling_thread_is_lowered() {
         let before = rustix::process::getpriority_process(None).unwrap();
         let inside = std::thread::spawn(|| {
-            lower_thread_priority();
+            lower_thread_priority(PLUGIN_NICE);
             rustix::process::getpriority_process(None).unwrap()
         });
-        assert_eq!(inside.join().unwrap(), (before + NICE).min(19));
+        assert_eq!(inside.join().unwrap(), (before + PLUGIN_NICE).min(19));
         assert_eq!(rustix::process::getpriority_process(None).unwrap(), before);
     }
 }

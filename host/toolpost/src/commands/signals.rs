@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use toolpost_sandbox::lower_thread_priority;
 
 /// Threads with this name. They are nicer than others of the process by so much: whoever is not nice comes first as soon
 /// as it has something to do, and not when a slice of time is over.
@@ -10,12 +11,8 @@ pub(super) fn runtime(name: &str, nice: i32) -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name(name)
         .on_thread_start(move || {
-            // On Linux the call with no process id changes the calling thread only.
-            let now = rustix::process::getpriority_process(None).unwrap_or(0);
-            if nice > 0
-                && let Err(error) = rustix::process::setpriority_process(None, now + nice)
-            {
-                tracing::debug!("threads keep the normal priority: {error}");
+            if nice > 0 {
+                lower_thread_priority(nice);
             }
         })
         .enable_all()

@@ -18,13 +18,14 @@ async fn an_edit_is_applied_beside_a_running_build() {
         ("b", &shell("echo after")),
         ("c", &shell("echo new")),
     ]));
-    eventually("the new builder", async || {
-        let builders = api.get("builders").await;
-        builders["builders"]
+    // A builder has its name in the store a moment before the configuration that names it runs.
+    eventually("the form offers the new builder", async || {
+        let form = api.get("forceschedulers/force").await;
+        form["forceschedulers"][0]["builder_names"]
             .as_array()
             .unwrap()
             .iter()
-            .any(|b| b["name"] == "c")
+            .any(|builder| builder == "c")
             .then_some(())
     })
     .await;

@@ -39,7 +39,8 @@ struct Args {
     /// A tenth of the load: to try the benchmark itself.
     #[arg(long)]
     quick: bool,
-    /// Of the hostile set, and of what is asked on a large database, only what has this in its name; may be given several times.
+    /// Of the hostile set, of what is asked on a large database, and of the crowds of workers, only what has this in its name;
+    /// may be given several times.
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
 }

@@ -18,7 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
-use tokio_tungstenite::tungstenite::protocol::Message;
+use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use toolpost_wire::{
     Argv, Command, CommandId, EnvValue, Limits, Shell, Text, Update, WorkerEffect, WorkerEvent,
     WorkerInfo, WorkerSession,
@@ -38,6 +38,8 @@ const LINE: &[u8; 60] = b"a line of sixty bytes, as compilers and their tests pr
 const LINES_OF_UPDATE: usize = 1_000;
 /// Updates that may be under way.
 const UNANSWERED_MAX: usize = 8;
+/// Buffers of a WebSocket.
+const BUFFER_BYTES: usize = 4 * 1024;
 /// What a stock worker tells about itself has about so many variables in its environment.
 const VARIABLES: usize = 30;
 
@@ -122,7 +124,11 @@ async fn open(address: SocketAddr, name: &str) -> anyhow::Result<WebSocketStream
         AUTHORIZATION,
         HeaderValue::from_str(&format!("Basic {credentials}"))?,
     );
-    let (socket, _) = tokio_tungstenite::client_async(request, stream)
+    // Of thousands: the usual ones would have to be cleared, which takes longer than all else that a worker does here.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES);
+    let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
         .await
         .with_context(|| format!("open a WebSocket as {name}"))?;
     Ok(socket)

@@ -46,10 +46,16 @@ const PRINTING: usize = 8;
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (count, buildbot) in CROWDS {
-        rows.extend(crowd(bench, bench.scaled(count), buildbot).await?);
+        if bench.wants(&format!("{count} workers")) {
+            rows.extend(crowd(bench, bench.scaled(count), buildbot).await?);
+        }
     }
-    rows.extend(building(bench).await?);
-    rows.extend(printing(bench).await?);
+    if bench.wants("builds") {
+        rows.extend(building(bench).await?);
+    }
+    if bench.wants("lines") {
+        rows.extend(printing(bench).await?);
+    }
     Ok(rows)
 }
 

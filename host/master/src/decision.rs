@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use toolpost_core::distribute::{
     BuilderState, Distribution, Pending, Snapshot, WorkerState, distribute,
 };
-use toolpost_core::model::Worker;
 use toolpost_core::{BuilderId, RequestId, WorkerId};
-use toolpost_store::{PendingRequest, Query, ROWS_PER_LIST_MAX, StoreError};
+use toolpost_store::{PendingRequest, StoreError};
 
 use crate::engine::{Engine, Running};
 use crate::force::FORM_SOURCE;
@@ -49,12 +48,7 @@ impl Engine {
 
     /// Workers that take no builds.
     pub(crate) async fn paused_workers(&self) -> Result<BTreeSet<WorkerId>, StoreError> {
-        let query = Query::new().limit(ROWS_PER_LIST_MAX);
-        let workers = self.store.list::<Worker>(&query).await?;
-        let paused = workers
-            .iter()
-            .filter(|worker| worker.paused || worker.graceful);
-        Ok(paused.map(|worker| worker.id).collect())
+        Ok(self.store.resting_workers().await?.into_iter().collect())
     }
 
     /// What of these requests starts now, as far as this master knows; with how the workers of one builder stand.

@@ -2,7 +2,7 @@
 //!
 //! One loop, so that within this master nothing is given away twice; against other masters the store decides.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -297,6 +297,12 @@ impl Distributor {
     ) -> Result<Vec<Launch>, StoreError> {
         let heads: HashMap<RequestId, &PendingRequest> =
             heads.iter().map(|head| (head.id, head)).collect();
+        let wanted: HashSet<WorkerId> = claims.iter().map(|claim| claim.worker).collect();
+        let named = workers.iter().filter_map(|(name, worker)| {
+            let id = *running.ids.workers.get(name)?;
+            wanted.contains(&id).then_some((id, (name, worker)))
+        });
+        let claimed: HashMap<WorkerId, _> = named.collect();
         let mut taken: BTreeSet<RequestId> = BTreeSet::new();
         let mut launches = Vec::with_capacity(claims.len());
         for claim in claims {
@@ -306,10 +312,7 @@ impl Distributor {
             ) else {
                 continue;
             };
-            let worker = workers
-                .iter()
-                .find(|(name, _)| running.ids.workers.get(*name) == Some(&claim.worker));
-            let Some((worker_name, worker)) = worker else {
+            let Some((worker_name, worker)) = claimed.get(&claim.worker).copied() else {
                 continue;
             };
             if taken.contains(&claim.request) {

@@ -48,7 +48,7 @@ pub use ops::steps::NewStep;
 pub use ops::storage::{Expected, StorageLimits};
 pub use ops::test_results::{NewTestResult, NewTestResultSet};
 pub use ops::tokens::{NewToken, TokenRow};
-pub use ops::workers::{WorkerEnd, WorkerSession};
+pub use ops::workers::{Presence, WorkerEnd, WorkerSession};
 pub use options::{OnCommit, StoreOptions, Synchronous};
 pub use query::{Filter, IDS_PER_LIST_MAX, Op, Order, Query, ROWS_PER_LIST_MAX};
 pub use resources::Resource;

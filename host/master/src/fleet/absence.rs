@@ -22,8 +22,12 @@ impl Absence {
     /// When it is missing, if it does not come before.
     pub(super) fn missing_at(self) -> Timestamp {
         let since = self.gone_at.unwrap_or(self.watched_since);
-        let earliest = self.watched_since.after(self.timeout.min(RETURN_WAIT_MAX));
-        since.after(self.timeout).max(earliest)
+        since.after(self.timeout).max(self.earliest())
+    }
+
+    /// Before which it is not missing, whenever it went.
+    pub(super) fn earliest(self) -> Timestamp {
+        self.watched_since.after(self.timeout.min(RETURN_WAIT_MAX))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Tells workers to end that are to end and are idle, and others of workers that are missing. Reads the store whenever it is
 //! woken; what it remembers only spares reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use toolpost_bus::{Wake, Woken};
 use toolpost_core::model::Worker;
@@ -18,22 +18,53 @@ use crate::engine::Engine;
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 /// Wait after a failure of the store.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// Between two looks: when thousands of workers come, each of them is a reason to look.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The actor.
 pub(crate) struct FleetKeeper {
     engine: Arc<Engine>,
-    /// Since when workers are looked for, by name.
-    watched: BTreeMap<String, Timestamp>,
-    /// Those whose absence was told, or will not be.
+    /// Workers that are looked for.
+    watched: HashMap<WorkerId, Watch>,
+    /// Those whose absence was told, or will not be; forgotten from time to time, as one of them may have been here and gone
+    /// again between two looks.
     settled: BTreeSet<WorkerId>,
+    settled_since: Instant,
+}
+
+/// What is known of a worker without reading the store.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    /// Since when it is looked for.
+    since: Timestamp,
+    /// How long it may be away.
+    timeout: Duration,
+    /// It is not missing before this. With the same timeout, this can only come to be later.
+    not_before: Timestamp,
+}
+
+impl Watch {
+    fn new(since: Timestamp, timeout: Duration) -> Self {
+        let absence = Absence {
+            gone_at: None,
+            watched_since: since,
+            timeout,
+        };
+        Self {
+            since,
+            timeout,
+            not_before: absence.earliest(),
+        }
+    }
 }
 
 impl FleetKeeper {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self {
             engine,
-            watched: BTreeMap::new(),
+            watched: HashMap::new(),
             settled: BTreeSet::new(),
+            settled_since: Instant::now(),
         }
     }
 
@@ -52,13 +83,12 @@ impl FleetKeeper {
                     continue;
                 }
             };
+            tokio::time::sleep(LOOK_PAUSE).await;
             let clock = Arc::clone(&self.engine.clock);
             tokio::select! {
                 woken = wake.next(None) => match woken {
                     Woken::Closed => return,
-                    // A lost event may have been that of a worker that was here and went again.
-                    Woken::Timer => self.settled.clear(),
-                    Woken::Signal => {}
+                    Woken::Timer | Woken::Signal => {}
                 },
                 () = self.engine.fleet.rung() => {}
                 () = clock.sleep_until_some(next_look) => {}
@@ -68,6 +98,10 @@ impl FleetKeeper {
 
     /// When the next worker will be missing.
     async fn look(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        if self.settled_since.elapsed() >= LOOK_INTERVAL {
+            self.settled.clear();
+            self.settled_since = Instant::now();
+        }
         self.dismiss_idle().await?;
         self.look_for_missing().await
     }
@@ -92,6 +126,10 @@ impl FleetKeeper {
             engine.clock.now(),
         );
         let mut away = BTreeMap::new();
+        let mut next_look: Option<Timestamp> = None;
+        let mut look_at = |at: Timestamp| {
+            next_look = Some(next_look.map_or(at, |next| next.min(at)));
+        };
         for (name, config) in &running.config.workers {
             let Some(id) = running.ids.workers.get(name) else {
                 continue;
@@ -103,30 +141,47 @@ impl FleetKeeper {
                 self.settled.remove(id);
                 continue;
             };
-            let watched_since = *self.watched.entry(name.clone()).or_insert(now);
-            if !self.settled.contains(id) {
-                away.insert(*id, (timeout, watched_since));
+            let watch = self.watched.entry(*id);
+            let watch = watch.or_insert_with(|| Watch::new(now, timeout));
+            if watch.timeout != timeout {
+                *watch = Watch::new(watch.since, timeout);
+            }
+            if self.settled.contains(id) {
+                continue;
+            }
+            match watch.not_before > now {
+                true => look_at(watch.not_before),
+                false => {
+                    away.insert(*id, *watch);
+                }
             }
         }
-        self.watched
-            .retain(|name, _| running.config.workers.contains_key(name));
-        let mut next_look: Option<Timestamp> = None;
+        drop(connected);
+        let configured: HashSet<&WorkerId> = running.ids.workers.values().collect();
+        self.watched.retain(|id, _| configured.contains(id));
         for worker in self.rows(&away).await? {
-            let Some(&(timeout, watched_since)) = away.get(&worker.id) else {
+            let Some(Watch { since, timeout, .. }) = away.get(&worker.id).copied() else {
                 continue;
             };
             let absence = Absence {
                 gone_at: worker.gone_at,
-                watched_since,
+                watched_since: since,
                 timeout,
             };
-            let at = absence.missing_at();
-            if worker.missing_at.is_some() || worker.dismissed || !worker.connected_to.is_empty() {
+            let elsewhere = !worker.connected_to.is_empty();
+            let at = match elsewhere {
+                // Should it go this moment.
+                true => now.after(timeout),
+                false => absence.missing_at(),
+            };
+            if !elsewhere && (worker.missing_at.is_some() || worker.dismissed) {
                 // Comes up again when it was here.
-                self.settled
-                    .extend(worker.connected_to.is_empty().then_some(worker.id));
+                self.settled.insert(worker.id);
             } else if at > now {
-                next_look = Some(next_look.map_or(at, |next| next.min(at)));
+                if let Some(watch) = self.watched.get_mut(&worker.id) {
+                    watch.not_before = at;
+                }
+                look_at(at);
             } else {
                 self.tell_missing(&worker, now).await?;
             }
@@ -134,10 +189,7 @@ impl FleetKeeper {
         Ok(next_look)
     }
 
-    async fn rows(
-        &self,
-        away: &BTreeMap<WorkerId, (Duration, Timestamp)>,
-    ) -> Result<Vec<Worker>, StoreError> {
+    async fn rows(&self, away: &BTreeMap<WorkerId, Watch>) -> Result<Vec<Worker>, StoreError> {
         let mut rows = Vec::with_capacity(away.len());
         let ids: Vec<String> = away.keys().map(ToString::to_string).collect();
         for ids in ids.chunks(ROWS_PER_LIST_MAX as usize) {

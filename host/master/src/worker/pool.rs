@@ -42,7 +42,8 @@ pub(crate) struct WorkerPool {
 
 #[derive(Default)]
 struct Inner {
-    connected: Workers,
+    /// Whoever looks holds it for a moment; it is copied only when a worker comes or goes just then.
+    connected: Arc<Workers>,
     /// Local workers by directory, as long as a configuration or a build uses them: a directory has one
     /// worker at a time, whatever it is called.
     local: HashMap<PathBuf, Weak<LocalWorkerLink>>,
@@ -92,7 +93,7 @@ impl WorkerPool {
 
     /// From now on these are the workers, and those that connect from elsewhere and are still in the configuration. Builds keep
     /// the links that they have. Gives those from before.
-    pub(crate) fn replace(&self, mut workers: Workers, config: &Config) -> Workers {
+    pub(crate) fn replace(&self, mut workers: Workers, config: &Config) -> Arc<Workers> {
         let is_remote = |name: &str| {
             let worker = config.workers.get(name);
             worker.filter(|worker| matches!(worker.kind, WorkerKind::Remote { .. }))
@@ -110,7 +111,7 @@ impl WorkerPool {
                     workers.insert(name.clone(), worker);
                 }
             }
-            inner.connected = workers;
+            inner.connected = Arc::new(workers);
             before
         };
         self.remote.keep(|name| is_remote(name).is_some());
@@ -119,7 +120,7 @@ impl WorkerPool {
 
     /// A worker from elsewhere can be used.
     pub(crate) fn insert(&self, name: &str, worker: ConnectedWorker) {
-        self.inner().connected.insert(name.to_owned(), worker);
+        Arc::make_mut(&mut self.inner().connected).insert(name.to_owned(), worker);
     }
 
     /// A worker from elsewhere is gone, unless it is back already.
@@ -127,13 +128,13 @@ impl WorkerPool {
         let mut inner = self.inner();
         let known = inner.connected.get(name).and_then(|worker| worker.session);
         if known == Some(session) {
-            inner.connected.remove(name);
+            Arc::make_mut(&mut inner.connected).remove(name);
         }
     }
 
-    /// The workers, by name.
-    pub(crate) fn connected(&self) -> Workers {
-        self.inner().connected.clone()
+    /// The workers, by name, as they are now. For a moment: a worker that comes while somebody holds this has it copied.
+    pub(crate) fn connected(&self) -> Arc<Workers> {
+        Arc::clone(&self.inner().connected)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -1,13 +1,13 @@
 //! Workers: connections, orders, what they said of themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 use toolpost_core::model::WorkerNoteKind;
 use toolpost_core::{Event, Fact, MasterId, Timestamp, WorkerId};
 
 use super::worker_notes::{note, note_all};
-use crate::sql::{Row, args};
+use crate::sql::{Row, args, json_ids};
 use crate::tx::Tx;
 use crate::{ROWS_PER_LIST_MAX, Result, Store, StoreError};
 
@@ -23,6 +23,17 @@ pub struct WorkerSession {
     /// Whether a worker that was told to end when it is idle still is to: it goes on where it was, or it was the master
     /// that was away.
     pub keeps_orders: bool,
+}
+
+/// Whether a worker is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// A master has it.
+    Connected,
+    /// No master has it.
+    Away,
+    /// No master has had it for so long that somebody was told.
+    Missing,
 }
 
 /// How a connection of a worker ended.
@@ -154,6 +165,51 @@ impl Store {
         self.names("leaving_workers", sql, args).await
     }
 
+    /// Which of these workers are connected to any master, and which are missing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn presence_of(
+        &self,
+        workers: impl IntoIterator<Item = WorkerId> + Send,
+    ) -> Result<HashMap<WorkerId, Presence>> {
+        const OPERATION: &str = "presence_of";
+        let ids = json_ids(workers);
+        let mut connection = self.read(OPERATION).await?;
+        let sql = format!(
+            "SELECT t.id, t.missing_at, (SELECT MIN(x.master_id) FROM worker_connections x \
+             WHERE x.worker_id = t.id) FROM workers t WHERE t.id IN {}",
+            connection.ids(1)
+        );
+        let rows = connection.fetch_all(OPERATION, sql, vec![ids]).await?;
+        let found = rows.iter().map(|row| {
+            let mut cells = row.cells();
+            let id = cells.get()?;
+            let missing: Option<Timestamp> = cells.get()?;
+            let connected_to: Option<MasterId> = cells.get()?;
+            let presence = match (connected_to, missing) {
+                (Some(_), _) => Presence::Connected,
+                (None, Some(_)) => Presence::Missing,
+                (None, None) => Presence::Away,
+            };
+            Ok((id, presence))
+        });
+        found.collect()
+    }
+
+    /// The workers that take no builds: those that are paused, and those that are to end when they are idle. All of them,
+    /// however many there are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resting_workers(&self) -> Result<Vec<WorkerId>> {
+        const OPERATION: &str = "resting_workers";
+        let sql = "SELECT t.id FROM workers t WHERE t.paused = 1 OR t.graceful = 1 ORDER BY t.id";
+        let mut connection = self.read(OPERATION).await?;
+        let rows = connection.fetch_all(OPERATION, sql, args![]).await?;
+        rows.iter().map(|row| row.first()).collect()
+    }
+
     /// The workers that are to end and have not been told so, because they are not connected.
     ///
     /// # Errors
@@ -232,9 +288,17 @@ async fn connect(tx: &mut Tx, worker: WorkerId, master: MasterId, now: Timestamp
         VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     let args = args![worker, master, now];
     if tx.execute("connect_worker", sql, args).await? > 0 {
-        let sql = "UPDATE workers SET connected_at = $2 WHERE id = $1";
-        tx.execute("connect_worker", sql, args![worker, now])
+        let sql =
+            "UPDATE workers SET connected_at = $2 WHERE id = $1 RETURNING lost_at, missing_at";
+        let row = tx
+            .fetch_one("connect_worker", sql, args![worker, now])
             .await?;
+        let mut cells = row.cells();
+        let (lost, missing): (Option<Timestamp>, Option<Timestamp>) = (cells.get()?, cells.get()?);
+        // Nobody looked for it, as for nearly all when a farm of thousands comes.
+        if lost.is_none() && missing.is_none() {
+            return Ok(());
+        }
     }
     found(tx, worker, now).await
 }

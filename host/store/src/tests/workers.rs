@@ -1,12 +1,12 @@
 //! Connections of workers, what they leave behind, and orders to them.
 
 use toolpost_core::model::{Worker, WorkerNoteKind};
-use toolpost_core::{Event, Fact, JournalId};
+use toolpost_core::{Event, Fact, JournalId, WorkerId};
 
 use super::backend::TestDb;
 use super::both;
 use super::setup::{Farm, at};
-use crate::{WorkerEnd, WorkerSession};
+use crate::{Presence, WorkerEnd, WorkerSession};
 
 fn session(number: i64) -> WorkerSession {
     WorkerSession {
@@ -63,6 +63,42 @@ both! {
             ]
         );
         store.close().await;
+    }
+
+    async fn a_worker_is_there_or_away_or_missing(db: &TestDb) {
+        let farm = Farm::on(db).await;
+        let (store, worker, master) = (&farm.store, farm.worker(), farm.master);
+        let presence = async || {
+            let nobody = WorkerId(987_654);
+            let found = store.presence_of([worker, nobody]).await.unwrap();
+            assert!(!found.contains_key(&nobody));
+            found[&worker]
+        };
+        store.attach_worker(worker, master, session(1), at(1)).await.unwrap();
+        assert_eq!(presence().await, Presence::Connected);
+        store.detach_worker(worker, master, ended("silence", true, false), at(2)).await.unwrap();
+        assert_eq!(presence().await, Presence::Away);
+        assert!(store.miss_worker(worker, at(3)).await.unwrap());
+        assert_eq!(presence().await, Presence::Missing);
+        store.attach_worker(worker, master, session(2), at(4)).await.unwrap();
+        assert_eq!(presence().await, Presence::Connected);
+        let back: Worker = store.get(worker).await.unwrap();
+        assert_eq!(back.missing_at, None);
+        farm.store.close().await;
+    }
+
+    async fn who_rests_takes_no_builds(db: &TestDb) {
+        let farm = Farm::on(db).await;
+        let (store, worker) = (&farm.store, farm.worker());
+        let resting = async || store.resting_workers().await.unwrap();
+        assert_eq!(resting().await, []);
+        store.set_worker_paused(worker, true, Some("a new disk")).await.unwrap();
+        assert_eq!(resting().await, [worker]);
+        store.set_worker_paused(worker, false, None).await.unwrap();
+        assert_eq!(resting().await, []);
+        store.set_worker_graceful(worker, true).await.unwrap();
+        assert_eq!(resting().await, [worker]);
+        farm.store.close().await;
     }
 
     async fn only_the_newest_notes_of_a_worker_are_kept(db: &TestDb) {

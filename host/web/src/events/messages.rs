@@ -1,13 +1,13 @@
 //! From an event without contents to messages: the row is read again, and written as the REST API writes it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use toolpost_core::model::{
     Build, BuildRequest, Builder, Buildset, Change, Log, Master, Scheduler, Step, Worker,
 };
-use toolpost_core::{BuildId, BuilderId, BuildsetId, Event, StepId};
-use toolpost_store::{Query, Store};
+use toolpost_core::{BuildId, BuilderId, BuildsetId, Event, StepId, WorkerId};
+use toolpost_store::{Presence, Query, Store};
 
 use crate::api::json;
 use crate::api::query::Spec;
@@ -77,25 +77,41 @@ impl Message {
 /// Remembers what it needs to tell one event from another.
 #[derive(Default)]
 pub(super) struct Teller {
-    /// Whether a worker was connected, and whether it was missing, when it was last heard of.
-    workers: HashMap<i64, (bool, bool)>,
+    /// How workers were when they were last heard of.
+    workers: HashMap<WorkerId, Presence>,
 }
 
 impl Teller {
-    /// What an event is told as. Reads the rows that it takes to know that; they change seldom.
+    /// What these events are told as, in their order. Reads what it takes to know that, of all workers among them at once:
+    /// thousands of them may come at a time.
     pub(super) async fn tell(
         &mut self,
         store: &Store,
-        event: Event,
+        events: Vec<Event>,
     ) -> Result<Vec<Told>, ApiError> {
+        let workers: BTreeSet<WorkerId> = events.iter().filter_map(worker_of).collect();
+        let presence = match workers.is_empty() {
+            true => HashMap::new(),
+            false => store.presence_of(workers).await?,
+        };
+        let mut told = Vec::with_capacity(events.len());
+        for event in events {
+            match worker_of(&event) {
+                Some(worker) => told.extend(presence.get(&worker).map(|presence| {
+                    let last = self.worker_event(worker, *presence);
+                    Told::Row(event, last)
+                })),
+                None => told.extend(Self::tell_one(store, event).await?),
+            }
+        }
+        Ok(told)
+    }
+
+    async fn tell_one(store: &Store, event: Event) -> Result<Vec<Told>, ApiError> {
         let last = match &event {
             Event::Master(id) => match store.find::<Master>(id.0).await? {
                 Some(master) if master.active => "started",
                 Some(_) => "stopped",
-                None => return Ok(Vec::new()),
-            },
-            Event::Worker(id) => match store.find::<Worker>(id.0).await? {
-                Some(worker) => self.worker_event(&worker),
                 None => return Ok(Vec::new()),
             },
             Event::BuildChanged(id, _) => {
@@ -125,16 +141,21 @@ impl Teller {
         Ok(vec![Told::Row(event, last)])
     }
 
-    fn worker_event(&mut self, worker: &Worker) -> &'static str {
-        let connected = !worker.connected_to.is_empty();
-        let missing = !connected && worker.missing_at.is_some();
-        let before = self.workers.insert(worker.id.0, (connected, missing));
-        match (before, connected) {
-            (before, false) if missing && !before.is_some_and(|(_, missing)| missing) => "missing",
-            (Some((false, _)) | None, true) => "connected",
-            (Some((true, _)) | None, false) => "disconnected",
+    fn worker_event(&mut self, worker: WorkerId, now: Presence) -> &'static str {
+        let before = self.workers.insert(worker, now);
+        match (before, now) {
+            (before, Presence::Missing) if before != Some(Presence::Missing) => "missing",
+            (Some(Presence::Away | Presence::Missing) | None, Presence::Connected) => "connected",
+            (Some(Presence::Connected) | None, Presence::Away) => "disconnected",
             _ => "state_updated",
         }
+    }
+}
+
+fn worker_of(event: &Event) -> Option<WorkerId> {
+    match event {
+        Event::Worker(worker) => Some(*worker),
+        _ => None,
     }
 }
 

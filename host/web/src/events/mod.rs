@@ -144,13 +144,12 @@ async fn serve(mut subscription: Subscription, hub: Weak<Hub>) {
         if lost > 0 {
             told.push(Told::Lost(lost));
         }
-        for event in events {
-            match teller.tell(&hub.store, event).await {
-                Ok(tells) => told.extend(tells),
-                Err(error) => {
-                    error.log("event stream");
-                    told.push(Told::Lost(1));
-                }
+        let count = events.len() as u64;
+        match teller.tell(&hub.store, events).await {
+            Ok(tells) => told.extend(tells),
+            Err(error) => {
+                error.log("event stream");
+                told.push(Told::Lost(count));
             }
         }
         for told in told {

@@ -1,6 +1,6 @@
 //! Build sets and their source stamps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use toolpost_core::model::{SourceStamp, SourceStampSpec};
@@ -146,7 +146,7 @@ pub(super) async fn add(tx: &mut Tx, new: &NewBuildset, now: Timestamp) -> Resul
     tx.emit(Event::BuildsetAdded(id));
     let requests = add_requests(tx, id, new, &collapse_key(&stamps), now).await?;
     if requests.is_empty() {
-        settle(tx, id, now).await?;
+        settle(tx, &BTreeSet::from([id]), now).await?;
     }
     Ok(AddedBuildset { id, requests })
 }
@@ -279,31 +279,71 @@ async fn add_requests(
     Ok(requests)
 }
 
-/// Completes the build set when none of its requests is left, with the worst of their results. Says whether it did.
-pub(super) async fn settle(tx: &mut Tx, buildset: BuildsetId, now: Timestamp) -> Result<bool> {
-    const OPERATION: &str = "settle_buildset";
+/// Completes those of the build sets of which no request is left, each with the worst of their results; gives those that it did.
+/// The statements are as many as there are different results, not build sets: a build may carry out hundreds.
+pub(super) async fn settle(
+    tx: &mut Tx,
+    buildsets: &BTreeSet<BuildsetId>,
+    now: Timestamp,
+) -> Result<BTreeSet<BuildsetId>> {
+    const OPERATION: &str = "settle_buildsets";
+    if buildsets.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     // Two masters may each finish one of the last two requests: the second one here sees the first one's commit.
-    tx.lock_row(OPERATION, "buildsets", buildset.0).await?;
-    let sql = "SELECT id FROM requests WHERE buildset_id = $1 AND complete = 0 LIMIT 1";
-    let left = tx.fetch_optional(OPERATION, sql, args![buildset]).await?;
-    if left.is_some() {
-        return Ok(false);
-    }
-    let sql = "SELECT DISTINCT results FROM requests WHERE buildset_id = $1";
-    let mut worst: Option<Results> = None;
-    for row in tx.fetch_all(OPERATION, sql, args![buildset]).await? {
-        let results: Results = row.first()?;
-        worst = Some(worst.map_or(results, |worst| worst.worst(results)));
-    }
-    let sql = "UPDATE buildsets SET complete = 1, complete_at = $1, results = $2 \
-        WHERE id = $3 AND complete = 0";
-    let results = worst.unwrap_or(Results::Success);
-    let changed = tx
-        .execute(OPERATION, sql, args![now, results, buildset])
+    tx.lock_rows(OPERATION, "buildsets", buildsets.iter().copied())
         .await?;
-    if changed > 0 {
-        tx.emit(Event::BuildsetComplete(buildset));
-        tx.note(now, Fact::BuildsetComplete(buildset, results));
+    let mut settled = BTreeSet::new();
+    for (results, buildsets) in worst_of(tx, OPERATION, buildsets).await? {
+        let sql = format!(
+            "UPDATE buildsets SET complete = 1, complete_at = $2, results = $3 \
+             WHERE id IN {} AND complete = 0 RETURNING id",
+            tx.ids(1)
+        );
+        let args = vec![json_ids(buildsets), now.into(), results.into()];
+        for row in tx.fetch_all(OPERATION, sql, args).await? {
+            let buildset = row.first()?;
+            tx.emit(Event::BuildsetComplete(buildset));
+            tx.note(now, Fact::BuildsetComplete(buildset, results));
+            settled.insert(buildset);
+        }
     }
-    Ok(changed > 0)
+    Ok(settled)
+}
+
+/// The worst results of the requests of these build sets, with the build sets that have them. Those of which a request is left
+/// are not among them; one that has no requests is a success.
+async fn worst_of(
+    tx: &mut Tx,
+    operation: &'static str,
+    buildsets: &BTreeSet<BuildsetId>,
+) -> Result<Vec<(Results, Vec<BuildsetId>)>> {
+    let sql = format!(
+        "SELECT DISTINCT buildset_id, complete, results FROM requests WHERE buildset_id IN {}",
+        tx.ids(1)
+    );
+    let ids = json_ids(buildsets.iter().copied());
+    let mut left: BTreeSet<BuildsetId> = BTreeSet::new();
+    let mut worst: BTreeMap<BuildsetId, Results> = BTreeMap::new();
+    for row in tx.fetch_all(operation, sql, vec![ids]).await? {
+        let mut cells = row.cells();
+        let buildset = cells.get()?;
+        if cells.get::<bool>()? {
+            let results: Results = cells.get()?;
+            let known = worst.entry(buildset).or_insert(results);
+            *known = known.worst(results);
+        } else {
+            left.insert(buildset);
+        }
+    }
+    let of = |results: Results| {
+        let of_it = buildsets.iter().copied().filter(|buildset| {
+            !left.contains(buildset)
+                && worst.get(buildset).copied().unwrap_or(Results::Success) == results
+        });
+        (results, of_it.collect::<Vec<_>>())
+    };
+    let mut found: Vec<_> = Results::ALL.into_iter().map(of).collect();
+    found.retain(|(_, buildsets)| !buildsets.is_empty());
+    Ok(found)
 }

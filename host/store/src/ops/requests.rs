@@ -314,7 +314,7 @@ pub(super) async fn complete_requests(
     requests: &[RequestId],
     results: Results,
     now: Timestamp,
-) -> Result<Vec<BuildsetId>> {
+) -> Result<BTreeSet<BuildsetId>> {
     let sql = format!(
         "UPDATE requests SET complete = 1, complete_at = $2, results = $3 \
          WHERE id IN {} AND complete = 0 RETURNING id, builder_id, buildset_id",
@@ -331,11 +331,5 @@ pub(super) async fn complete_requests(
         tx.emit(Event::RequestComplete(cells.get()?, cells.get()?));
         buildsets.insert(cells.get::<BuildsetId>()?);
     }
-    let mut completed = Vec::new();
-    for buildset in buildsets {
-        if buildsets::settle(tx, buildset, now).await? {
-            completed.push(buildset);
-        }
-    }
-    Ok(completed)
+    buildsets::settle(tx, &buildsets, now).await
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite, SqliteConnection};
 
-use super::{Row, Value, bind_postgres, bind_sqlite};
+use super::{Row, Value, bind_postgres, bind_sqlite, json_ids};
 use crate::visitors::Visitor;
 use crate::{Result, StoreError};
 
@@ -248,6 +248,21 @@ impl Connection {
         if self.backend() == Backend::Postgres {
             let sql = format!("SELECT id FROM {table} WHERE id = $1 FOR UPDATE");
             self.fetch_all(operation, sql, vec![id.into()]).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for several rows, which all transactions lock in one order, so that no two wait for each other.
+    pub(crate) async fn lock_rows(
+        &mut self,
+        operation: &'static str,
+        table: &'static str,
+        ids: impl IntoIterator<Item: Into<i64>>,
+    ) -> Result<()> {
+        if self.backend() == Backend::Postgres {
+            let list = self.ids(1);
+            let sql = format!("SELECT id FROM {table} WHERE id IN {list} ORDER BY id FOR UPDATE");
+            self.fetch_all(operation, sql, vec![json_ids(ids)]).await?;
         }
         Ok(())
     }

@@ -242,6 +242,33 @@ both! {
         farm.store.close().await;
     }
 
+    async fn build_sets_that_one_build_ends_have_their_own_results(db: &TestDb) {
+        let farm = Farm::on(db).await;
+        let (a, b) = (farm.builder("a"), farm.builder("b"));
+        let head = farm.buildset(&["a"], 1).await;
+        let alone = farm.buildset(&["a"], 2).await;
+        let left = farm.buildset(&["a", "b"], 3).await;
+        let cancelled = farm.buildset(&["a", "b"], 4).await;
+        farm.store.cancel_request(cancelled.requests[&b], at(5)).await.unwrap();
+        let requests = [&head, &alone, &left, &cancelled].map(|set| set.requests[&a]);
+        farm.start(&requests, 6).await.unwrap();
+        let mut seen = Vec::new();
+        for set in [&head, &alone, &left, &cancelled] {
+            let set: Buildset = farm.store.get(set.id).await.unwrap();
+            seen.push((set.complete, set.results));
+        }
+        assert_eq!(
+            seen,
+            [
+                (false, None),
+                (true, Some(Results::Skipped)),
+                (false, None),
+                (true, Some(Results::Cancelled)),
+            ]
+        );
+        farm.store.close().await;
+    }
+
     async fn only_compatible_requests_are_offered_for_collapsing(db: &TestDb) {
         let farm = Farm::on(db).await;
         let a = vec![farm.builder("a")];

@@ -1,5 +1,6 @@
 //! How a store is opened, and the limits it works within.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,6 +59,18 @@ pub struct StoreOptions {
     pub log_unwritten_bytes_max: usize,
 }
 
+/// Connections for visitors on a machine of so many cores. What they ask for is mostly computing: more of them at a time would
+/// not be answered sooner, and the master's own parts would wait longer for a core. One more than cores, for those that wait for
+/// a disk.
+fn visitors_of(cores: usize) -> u32 {
+    u32::try_from(cores + 1)
+        .unwrap_or(VISITORS_MAX)
+        .min(VISITORS_MAX)
+}
+
+/// Connections for visitors at most, unless somebody asks for more.
+const VISITORS_MAX: u32 = 8;
+
 impl StoreOptions {
     /// The defaults, for this database and this directory of objects, with nobody hearing events.
     #[must_use]
@@ -69,7 +82,7 @@ impl StoreOptions {
             on_commit: Arc::new(|_| ()),
             synchronous: Synchronous::Normal,
             connections_max: 8,
-            visitors_max: 8,
+            visitors_max: visitors_of(std::thread::available_parallelism().map_or(1, NonZero::get)),
             visitor_statement_ms_max: 2_000,
             group_jobs_max: 64,
             queued_jobs_max: 1024,

@@ -1,5 +1,5 @@
-//! A master with builds, asked by `schemathesis` whatever its description of the API allows, and more: no failure of the master, and
-//! no answer that is not described.
+//! A master with builds, asked by `schemathesis` whatever its description of the API allows, and what it does not allow: no failure of
+//! the master, no answer that is not described, nothing refused that is described as good, and nothing taken that is not.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -101,6 +101,10 @@ async fn whatever_is_asked_is_answered_as_described() {
     command
         .arg("--config-file")
         .arg(root().join("tests/e2e/description/schemathesis.toml"))
+        .env(
+            "SCHEMATHESIS_HOOKS",
+            root().join("tests/e2e/description/hooks.py"),
+        )
         .args(["--no-color", "run"])
         .arg(farm.api().url("api/v2/openapi.json"))
         // It leaves notes there.

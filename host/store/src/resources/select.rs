@@ -195,6 +195,7 @@ impl<'t> Select<'t> {
                 field,
                 "lists can be compared with eq, ne and contains only",
             )),
+            (Kind::AtMostOne, Op::Contains) => self.equal(field, Op::Eq, &filter.values),
             (_, Op::Contains) => Err(refused(field, "contains works on texts and lists only")),
             (Kind::Time, op) => self.times(field, op, &filter.values),
             (_, Op::Eq | Op::Ne) => self.equal(field, filter.op, &filter.values),
@@ -329,7 +330,7 @@ fn word(field: &Field, value: &str) -> Result<Value> {
             "false" | "f" | "no" | "n" | "off" | "0" => Ok(false.into()),
             _ => Err(refused(field, &format!("{value:?} is not true or false"))),
         },
-        Kind::Int | Kind::Time | Kind::Link => trimmed
+        Kind::Int | Kind::Time | Kind::Link | Kind::AtMostOne => trimmed
             .parse::<i64>()
             .map(Value::from)
             .map_err(|_| refused(field, &format!("{value:?} is not a whole number"))),

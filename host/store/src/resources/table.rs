@@ -17,6 +17,8 @@ pub enum Kind {
     /// ends before the condition on `link`'s column, for instance `t.id IN (SELECT x.a FROM x WHERE x.b`: so the linked
     /// rows are looked up first, instead of asking each row of the table for its links.
     Link,
+    /// A list of one whole number at most, stored as that number or as NULL: `contains` asks for it.
+    AtMostOne,
 }
 
 /// What is known about the values of a field. SQLite keeps no statistics, and would rather follow the order that is asked for
@@ -77,6 +79,10 @@ pub(super) const fn text(name: &'static str, expression: &'static str) -> Field 
 
 pub(super) const fn list(name: &'static str, expression: &'static str) -> Field {
     field(name, expression, Kind::List)
+}
+
+pub(super) const fn at_most_one(name: &'static str, expression: &'static str) -> Field {
+    field(name, expression, Kind::AtMostOne).null()
 }
 
 pub(super) const fn link(name: &'static str, expression: &'static str) -> Field {

@@ -9,7 +9,7 @@ use toolpost_core::model::{
 use toolpost_core::{BuildsetId, MasterId, RequestId, Timestamp};
 
 use super::sealed::Stored;
-use super::table::{Spread, Table, flag, int, link, list, text, time};
+use super::table::{Spread, Table, at_most_one, flag, int, link, list, text, time};
 use crate::ops;
 use crate::sql::{Cells, Connection, json_ids};
 use crate::{Result, StoreError};
@@ -35,7 +35,7 @@ impl Stored for Change {
             text("codebase", "t.codebase"),
             text("project", "t.project"),
             time("when_timestamp", "t.when_at"),
-            int("parent_changeids", "t.parent_id").null(),
+            at_most_one("parent_changeids", "t.parent_id"),
             int("ssid", "t.sourcestamp_id"),
             link(
                 "bsid",

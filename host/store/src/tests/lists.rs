@@ -112,7 +112,7 @@ pub(super) async fn every_field<R: Resource>(store: &Store) {
     assert!(all > 0, "{}", R::TABLE.resource);
     for field in R::TABLE.fields {
         let value = match field.kind {
-            Kind::Int | Kind::Link => "1",
+            Kind::Int | Kind::Link | Kind::AtMostOne => "1",
             Kind::Flag => "true",
             Kind::Time => "30",
             Kind::Text | Kind::List => "a",
@@ -122,7 +122,7 @@ pub(super) async fn every_field<R: Resource>(store: &Store) {
             let listed = store.list::<R>(&query).await;
             let refused = match field.kind {
                 Kind::Int | Kind::Flag | Kind::Time => op == "contains",
-                Kind::Text => false,
+                Kind::Text | Kind::AtMostOne => false,
                 Kind::List | Kind::Link => !matches!(op, "eq" | "ne" | "contains"),
             };
             match listed {

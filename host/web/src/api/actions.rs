@@ -1,10 +1,11 @@
 //! What can be asked for with a JSON-RPC call, as a table with what somebody has to be allowed to for each: nothing else is done, and the
 //! description of the API is made of it.
 
+use serde_json::{Map, Value};
 use toolpost_core::access::Action as Right;
 
-use super::path::{Endpoint, parse};
-use super::schema::{Kind, Resource};
+use super::path::{Endpoint, is_digest, parse};
+use super::schema::Resource;
 
 /// An action on a resource.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(crate) struct Action {
     pub(crate) needs: Needs,
     /// What it does, in a sentence.
     pub(crate) about: &'static str,
-    /// The parameters that it knows; it overlooks others.
+    /// The parameters that it knows; it overlooks others, as a Buildbot master does.
     pub(crate) params: &'static [Param],
     /// Whether there are more parameters, with names of the user's own.
     pub(crate) is_open: bool,
@@ -38,11 +39,90 @@ pub(crate) struct Param {
     /// Its name.
     pub(crate) name: &'static str,
     /// What it holds.
-    pub(crate) kind: Kind,
+    pub(crate) holds: Holds,
     /// What it is for.
     pub(crate) about: &'static str,
     /// Whether the call is refused without it.
     pub(crate) is_required: bool,
+}
+
+/// What a parameter of an action holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Any text.
+    Text,
+    /// A truth value.
+    Truth,
+    /// A whole number of 32 bits.
+    Whole,
+    /// A digest, or the first letters of one.
+    Digest,
+    /// The id of a builder, which forms send as text.
+    Builder,
+    /// Names of builders, or one name.
+    Builders,
+    /// What a token is for.
+    Label,
+    /// What a token is good for.
+    Scope,
+    /// Names of builders and patterns of them.
+    Patterns,
+    /// How long a token is good, or null.
+    Days,
+}
+
+impl Holds {
+    /// Why a value is none of these, after "must be"; `None` when it is one. What tokens take is said where they are made.
+    fn refusal(self, value: &Value) -> Option<&'static str> {
+        let is_text = Value::is_string;
+        let (fits, what) = match self {
+            Self::Text => (is_text(value), "a text"),
+            Self::Truth => (value.is_boolean(), "true or false"),
+            Self::Whole => (whole(value).is_some(), "a whole number of 32 bits"),
+            Self::Digest => (
+                value.as_str().is_some_and(is_digest),
+                "the digest of a version, or its first letters: see `versions`",
+            ),
+            Self::Builder => (is_text(value) || is_whole(value), "the id of a builder"),
+            Self::Builders => {
+                let names = value.as_array();
+                let fits = is_text(value) || names.is_some_and(|names| names.iter().all(is_text));
+                (fits, "a list of names of builders")
+            }
+            Self::Label | Self::Scope | Self::Patterns | Self::Days => return None,
+        };
+        (!fits).then_some(what)
+    }
+}
+
+/// A whole number of 32 bits; `7.0` is one too, as JSON Schema has it.
+pub(crate) fn whole(value: &Value) -> Option<i32> {
+    let number = value.as_f64().filter(|_| is_whole(value))?;
+    let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it is whole and in the range"
+    )]
+    fits.then_some(number as i32)
+}
+
+/// Whether a value is a number without a fraction.
+pub(crate) fn is_whole(value: &Value) -> bool {
+    value.as_f64().is_some_and(|number| number.fract() == 0.0)
+}
+
+impl Action {
+    /// What is wrong with the parameters of a call, for whoever sent it. One that is null is as good as missing.
+    pub(crate) fn refusal(&self, params: &Map<String, Value>) -> Option<String> {
+        self.params.iter().find_map(|param| {
+            let value = params.get(param.name).unwrap_or(&Value::Null);
+            if value.is_null() && !param.is_required {
+                return None;
+            }
+            let what = param.holds.refusal(value)?;
+            Some(format!("`{}` must be {what}", param.name))
+        })
+    }
 }
 
 /// The result of an action.
@@ -62,10 +142,10 @@ pub(crate) enum Gives {
     Token,
 }
 
-const fn param(name: &'static str, kind: Kind, about: &'static str) -> Param {
+const fn param(name: &'static str, holds: Holds, about: &'static str) -> Param {
     Param {
         name,
-        kind,
+        holds,
         about,
         is_required: false,
     }
@@ -87,7 +167,7 @@ const fn action(
     }
 }
 
-const REASON: &[Param] = &[param("reason", Kind::Text, "Why, for people.")];
+const REASON: &[Param] = &[param("reason", Holds::Text, "Why, for people.")];
 
 /// The action that looks at the plugin directory; a path ends with it, too.
 pub(crate) const RELOAD: &str = "reload";
@@ -118,11 +198,7 @@ const BUILD_REQUEST: &[Action] = &[
         "Gives a request that is not complete another priority.",
         &[Param {
             is_required: true,
-            ..param(
-                "priority",
-                Kind::Int,
-                "The larger one comes first; a number of 32 bits.",
-            )
+            ..param("priority", Holds::Whole, "The larger one comes first.")
         }],
     ),
 ];
@@ -176,7 +252,7 @@ const SCHEDULER: &[Action] = &[
         "Lets the scheduler make build sets, or has it take in what happens without making any.",
         &[Param {
             is_required: true,
-            ..param("enabled", Kind::Bool, "Whether it makes any.")
+            ..param("enabled", Holds::Truth, "Whether it makes any.")
         }],
     ),
     Action {
@@ -188,10 +264,10 @@ const SCHEDULER: &[Action] = &[
             &[
                 param(
                     "event",
-                    Kind::Text,
+                    Holds::Text,
                     "That event and no other, as its status names it.",
                 ),
-                param("reason", Kind::Text, "Why, for people."),
+                param("reason", Holds::Text, "Why, for people."),
             ],
         )
     },
@@ -228,11 +304,11 @@ const PLUGIN: &[Action] = &[Action {
                 is_required: true,
                 ..param(
                     "digest",
-                    Kind::Text,
+                    Holds::Digest,
                     "Which version: the first letters of its digest will do.",
                 )
             },
-            param("reason", Kind::Text, "Why, for people."),
+            param("reason", Holds::Text, "Why, for people."),
         ],
     )
 }];
@@ -247,12 +323,12 @@ const FORCE_SCHEDULER: &[Action] = &[Action {
         &[
             param(
                 "builderid",
-                Kind::Int,
+                Holds::Builder,
                 "The builder, if it is not all of the scheduler's.",
             ),
             param(
                 "builderNames",
-                Kind::TextList,
+                Holds::Builders,
                 "The builders, if it is not all of the scheduler's.",
             ),
         ],
@@ -269,21 +345,21 @@ const TOKENS: &[Action] = &[Action {
         &[
             Param {
                 is_required: true,
-                ..param("name", Kind::Text, "What the token is for.")
+                ..param("name", Holds::Label, "What the token is for.")
             },
             param(
                 "scope",
-                Kind::Nested,
+                Holds::Scope,
                 "`read`, `control`, or a list of actions; `read` without it.",
             ),
             param(
                 "builders",
-                Kind::TextList,
+                Holds::Patterns,
                 "Names or patterns of builders, if it is not for all of them.",
             ),
             param(
                 "days",
-                Kind::Nested,
+                Holds::Days,
                 "How long it is good, or null for a token that does not end; 90 without it.",
             ),
         ],
@@ -305,7 +381,7 @@ pub(crate) fn actions_of(endpoint: &Endpoint) -> &'static [Action] {
         Endpoint::Single(Resource::Scheduler, ..) => SCHEDULER,
         Endpoint::Reporter(_) => REPORTER,
         Endpoint::Plugins => RELOADS,
-        Endpoint::Plugin(name) if name == RELOAD => RELOADS,
+        Endpoint::Plugin(_) if is_reload(endpoint) => RELOADS,
         Endpoint::Plugin(_) => PLUGIN,
         Endpoint::ForceScheduler(_) => FORCE_SCHEDULER,
         Endpoint::Tokens => TOKENS,
@@ -314,11 +390,25 @@ pub(crate) fn actions_of(endpoint: &Endpoint) -> &'static [Action] {
     }
 }
 
-/// What an action of a path needs; `None` when there is no such action.
-pub(crate) fn needs(endpoint: &Endpoint, method: &str) -> Option<Needs> {
+/// The action of a path by its name; `None` when there is no such action.
+pub(crate) fn action_of(endpoint: &Endpoint, name: &str) -> Option<&'static Action> {
     let mut actions = actions_of(endpoint).iter();
-    let action = actions.find(|action| action.name == method);
-    action.map(|action| action.needs)
+    actions.find(|action| action.name == name)
+}
+
+/// The methods that a path has, as the header `Allow` lists them.
+pub(crate) fn allowed(endpoint: &Endpoint) -> &'static str {
+    match actions_of(endpoint) {
+        [] => "GET, HEAD",
+        // The word is taken: no plugin is read there.
+        _ if is_reload(endpoint) => "POST",
+        _ => "GET, HEAD, POST",
+    }
+}
+
+/// Whether a path says already what is to be done.
+pub(crate) fn is_reload(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Plugin(name) if name == RELOAD)
 }
 
 /// An action of a path.

@@ -9,12 +9,12 @@ use std::marker::PhantomData;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use toolpost_core::model::{Build, BuildRequest, Builder, Buildset};
+use toolpost_core::model::{Build, BuildRequest, Builder, Buildset, Worker};
 use toolpost_store::{Filter, IDS_PER_LIST_MAX, Op, Query, Store};
 
 use super::codebases;
 use super::json;
-use super::path::{BuildRef, Scope};
+use super::path::{BuildRef, Scope, WorkerRef};
 use super::query::Spec;
 use super::resolve;
 use super::rows::{Row, by_id, write_row};
@@ -432,6 +432,19 @@ pub(crate) async fn within<R: Row>(
         }
     }
     resolve::first(store, query).await
+}
+
+/// The worker of a reference when it is within the scopes.
+pub(crate) async fn worker_within(
+    store: &Store,
+    reference: &WorkerRef,
+    scopes: &[Scope],
+) -> Result<Option<Worker>, ApiError> {
+    let key = match reference {
+        WorkerRef::Id(id) => Query::new().eq("workerid", id),
+        WorkerRef::Name(name) => Query::new().eq("name", name),
+    };
+    within(store, key, scopes).await
 }
 
 /// The builder of a reference when it is within the scopes.

@@ -34,7 +34,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, Response, Uri, header};
 use axum::response::IntoResponse;
-use axum::routing::any;
+use axum::routing::{any, get as get_only};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use toolpost_core::codebase::{Codebase, CodebaseBranch, CodebaseCommit, Project};
@@ -48,7 +48,7 @@ use toolpost_core::{BuildId, BuildsetId};
 use toolpost_store::Query;
 
 use self::list::Answer;
-use self::path::{BuildRef, Endpoint, LogRef, Scope, WorkerRef};
+use self::path::{BuildRef, Endpoint, LogRef, Scope};
 pub(crate) use self::plugins::{plugin_state, wait_word};
 use self::schema::Resource;
 pub(crate) use self::special::members;
@@ -64,7 +64,7 @@ const SEGMENTS_MAX: usize = 16;
 /// The API.
 pub(crate) fn routes() -> Router<Web> {
     Router::new()
-        .route("/api", any(versions))
+        .route("/api", get_only(versions))
         .route("/api/v2", any(handle))
         .route("/api/v2/", any(handle))
         .route("/api/v2/{*path}", any(handle))
@@ -75,8 +75,8 @@ async fn versions() -> impl IntoResponse {
 }
 
 async fn handle(State(web): State<Web>, request: Request) -> Response<Body> {
-    let path = request.uri().path().to_owned();
-    let (response, error) = match *request.method() {
+    let uri = request.uri().clone();
+    let (mut response, error) = match *request.method() {
         Method::GET | Method::HEAD => {
             let form = form_of(request.headers());
             let (uri, headers) = (request.uri(), request.headers());
@@ -96,14 +96,20 @@ async fn handle(State(web): State<Web>, request: Request) -> Response<Body> {
             (response, Some(error)) => (response, error),
         },
         ref method => {
-            let error = ApiError::Method(method.clone());
-            let mut response = error_response(Form::Compact, &error);
-            let allowed = HeaderValue::from_static("GET, HEAD, POST");
-            response.headers_mut().insert(header::ALLOW, allowed);
-            (response, error)
+            let error = match endpoint_of(&uri) {
+                Ok(_) => ApiError::Method(method.clone()),
+                Err(error) => error,
+            };
+            (error_response(Form::Compact, &error), error)
         }
     };
-    error.log(&path);
+    if matches!(error, ApiError::Method(_))
+        && let Ok(endpoint) = endpoint_of(&uri)
+    {
+        let allowed = HeaderValue::from_static(actions::allowed(&endpoint));
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    error.log(uri.path());
     response
 }
 
@@ -373,6 +379,7 @@ async fn unkept(
         Endpoint::Token(id) => auth::tokens_json(web, caller, Some(*id), query).await,
         Endpoint::Audit => auth::audit_json(web, caller, query).await,
         Endpoint::Plugins => plugins::list(&*web.master, query),
+        Endpoint::Plugin(_) if actions::is_reload(endpoint) => Err(ApiError::Method(Method::GET)),
         Endpoint::Plugin(name) => plugins::one(&*web.master, name, query),
         Endpoint::PluginVersions(name) => plugins::versions(web, name, query).await,
         Endpoint::PluginEvents(name) => plugins::events(web, name, query).await,
@@ -409,11 +416,7 @@ async fn rows(web: &Web, endpoint: Endpoint, query: Option<&str>) -> Result<Answ
             Answer::Whole(list::single(store, builder, query).await?)
         }
         Endpoint::Worker(worker, scopes) => {
-            let key = match &worker {
-                WorkerRef::Id(id) => Query::new().eq("workerid", id),
-                WorkerRef::Name(name) => Query::new().eq("name", name),
-            };
-            let worker = list::within::<Worker>(store, key, &scopes).await?;
+            let worker = list::worker_within(store, &worker, &scopes).await?;
             Answer::Whole(list::single(store, worker, query).await?)
         }
         Endpoint::Project(project) => {

@@ -387,8 +387,13 @@ fn number(segment: &str) -> Option<i64> {
 
 /// A digest, or the beginning of one.
 fn hexadecimal(segment: &str) -> Option<String> {
-    let holds = segment.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (holds && !segment.is_empty() && segment.len() <= DIGEST_CHARACTERS).then(|| segment.to_owned())
+    is_digest(segment).then(|| segment.to_owned())
+}
+
+/// Whether a text is a digest, or the beginning of one.
+pub(crate) fn is_digest(text: &str) -> bool {
+    let holds = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    holds && !text.is_empty() && text.len() <= DIGEST_CHARACTERS
 }
 
 /// An identifier as Buildbot has it: letters, digits, `.`, `_`, `-`, not starting with a digit or a dot.

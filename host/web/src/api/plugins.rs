@@ -328,9 +328,6 @@ async fn known_digest(web: &Web, name: &str, wanted: &str) -> Result<String, Api
         code: crate::error::rpc_code::INVALID_PARAMS,
         message,
     };
-    if wanted.is_empty() {
-        return Err(refuse("`digest` says which version; see `versions`".into()));
-    }
     let versions = web.store.plugin_versions(name).await?;
     let mut fitting = versions
         .into_iter()

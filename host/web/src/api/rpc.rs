@@ -1,16 +1,16 @@
 //! Actions: JSON-RPC 2.0 calls posted to the path of the thing that is to act, as Buildbot has them.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use toolpost_core::model::BuildRequest;
-use toolpost_core::{DeliveryId, ReporterId, SchedulerId};
+use toolpost_core::model::{BuildRequest, Scheduler};
+use toolpost_core::{DeliveryId, ReporterId, SchedulerId, WorkerId};
 use toolpost_master::{ControlError, ForceError, ForceRequest, Forced, Submitted};
 
-use super::actions::{RELOAD, needs};
-use super::path::{BuildRef, Endpoint, WorkerRef};
+use super::actions::{RELOAD, action_of, actions_of, is_reload, is_whole, whole};
+use super::path::{BuildRef, Endpoint, Scope};
 use super::schema::Resource;
 use super::{list, plugins, resolve};
 use crate::auth::{self, Acting, Caller};
@@ -33,12 +33,15 @@ pub(super) async fn answer(
     body: Result<Bytes, ApiError>,
 ) -> (Response<Body>, Option<ApiError>) {
     let call = match body {
-        Ok(body) if body.is_empty() && is_reload(&endpoint) => Ok(Call::reload()),
+        Ok(body) if body.is_empty() && endpoint.as_ref().is_ok_and(is_reload) => Ok(Call::reload()),
         body => body.and_then(|body| Call::parse(headers, &body)),
     };
     let call = match call {
         Ok(call) => call,
-        Err(error) => return (error_reply(None, &error), Some(error)),
+        Err(error) => {
+            let error = unreadable(&endpoint, error);
+            return (error_reply(None, &error), Some(error));
+        }
     };
     let result = match endpoint {
         Ok(endpoint) => Box::pin(act(web, caller, endpoint, &call)).await,
@@ -53,9 +56,15 @@ pub(super) async fn answer(
     }
 }
 
-/// Whether the path says already what is to be done.
-fn is_reload(endpoint: &Result<Endpoint, ApiError>) -> bool {
-    matches!(endpoint, Ok(Endpoint::Plugin(name)) if name == RELOAD)
+/// Why what was sent cannot be read. Where there is nothing to call, whatever it is was not to be sent; a call is told so as a Buildbot
+/// master does it.
+fn unreadable(endpoint: &Result<Endpoint, ApiError>, error: ApiError) -> ApiError {
+    match (endpoint, error) {
+        (Ok(endpoint), ApiError::Rpc { .. }) if actions_of(endpoint).is_empty() => {
+            ApiError::Method(Method::POST)
+        }
+        (_, error) => error,
+    }
 }
 
 fn error_reply(id: Option<&Value>, error: &ApiError) -> Response<Body> {
@@ -134,7 +143,7 @@ impl Call {
         };
         let version = take("jsonrpc", Value::is_string, "a string")?;
         let method = take("method", Value::is_string, "a string")?;
-        let id_fits = |id: &Value| id.is_string() || id.is_i64() || id.is_u64() || id.is_null();
+        let id_fits = |id: &Value| id.is_string() || is_whole(id) || id.is_null();
         let id = take("id", id_fits, "a string, number, or null")?;
         let params = take("params", Value::is_object, "an object")?;
         if version != "2.0" {
@@ -159,10 +168,10 @@ impl Call {
     }
 }
 
-fn invalid_params(message: &str) -> ApiError {
+fn invalid_params(message: String) -> ApiError {
     ApiError::Rpc {
         code: rpc_code::INVALID_PARAMS,
-        message: message.to_owned(),
+        message,
     }
 }
 
@@ -173,19 +182,27 @@ async fn act(
     endpoint: Endpoint,
     call: &Call,
 ) -> Result<Value, ApiError> {
-    needs(&endpoint, &call.method).ok_or_else(|| call.unknown_action())?;
+    let action = action_of(&endpoint, &call.method).ok_or_else(|| call.unknown_action())?;
+    if let Some(message) = action.refusal(&call.params) {
+        return Err(invalid_params(message));
+    }
     let acting = web.acting(caller);
     match endpoint {
         Endpoint::Build(build) => build_action(web, &acting, &build, call).await,
         Endpoint::Single(Resource::BuildRequest, id, _) => {
             request_action(web, &acting, id, call).await
         }
-        Endpoint::Worker(worker, _) => worker_action(web, &acting, &worker, call).await,
+        Endpoint::Worker(worker, scopes) => {
+            let worker = list::worker_within(&web.store, &worker, &scopes).await?;
+            let worker = worker.ok_or_else(|| ApiError::not_found("worker"))?;
+            worker_action(&acting, worker.id, call).await
+        }
         Endpoint::Single(Resource::Delivery, id, _) => {
             delivery_action(&acting, DeliveryId(id), call).await
         }
-        Endpoint::Single(Resource::Scheduler, id, _) => {
-            scheduler_action(&acting, SchedulerId(id), call).await
+        Endpoint::Single(Resource::Scheduler, id, scopes) => {
+            let id = scheduler_within(web, SchedulerId(id), &scopes).await?;
+            scheduler_action(&acting, id, call).await
         }
         Endpoint::Reporter(id) => Ok(json!(acting.resend_dead(ReporterId(id)).await?)),
         Endpoint::Plugins => plugins::reload(&acting).await,
@@ -227,15 +244,30 @@ async fn request_action(
     match call.method.as_str() {
         "cancel" => acting.cancel(request.id, call.reason()).await?,
         "set_priority" => {
-            let priority = call.params.get("priority").and_then(Value::as_i64);
-            let priority = priority.and_then(|priority| i32::try_from(priority).ok());
-            let priority = priority
-                .ok_or_else(|| invalid_params("`priority` must be a whole number of 32 bits"))?;
-            acting.set_priority(request.id, priority).await?;
+            let priority = call.params.get("priority").and_then(whole);
+            acting
+                .set_priority(request.id, priority.unwrap_or_default())
+                .await?;
         }
         _ => return Err(call.unknown_action()),
     }
     Ok(Value::Null)
+}
+
+/// The scheduler of an id when it is within the scopes; who has it is the master's to say.
+async fn scheduler_within(
+    web: &Web,
+    id: SchedulerId,
+    scopes: &[Scope],
+) -> Result<SchedulerId, ApiError> {
+    if scopes.is_empty() {
+        return Ok(id);
+    }
+    let schedulers = list::rows_within::<Scheduler>(&web.store, scopes).await?;
+    match schedulers.iter().any(|scheduler| scheduler.id == id) {
+        true => Ok(id),
+        false => Err(ApiError::not_found("scheduler")),
+    }
 }
 
 /// `enable` lets it make build sets, or with `enabled` false lets it take in what happens without making any. `skip` has it pass over the
@@ -247,19 +279,13 @@ async fn scheduler_action(
 ) -> Result<Value, ApiError> {
     if call.method == "enable" {
         let enabled = call.params.get("enabled").and_then(Value::as_bool);
-        let enabled = enabled.ok_or_else(|| invalid_params("`enabled` must be true or false"))?;
-        acting.enable_scheduler(id, enabled).await?;
+        acting
+            .enable_scheduler(id, enabled.unwrap_or_default())
+            .await?;
         return Ok(Value::Null);
     }
-    let event = match call.params.get("event") {
-        None | Some(Value::Null) => "",
-        Some(Value::String(event)) => event,
-        Some(_) => {
-            return Err(invalid_params(
-                "`event` must be a text, such as `change 12`",
-            ));
-        }
-    };
+    let event = call.params.get("event").and_then(Value::as_str);
+    let event = event.unwrap_or_default();
     let skipped = acting.skip_event(id, event, call.reason()).await?;
     Ok(json!({ "skipped": skipped }))
 }
@@ -277,21 +303,13 @@ async fn delivery_action(
     Ok(Value::Null)
 }
 
-async fn worker_action(
-    web: &Web,
-    acting: &Acting<'_>,
-    worker: &WorkerRef,
-    call: &Call,
-) -> Result<Value, ApiError> {
-    let worker = resolve::worker(&web.store, worker)
-        .await?
-        .ok_or_else(|| ApiError::not_found("worker"))?;
+async fn worker_action(acting: &Acting<'_>, id: WorkerId, call: &Call) -> Result<Value, ApiError> {
     let reason = call.reason();
     match call.method.as_str() {
-        "pause" => acting.pause(worker.id, reason).await?,
-        "unpause" => acting.unpause(worker.id).await?,
-        "stop" => acting.stop_worker(worker.id, reason).await?,
-        "kill" => acting.kill_worker(worker.id, reason).await?,
+        "pause" => acting.pause(id, reason).await?,
+        "unpause" => acting.unpause(id).await?,
+        "stop" => acting.stop_worker(id, reason).await?,
+        "kill" => acting.kill_worker(id, reason).await?,
         _ => return Err(call.unknown_action()),
     }
     Ok(Value::Null)
@@ -316,14 +334,9 @@ async fn force(
                 .collect::<Vec<_>>(),
         ),
         Some(Value::String(name)) => Some(vec![name]),
-        None | Some(Value::Null) => None,
-        Some(_) => {
-            return Err(invalid_params(
-                "`builderNames` must be a list of names of builders",
-            ));
-        }
+        _ => None,
     };
-    if let (None, Some(id)) = (&builders, builder_id) {
+    if let (None, Some(id)) = (&builders, builder_id.filter(|id| !id.is_null())) {
         // Forms send numbers as text.
         let id = id
             .as_i64()
@@ -445,6 +458,14 @@ mod tests {
             ),
             (
                 r#"{"jsonrpc":"2.0","method":"x","id":[]}"#,
+                "400 -32600 'id' must be a string, number, or null",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"stop","id":-7.0,"params":{}}"#,
+                "-7.0 stop {}",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"x","id":1.5,"params":{}}"#,
                 "400 -32600 'id' must be a string, number, or null",
             ),
             (

@@ -34,7 +34,10 @@ pub(crate) use gate::gate;
 pub(crate) use login::{own_page, routes};
 pub(crate) use proof::cookie_name;
 pub(crate) use sight::{Pass, Sight};
-pub(crate) use tokens::{create as create_token, json as tokens_json, revoke as revoke_token};
+pub(crate) use tokens::{
+    BUILDERS_MAX, DAYS_MAX, LABEL_CHARS_MAX, create as create_token, json as tokens_json,
+    revoke as revoke_token,
+};
 
 use crate::state::Web;
 

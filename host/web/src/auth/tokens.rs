@@ -16,13 +16,13 @@ use crate::state::Web;
 /// Tokens that are listed.
 const TOKENS_MAX: u32 = 1_000;
 /// Longest name of a token, characters.
-const LABEL_CHARS_MAX: usize = 100;
+pub(crate) const LABEL_CHARS_MAX: usize = 100;
 /// Patterns of builders.
-const BUILDERS_MAX: usize = 100;
+pub(crate) const BUILDERS_MAX: usize = 100;
 /// How long a token is good when nobody says, days.
 const DAYS_DEFAULT: u64 = 90;
 /// The longest that anybody may say, days.
-const DAYS_MAX: u64 = 3_660;
+pub(crate) const DAYS_MAX: u32 = 3_660;
 
 /// The caller's tokens; everybody's for whoever may manage them.
 pub(crate) async fn json(
@@ -137,7 +137,10 @@ fn actions_of(scope: Option<&Value>) -> Result<Vec<Action>, ApiError> {
     let words: Vec<&str> = match scope {
         None | Some(Value::Null) => vec!["read"],
         Some(Value::String(word)) => vec![word],
-        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).collect(),
+        Some(Value::Array(words)) => {
+            let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+            words.unwrap_or_default()
+        }
         Some(_) => Vec::new(),
     };
     let mut actions = std::collections::BTreeSet::from([Action::View]);
@@ -185,7 +188,7 @@ fn days_of(params: &Map<String, Value>) -> Result<Option<u64>, ApiError> {
         None => Ok(Some(DAYS_DEFAULT)),
         Some(Value::Null) => Ok(None),
         Some(days) => match days.as_u64() {
-            Some(days @ 1..=DAYS_MAX) => Ok(Some(days)),
+            Some(days) if (1..=u64::from(DAYS_MAX)).contains(&days) => Ok(Some(days)),
             _ => Err(wrong(
                 "`days` is a number from 1 to 3660, or null for a token that does not end",
             )),

@@ -93,6 +93,77 @@ async fn requests_get_another_priority_and_schedulers_are_enabled() {
 }
 
 #[tokio::test]
+async fn parameters_of_another_type_are_refused_and_unknown_ones_overlooked() {
+    let farm = farm().await;
+    for (path, method, params, expected) in [
+        (
+            "builds/2",
+            "stop",
+            json!({"reason": 7}),
+            Err("`reason` must be a text"),
+        ),
+        (
+            "workers/1",
+            "pause",
+            json!({"reason": []}),
+            Err("`reason` must be a text"),
+        ),
+        (
+            "schedulers/1",
+            "enable",
+            json!({"enabled": "no"}),
+            Err("`enabled` must be true or false"),
+        ),
+        (
+            "forceschedulers/force",
+            "force",
+            json!({"builderNames": ["unit", 7]}),
+            Err("`builderNames` must be a list of names of builders"),
+        ),
+        (
+            "builds/2",
+            "stop",
+            json!({"reason": null}),
+            Ok("stop 2 \"no reason\" anonymous"),
+        ),
+        (
+            "buildrequests/3",
+            "set_priority",
+            json!({"priority": 7.0, "why": 7}),
+            Ok("priority 3 7"),
+        ),
+    ] {
+        let answer = farm.call(&format!("/api/v2/{path}"), method, params).await;
+        let done = farm.master.asked();
+        match expected {
+            Ok(expected) => assert_eq!(done, [expected]),
+            Err(message) => {
+                assert!(done.is_empty(), "{path}: {done:?}");
+                assert_eq!(answer.status, 400, "{path}");
+                assert_eq!(answer.json()["error"]["message"], message);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_called_is_where_the_path_says() {
+    let farm = farm().await;
+    for (path, method, status) in [
+        ("masters/1/workers/1", "pause", 200),
+        ("masters/7/workers/1", "pause", 404),
+        ("builders/nobody/workers/local", "pause", 404),
+        ("masters/7/schedulers/1", "skip", 404),
+    ] {
+        let answer = farm
+            .call(&format!("/api/v2/{path}"), method, json!({}))
+            .await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+    assert_eq!(farm.master.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn workers_are_paused() {
     let farm = farm().await;
     farm.call("/api/v2/workers/local", "pause", json!({"reason": "disk"}))
@@ -474,7 +545,7 @@ async fn plugins_are_reloaded_and_rolled_back() {
     "#);
     assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "rollback", json!({})).await.shown(), @r#"
     400
-    {"error":{"code":-32602,"message":"`digest` says which version; see `versions`"},"id":1,"jsonrpc":"2.0"}
+    {"error":{"code":-32602,"message":"`digest` must be the digest of a version, or its first letters: see `versions`"},"id":1,"jsonrpc":"2.0"}
     "#);
     assert_snapshot!(farm.call("/api/v2/plugins/test-summary", "explode", json!({})).await.shown(), @r#"
     501

@@ -316,6 +316,51 @@ async fn every_answer_is_as_described() {
     assert!(empty.is_empty(), "nothing there: {empty:?}");
 }
 
+/// What a parameter of a query string may be, of those that are no fields: each as it is written.
+fn described_queries(document: &Document, operation: &Value) -> Vec<String> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let of = |name: &str| parameters.clone().find(|known| known["name"] == name);
+    let Some(filter) = of("filter") else {
+        return Vec::new();
+    };
+    let place = filter["schema"]["$ref"].as_str().expect("filters");
+    let place = place.strip_prefix('#').expect("a place in the document");
+    let filters = document.given.pointer(place).expect("filters");
+    let filters = filters["properties"].as_object().into_iter().flatten();
+    let filters = filters.map(|(name, shape)| match shape.get("enum") {
+        Some(_) => format!("{name}=true"),
+        None => format!("{name}=1"),
+    });
+    let orders = of("order").expect("orders")["schema"]["items"]["enum"].as_array();
+    let orders = orders.into_iter().flatten().filter_map(Value::as_str);
+    filters
+        .chain(orders.map(|order| format!("order={order}")))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_filter_and_order_that_is_described_is_taken() {
+    let farm = farm().await;
+    let document = Document::read(&farm).await;
+    let (mut wrong, mut taken) = (Vec::new(), 0);
+    for (path, method, operation) in document.operations() {
+        // Lists that are parts of others take what those take.
+        if method != "get" || path.matches('{').count() > 1 {
+            continue;
+        }
+        let address = addresses(&path).remove(0);
+        for query in described_queries(&document, &operation) {
+            let answer = farm.get(&format!("{address}?{query}")).await;
+            taken += 1;
+            if !matches!(answer.status.as_u16(), 200 | 404) {
+                wrong.push(format!("{address}?{query}: {}", answer.shown()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(taken > 1_000, "{taken} queries");
+}
+
 #[tokio::test]
 async fn every_action_that_is_described_is_done_and_no_other() {
     let farm = farm().await;

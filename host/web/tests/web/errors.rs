@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use insta::assert_snapshot;
+use serde_json::json;
 
 use crate::support::{Asker, TestFarm, build};
 
@@ -120,10 +121,44 @@ async fn methods_that_a_path_has_not_are_refused() {
         );
     }
     let answer = farm.send(Method::DELETE, "/api/v2/builds", &[], "").await;
-    assert_eq!(answer.header("allow"), "GET, HEAD, POST");
+    assert_eq!(answer.header("allow"), "GET, HEAD");
     assert_snapshot!(answer.shown(), @r#"
     405
     {"error":"method DELETE is not supported here"}
+    "#);
+}
+
+#[tokio::test]
+async fn paths_say_which_methods_they_have() {
+    let farm = TestFarm::new().await;
+    farm.build(build("unit")).await;
+    let mut shown = String::new();
+    for (method, path) in [
+        (Method::POST, "/api/v2/builds"),
+        (Method::POST, "/api/v2"),
+        (Method::OPTIONS, "/api/v2/builds/1"),
+        (Method::GET, "/api/v2/plugins/reload"),
+        (Method::TRACE, "/api"),
+        (Method::PUT, "/api/v2/nothing"),
+    ] {
+        let answer = farm.send(method.clone(), path, &[], "").await;
+        let allowed = answer.header("allow");
+        let status = answer.status.as_u16();
+        shown += &format!("{method} {path}: {status} {allowed:?} {}\n", answer.body);
+    }
+    assert_snapshot!(shown, @r#"
+    POST /api/v2/builds: 405 "GET, HEAD" {"error":{"code":-32601,"message":"method POST is not supported here"},"jsonrpc":"2.0"}
+    POST /api/v2: 405 "GET, HEAD" {"error":{"code":-32601,"message":"method POST is not supported here"},"jsonrpc":"2.0"}
+    OPTIONS /api/v2/builds/1: 405 "GET, HEAD, POST" {"error":"method OPTIONS is not supported here"}
+    GET /api/v2/plugins/reload: 405 "POST" {"error":"method GET is not supported here"}
+    TRACE /api: 405 "GET,HEAD" 
+    PUT /api/v2/nothing: 404 "" {"error":"invalid path: nothing"}
+    "#);
+    // A call is answered as one.
+    let answer = farm.call("/api/v2/builds", "explode", json!({})).await;
+    assert_snapshot!(answer.shown(), @r#"
+    501
+    {"error":{"code":-32601,"message":"action: explode is not supported"},"id":1,"jsonrpc":"2.0"}
     "#);
 }
 

@@ -7,20 +7,23 @@ use utoipa::openapi::path::{
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, Required, Response, ResponseBuilder};
 
+use toolpost_core::access::Action as Right;
+
 use super::components::{
     CALL_REFUSALS, REFUSALS, filters_name, json, list_name, one_name, refusal_name,
 };
 use super::logins::in_person;
-use super::routes::Route;
+use super::routes::{DIGEST, Route, example};
 use super::shapes::{
-    Shape, any, bytes, closed_object, component, count, either, int, list, map, null, object,
-    one_of, short_text, text, truth,
+    Shape, any, between, bytes, component, count, either, int, int32, label, list, list_of, map,
+    null, object, one_of, open_object, or_null, pattern, short_text, some_text, text, truth, whole,
 };
-use crate::api::actions::{Action, Gives, actions_of};
+use crate::api::actions::{Action, Gives, Holds, actions_of};
 use crate::api::path::Endpoint;
 use crate::api::schema::{Kind, Resource};
 use crate::api::search::Search;
 use crate::api::tail::TAIL_LINES;
+use crate::auth::{BUILDERS_MAX, DAYS_MAX, LABEL_CHARS_MAX};
 
 /// What a path gives.
 enum Answer {
@@ -115,6 +118,7 @@ fn begin(route: &Route, verb: &str, summary: String) -> OperationBuilder {
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
             .schema(Some(shape.clone()))
+            .example(Some(example(name)))
             .build()
     });
     OperationBuilder::new()
@@ -236,7 +240,7 @@ fn repeated(name: &str, about: &str, of: Shape) -> Parameter {
 
 fn fields(resource: Resource) -> Option<Parameter> {
     let names: Vec<&str> = resource.fields().iter().map(|field| field.name).collect();
-    let about = "Only these fields; all of them without it.";
+    let about = "Only these fields; all of them without it. What is filtered or ordered by has to be among them.";
     (!names.is_empty()).then(|| repeated("field", about, one_of(names)))
 }
 
@@ -255,10 +259,9 @@ fn one_parameters(resource: Resource) -> Vec<Parameter> {
 
 fn list_parameters(resource: Resource) -> Vec<Parameter> {
     let mut parameters = one_parameters(resource);
-    let simple = resource
-        .fields()
-        .iter()
-        .filter(|field| field.kind != Kind::Nested);
+    let has_order = |kind| !matches!(kind, Kind::Nested | Kind::IntList | Kind::TextList);
+    let fields = resource.fields().iter();
+    let simple = fields.filter(|field| has_order(field.kind));
     let orders: Vec<String> = simple
         .flat_map(|field| [field.name.to_owned(), format!("-{}", field.name)])
         .collect();
@@ -323,7 +326,7 @@ fn search_parameters() -> Vec<Parameter> {
 
 /// The id of a call.
 pub(super) fn call_id() -> Shape {
-    either([int(), text(), null()])
+    either([whole(), text(), null()])
 }
 
 fn post(route: &Route) -> Option<Operation> {
@@ -366,7 +369,11 @@ fn told(action: &Action) -> String {
     let params = action.params.iter();
     let params = params.map(|param| format!(" `{}`: {}", param.name, param.about));
     let params: String = params.collect();
-    format!("* `{}`: {}{params}", action.name, action.about)
+    let others = match action.is_open {
+        true => "",
+        false => " Other parameters are overlooked.",
+    };
+    format!("* `{}`: {}{params}{others}", action.name, action.about)
 }
 
 fn calls(actions: &[Action], needs_body: bool) -> RequestBody {
@@ -394,20 +401,35 @@ fn call(action: &Action) -> Shape {
 
 fn parameters_of(action: &Action) -> Shape {
     let members = action.params.iter().map(|param| {
-        let shape = match param.kind {
-            Kind::Int => int(),
-            Kind::Bool => truth(),
-            Kind::TextList => list(text()),
-            Kind::Nested => any(),
-            _ => text(),
+        let shape = held(param.holds);
+        let shape = match param.is_required {
+            true => shape,
+            false => or_null(shape),
         };
         (param.name.to_owned(), shape)
     });
-    if action.is_open {
-        return map(any());
-    }
     let required = action.params.iter().filter(|param| param.is_required);
-    closed_object(members, required.map(|param| param.name))
+    open_object(members, required.map(|param| param.name))
+}
+
+/// The shape of what a parameter holds.
+fn held(holds: Holds) -> Shape {
+    match holds {
+        Holds::Text => text(),
+        Holds::Truth => truth(),
+        Holds::Whole => int32(),
+        Holds::Digest => pattern(DIGEST),
+        Holds::Builder => either([whole(), text()]),
+        Holds::Builders => either([list(text()), text()]),
+        Holds::Label => label(LABEL_CHARS_MAX),
+        Holds::Scope => {
+            let names = Right::ALL.iter().map(|action| action.name());
+            let word = one_of(["read", "control"].into_iter().chain(names));
+            either([word.clone(), list_of(word, 1..=Right::ALL.len())])
+        }
+        Holds::Patterns => list_of(some_text(), 0..=BUILDERS_MAX),
+        Holds::Days => between(1, DAYS_MAX),
+    }
 }
 
 fn result(gives: Gives) -> Shape {

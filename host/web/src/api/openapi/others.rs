@@ -6,7 +6,9 @@ use utoipa::openapi::path::{
 use utoipa::openapi::{ContentBuilder, Required, Response, ResponseBuilder};
 
 use super::operations::parameter;
-use super::shapes::{Shape, any, bytes, component, int, list, map, object, short_text, text};
+use super::shapes::{
+    Shape, any, between, bytes, component, either, int, list, map, object, short_text, text,
+};
 
 /// Paths and what is asked for there.
 pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 10] {
@@ -151,7 +153,11 @@ pub(super) fn others() -> [(&'static str, HttpMethod, Operation); 10] {
             named("get_avatar", "others", "A picture for a person")
                 .parameter(parameter("username", "The name.", text()))
                 .parameter(parameter("email", "The address, without a name.", text()))
-                .parameter(parameter("size", "Width and height, pixels.", int()))
+                .parameter(parameter(
+                    "size",
+                    "Width and height, pixels: from 8 to 512, and 32 for anything else.",
+                    either([between(8, 512), text()]),
+                ))
                 .response("200", of_type("image/svg+xml", "The initials.", text()))
                 .response("304", Response::new("What the client has is still true."))
                 .build(),

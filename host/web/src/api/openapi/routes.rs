@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::shapes::{Shape, either, int, pattern, short_text};
+use serde_json::Value;
+
+use super::shapes::{Shape, either, int, pattern, some_text};
 use crate::api::actions::RELOAD;
 use crate::api::path::{self, Endpoint};
 use crate::api::patterns::PATTERNS;
@@ -25,10 +27,7 @@ pub(super) struct Route {
 const IDENTIFIER: &str = "^[A-Za-z_-][A-Za-z0-9_.-]*$";
 
 /// Digests, or the first letters of them; `h:` below.
-const DIGEST: &str = "^[0-9A-Fa-f]{1,64}$";
-
-/// Longest name in a path that is worth a try, characters.
-const NAME_CHARACTERS_MAX: usize = 200;
+pub(super) const DIGEST: &str = "^[0-9A-Fa-f]{1,64}$";
 
 /// Paths that `application.spec` does not list, in its notation.
 fn beside() -> Vec<(String, Resource)> {
@@ -122,7 +121,7 @@ impl Part {
                 'n' => int(),
                 'i' => pattern(IDENTIFIER),
                 'h' => pattern(DIGEST),
-                _ => short_text(NAME_CHARACTERS_MAX),
+                _ => some_text(),
             })
             .collect();
         let shape = match <[Shape; 1]>::try_from(shapes) {
@@ -130,6 +129,23 @@ impl Part {
             Err(shapes) => either(shapes),
         };
         Some((parameter_name(names), shape))
+    }
+}
+
+/// Something that may well be there, in place of a parameter.
+pub(super) fn example(parameter: &str) -> Value {
+    match parameter {
+        "build_data_name" => "coverage".into(),
+        "codebasename" => "main".into(),
+        "digest" => "b7".into(),
+        "log_slug" => "stdio".into(),
+        "name" => "test-summary".into(),
+        "projectname" => "hello".into(),
+        "revision" => "5a0e7d3".into(),
+        "schedulername" => "force".into(),
+        // Numbers of steps begin with that.
+        "step_number_or_step_name" => 0.into(),
+        _ => 1.into(),
     }
 }
 
@@ -201,6 +217,21 @@ mod tests {
                 .iter()
                 .zip(segments)
                 .all(|(part, segment)| part.starts_with('{') || part == segment)
+    }
+
+    #[test]
+    fn examples_have_the_type_of_what_they_stand_for() {
+        for route in routes() {
+            for (name, shape) in &route.parameters {
+                let shape = serde_json::to_value(shape).expect("JSON");
+                let is_number = |shape: &Value| shape["type"] == "integer";
+                let takes_number = is_number(&shape)
+                    || shape["anyOf"]
+                        .as_array()
+                        .is_some_and(|shapes| shapes.iter().any(is_number));
+                assert_eq!(example(name).is_number(), takes_number, "{name}: {shape}");
+            }
+        }
     }
 
     #[test]

@@ -22,9 +22,28 @@ fn integer() -> ObjectBuilder {
     typed(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
 }
 
+/// A whole number of any length.
+pub(super) fn whole() -> Shape {
+    typed(Type::Integer).into()
+}
+
+/// A whole number of 32 bits.
+pub(super) fn int32() -> Shape {
+    typed(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+        .minimum(Some(i32::MIN))
+        .maximum(Some(i32::MAX))
+        .into()
+}
+
 /// A whole number from 0 to a greatest one.
 pub(super) fn count(max: u32) -> Shape {
-    integer().minimum(Some(0_u32)).maximum(Some(max)).into()
+    between(0, max)
+}
+
+/// A whole number from a least to a greatest one.
+pub(super) fn between(min: u32, max: u32) -> Shape {
+    integer().minimum(Some(min)).maximum(Some(max)).into()
 }
 
 /// Seconds since the epoch.
@@ -39,6 +58,11 @@ pub(super) fn text() -> Shape {
     typed(Type::String).into()
 }
 
+/// Any text but the empty one.
+pub(super) fn some_text() -> Shape {
+    typed(Type::String).min_length(Some(1)).into()
+}
+
 /// A text that a pattern describes.
 pub(super) fn pattern(pattern: &str) -> Shape {
     typed(Type::String).pattern(Some(pattern)).into()
@@ -48,6 +72,14 @@ pub(super) fn pattern(pattern: &str) -> Shape {
 pub(super) fn short_text(characters_max: usize) -> Shape {
     typed(Type::String)
         .min_length(Some(1))
+        .max_length(Some(characters_max))
+        .into()
+}
+
+/// A text that is not only spaces, of at most so many characters.
+pub(super) fn label(characters_max: usize) -> Shape {
+    typed(Type::String)
+        .pattern(Some(r"\S"))
         .max_length(Some(characters_max))
         .into()
 }
@@ -89,13 +121,18 @@ pub(super) fn list(of: Shape) -> Shape {
     ArrayBuilder::new().items(of).into()
 }
 
-/// A list of just one.
-pub(super) fn only(of: Shape) -> Shape {
+/// A list of so many.
+pub(super) fn list_of(of: Shape, count: std::ops::RangeInclusive<usize>) -> Shape {
     ArrayBuilder::new()
         .items(of)
-        .min_items(Some(1))
-        .max_items(Some(1))
+        .min_items(Some(*count.start()))
+        .max_items(Some(*count.end()))
         .into()
+}
+
+/// A list of just one.
+pub(super) fn only(of: Shape) -> Shape {
+    list_of(of, 1..=1)
 }
 
 /// Either of them.
@@ -141,13 +178,30 @@ pub(super) fn closed_object<'n>(
     members: impl IntoIterator<Item = (String, Shape)>,
     required: impl IntoIterator<Item = &'n str>,
 ) -> Shape {
-    let object = typed(Type::Object)
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    let object = members
-        .into_iter()
-        .fold(object, |object, (name, shape)| object.property(name, shape));
+    let closed = AdditionalProperties::<Schema>::FreeForm(false);
+    needing(members, required)
+        .additional_properties(Some(closed))
+        .into()
+}
+
+/// An object with these members, of which these are needed, and any others.
+pub(super) fn open_object<'n>(
+    members: impl IntoIterator<Item = (String, Shape)>,
+    required: impl IntoIterator<Item = &'n str>,
+) -> Shape {
+    needing(members, required).into()
+}
+
+fn needing<'n>(
+    members: impl IntoIterator<Item = (String, Shape)>,
+    required: impl IntoIterator<Item = &'n str>,
+) -> ObjectBuilder {
+    let members = members.into_iter();
+    let object = members.fold(typed(Type::Object), |object, (name, shape)| {
+        object.property(name, shape)
+    });
     let required = required.into_iter();
-    required.fold(object, ObjectBuilder::required).into()
+    required.fold(object, ObjectBuilder::required)
 }
 
 /// The component of this name.

@@ -112,7 +112,7 @@ impl Store {
     /// The same store for whoever asks from outside, as often as he likes and for what he likes: reads go over connections of
     /// their own, so that the master's parts do not wait behind them, a statement that takes too long ends with
     /// [`StoreError::TooMuchWork`], and totals of more than 10,000 rows may be as old as it takes twenty times to count them,
-    /// 5 s at most.
+    /// 5 s at most, and are told for up to 5 s more while somebody counts anew.
     #[must_use]
     pub fn for_visitors(&self) -> Self {
         Self {

@@ -9,7 +9,6 @@ pub(crate) mod table;
 mod work;
 
 use std::future::Future;
-use std::time::Instant;
 
 use toolpost_core::codebase::{Codebase, CodebaseBranch, CodebaseCommit, Project};
 use toolpost_core::kept::{Artifact, BuildData, TestResult, TestResultSet};
@@ -108,19 +107,16 @@ impl Store {
     /// When a field is unknown, a value does not fit its field, or the database fails.
     pub async fn count<R: Resource>(&self, query: &Query) -> Result<i64> {
         let (sql, args) = Select::count(R::TABLE, self.backend(), &query.filters)?.finish();
-        let Some(counts) = self.visitors_counts() else {
+        let counts = self.visitors_counts();
+        let counts = counts.map(|counts| (counts, format!("{sql} {args:?}")));
+        let count = async || {
             let mut connection = self.read("count").await?;
-            return connection.fetch_one("count", sql, args).await?.first();
+            connection.fetch_one("count", sql, args).await?.first()
         };
-        let key = format!("{sql} {args:?}");
-        if let Some(count) = counts.known(&key) {
-            return Ok(count);
+        match counts {
+            Some((counts, key)) => counts.total(key, count).await,
+            None => count().await,
         }
-        let mut connection = self.read("count").await?;
-        let started = Instant::now();
-        let count = connection.fetch_one("count", sql, args).await?.first()?;
-        counts.keep(key, count, started.elapsed());
-        Ok(count)
     }
 
     /// The record with this id.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection as _};
 
 use crate::sql::Connection;
 use crate::store::{Commits, bad_url};
@@ -15,6 +15,8 @@ use crate::{Result, StoreError, StoreOptions, migrate};
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS_KEPT: usize = 512;
+/// A connection that was at rest for longer is asked whether it is still there before it is used.
+const FRESH: Duration = Duration::from_secs(1);
 /// How often a transaction is tried when the server calls it the victim of a deadlock.
 const TRIES_MAX: u32 = 8;
 /// The wait before the second try, milliseconds; twice as long before each further one.
@@ -43,7 +45,7 @@ impl Postgres {
         );
         let wait_max = Duration::from_millis(options.busy_timeout_ms);
         let statement_ms_max = options.visitor_statement_ms_max.to_string();
-        let visitors = PgPoolOptions::new()
+        let visitors = pool_options()
             .max_connections(options.visitors_max)
             .acquire_timeout(wait_max)
             .connect_lazy_with(
@@ -51,7 +53,7 @@ impl Postgres {
                     .clone()
                     .options([("statement_timeout", statement_ms_max)]),
             );
-        let pool = PgPoolOptions::new()
+        let pool = pool_options()
             .max_connections(options.connections_max)
             .acquire_timeout(wait_max)
             .connect_with(connect)
@@ -108,6 +110,20 @@ impl Postgres {
             Err(source) => Err(StoreError::query(operation, source)),
         }
     }
+}
+
+/// What both pools have in common. To ask before each use would be one more way to the server and back for each statement.
+fn pool_options() -> PgPoolOptions {
+    PgPoolOptions::new()
+        .test_before_acquire(false)
+        .before_acquire(|connection, at_rest| {
+            Box::pin(async move {
+                if at_rest.idle_for >= FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 fn publish<T>(commits: &Commits, tx: &Tx, outcome: Result<T>) -> Result<T> {

@@ -1,5 +1,6 @@
 //! Workers: connections, orders, what they said of themselves.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
@@ -72,9 +73,9 @@ impl Store {
                     };
                     return detach(tx, worker, master, &end, now).await;
                 }
-                let sql = "UPDATE workers SET info = COALESCE($1, info) WHERE id = $2 RETURNING id";
-                update(tx, worker, sql, args![info, worker]).await?;
-                connect(tx, worker, master, now).await
+                let sql = "UPDATE workers SET info = COALESCE($4, info)";
+                connect(tx, worker, master, now, sql, args![info]).await?;
+                Ok(())
             })
         })
         .await
@@ -98,13 +99,10 @@ impl Store {
         self.write("attach_worker", move |tx| {
             let (info, address) = (info.clone(), address.clone());
             Box::pin(async move {
-                let sql = "UPDATE workers SET info = $1, session = $2, address = $3, dismissed = 0, \
-                    graceful = CASE WHEN $4 = 1 AND dismissed = 0 THEN graceful ELSE 0 END \
-                    WHERE id = $5 RETURNING graceful";
-                let args = args![info, number, address, keeps_orders, worker];
-                let graceful = update(tx, worker, sql, args).await?.first()?;
-                connect(tx, worker, master, now).await?;
-                Ok(graceful)
+                let sql = "UPDATE workers SET info = $4, session = $5, address = $6, dismissed = 0, \
+                    graceful = CASE WHEN $7 = 1 AND dismissed = 0 THEN graceful ELSE 0 END";
+                let args = args![info, number, address, keeps_orders];
+                connect(tx, worker, master, now, sql, args).await
             })
         })
         .await
@@ -273,7 +271,7 @@ impl Store {
 async fn update(
     tx: &mut Tx,
     worker: WorkerId,
-    sql: &'static str,
+    sql: impl Into<Cow<'static, str>> + Send,
     args: Vec<crate::sql::Value>,
 ) -> Result<Row> {
     let row = tx.fetch_optional("update_worker", sql, args).await?;
@@ -282,25 +280,36 @@ async fn update(
     Ok(row)
 }
 
-/// Adds a connection, unless there is one to this master.
-async fn connect(tx: &mut Tx, worker: WorkerId, master: MasterId, now: Timestamp) -> Result<()> {
+/// Adds a connection, unless there is one to this master, along with these changes of the worker: the beginning of a statement
+/// whose arguments are counted from four. Whether it is to end when it is idle. In few statements: a farm of thousands comes at once.
+async fn connect(
+    tx: &mut Tx,
+    worker: WorkerId,
+    master: MasterId,
+    now: Timestamp,
+    changes: &str,
+    args: Vec<crate::sql::Value>,
+) -> Result<bool> {
+    let sql = format!(
+        "{changes}, connected_at = CASE WHEN EXISTS (SELECT 1 FROM worker_connections x \
+         WHERE x.worker_id = workers.id AND x.master_id = $2) THEN connected_at ELSE $3 END \
+         WHERE id = $1 RETURNING graceful, lost_at, missing_at"
+    );
+    let mut all = args![worker, master, now];
+    all.extend(args);
+    let row = update(tx, worker, sql, all).await?;
+    let mut cells = row.cells();
+    let graceful = cells.get()?;
+    let (lost, missing): (Option<Timestamp>, Option<Timestamp>) = (cells.get()?, cells.get()?);
     let sql = "INSERT INTO worker_connections (worker_id, master_id, connected_at) \
         VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    let args = args![worker, master, now];
-    if tx.execute("connect_worker", sql, args).await? > 0 {
-        let sql =
-            "UPDATE workers SET connected_at = $2 WHERE id = $1 RETURNING lost_at, missing_at";
-        let row = tx
-            .fetch_one("connect_worker", sql, args![worker, now])
-            .await?;
-        let mut cells = row.cells();
-        let (lost, missing): (Option<Timestamp>, Option<Timestamp>) = (cells.get()?, cells.get()?);
-        // Nobody looked for it, as for nearly all when a farm of thousands comes.
-        if lost.is_none() && missing.is_none() {
-            return Ok(());
-        }
+    tx.execute("connect_worker", sql, args![worker, master, now])
+        .await?;
+    // Nobody looked for it, as for nearly all when a farm of thousands comes.
+    if lost.is_some() || missing.is_some() {
+        found(tx, worker, now).await?;
     }
-    found(tx, worker, now).await
+    Ok(graceful)
 }
 
 /// Takes a connection away, if there is one.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
 use toolpost_harness::{Farm, eventually_within};
 
 use super::fill::{self, Scratch, Sizes};
@@ -219,18 +220,9 @@ async fn downloads(farm: &Farm, database: &str) -> anyhow::Result<Vec<Row>> {
 /// From a request for a build to the news that it has begun, at rest and while a crowd asks as fast as it can.
 async fn starts(farm: &Farm, ids: Ids, database: &str, count: usize) -> anyhow::Result<Vec<Row>> {
     let alone = begun(farm, count).await?;
-    let authority = farms::authority(farm);
-    let crowd = tokio::spawn(async move {
-        let path = move |n: usize| {
-            let list = &LISTS[n % LISTS.len()];
-            let list = if list.long { &LISTS[0] } else { list };
-            format!("/api/v2/{}", (list.path)(n, &ids))
-        };
-        // Until it is told to stop.
-        hammer_each(&authority, path, CROWD, START_MAX).await
-    });
+    let crowd = Crowd::begin(farms::authority(farm), ids);
     let crowded = begun(farm, count).await;
-    crowd.abort();
+    crowd.end().await?;
     let crowded = crowded?;
     let name = format!("{database}: from a request to the start of its build");
     let at = |sorted: &[f64], share: f64| {
@@ -252,6 +244,40 @@ async fn starts(farm: &Farm, ids: Ids, database: &str, count: usize) -> anyhow::
         )
         .target(100.0),
     ])
+}
+
+/// Many who ask as fast as they can, until they are told to stop. They have threads of their own, so that whoever waits for a build
+/// does not wait for this process.
+struct Crowd {
+    stop: oneshot::Sender<()>,
+    asking: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Crowd {
+    fn begin(authority: String, ids: Ids) -> Self {
+        let path = move |n: usize| {
+            let list = &LISTS[n % LISTS.len()];
+            let list = if list.long { &LISTS[0] } else { list };
+            format!("/api/v2/{}", (list.path)(n, &ids))
+        };
+        let (stop, stopped) = oneshot::channel();
+        let asking = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(async {
+                tokio::select! {
+                    asked = hammer_each(&authority, path, CROWD, START_MAX) => asked.map(drop),
+                    _ = stopped => Ok(()),
+                }
+            })
+        });
+        Self { stop, asking }
+    }
+
+    /// Ends it; the error of a request that failed.
+    async fn end(self) -> anyhow::Result<()> {
+        drop(self.stop);
+        self.asking.await?
+    }
 }
 
 /// Milliseconds, sorted.

@@ -3,9 +3,6 @@
 use toolpost_sdk::reporter::{Event, WorkerReport};
 use toolpost_sdk::{Delivery, Results};
 
-/// A worker that was last seen so long ago is not just lost but missing.
-const MISSING_AFTER_MS: u64 = 60_000;
-
 /// What happened, such as `Build 12 of linux failed again`.
 pub(crate) fn headline(delivery: &Delivery) -> String {
     match &delivery.event {
@@ -28,18 +25,20 @@ pub(crate) fn headline(delivery: &Delivery) -> String {
                 ended(buildset.results, None)
             )
         }
-        Event::WorkerLost(worker) => lost(worker, delivery.at_ms),
-        Event::WorkerFound(worker) => format!("Worker {} is back", worker.name),
+        Event::WorkerLost(worker) => format!("Worker {} is lost", worker.name),
+        Event::WorkerFound(worker) | Event::WorkerBack(worker) => {
+            format!("Worker {} is back", worker.name)
+        }
+        Event::WorkerMissing(worker) => missing(worker, delivery.at_ms),
     }
 }
 
-fn lost(worker: &WorkerReport, at_ms: u64) -> String {
+fn missing(worker: &WorkerReport, at_ms: u64) -> String {
     let name = &worker.name;
-    let away_ms = worker
-        .last_seen_ms
-        .map_or(0, |seen| at_ms.saturating_sub(seen));
-    match away_ms / 60_000 {
-        _ if away_ms < MISSING_AFTER_MS => format!("Worker {name} is lost"),
+    let Some(seen_ms) = worker.last_seen_ms else {
+        return format!("Worker {name} is missing: it has never come");
+    };
+    match at_ms.saturating_sub(seen_ms) / 60_000 {
         minutes @ ..120 => format!("Worker {name} is missing: it has been away for {minutes} min"),
         minutes => format!(
             "Worker {name} is missing: it has been away for {} h",
@@ -120,12 +119,11 @@ mod tests {
         check(Event::WorkerLost(worker()), "Worker w1 is lost");
         let since = |ms: u64| {
             let at = Delivery::of(Event::WorkerLost(worker())).at_ms;
-            Event::WorkerLost(WorkerReport {
+            Event::WorkerMissing(WorkerReport {
                 last_seen_ms: Some(at - ms),
                 ..worker()
             })
         };
-        check(since(0), "Worker w1 is lost");
         check(
             since(60 * 60_000),
             "Worker w1 is missing: it has been away for 60 min",
@@ -134,6 +132,11 @@ mod tests {
             since(150 * 60_000),
             "Worker w1 is missing: it has been away for 2 h",
         );
+        check(
+            Event::WorkerMissing(worker()),
+            "Worker w1 is missing: it has never come",
+        );
+        check(Event::WorkerBack(worker()), "Worker w1 is back");
         check(Event::WorkerFound(worker()), "Worker w1 is back");
     }
 }

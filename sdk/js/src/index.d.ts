@@ -592,7 +592,7 @@ export type ReportEvent =
   | { kind: "request-added"; request: RequestReport }
   | { kind: "build-started" | "build-finished"; build: BuildReport }
   | { kind: "buildset-complete"; buildset: BuildsetReport }
-  | { kind: "worker-lost" | "worker-found"; worker: WorkerReport };
+  | { kind: "worker-lost" | "worker-found" | "worker-missing" | "worker-back"; worker: WorkerReport };
 
 export interface StepReport {
   number: number;

@@ -92,14 +92,17 @@ impl<'a> Reports<'a> {
                 let report = self.worker(worker, Some(entry.at)).await?;
                 (Event::WorkerLost(report), BTreeSet::new())
             }
-            Fact::WorkerFound(worker) | Fact::WorkerBack(worker) => {
+            Fact::WorkerFound(worker) => {
                 let report = self.worker(worker, Some(entry.at)).await?;
                 (Event::WorkerFound(report), BTreeSet::new())
             }
-            // To a reporter it is lost, and for how long is in the report.
             Fact::WorkerMissing(worker) => {
                 let report = self.worker(worker, None).await?;
-                (Event::WorkerLost(report), BTreeSet::new())
+                (Event::WorkerMissing(report), BTreeSet::new())
+            }
+            Fact::WorkerBack(worker) => {
+                let report = self.worker(worker, Some(entry.at)).await?;
+                (Event::WorkerBack(report), BTreeSet::new())
             }
         })
     }

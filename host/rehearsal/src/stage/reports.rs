@@ -67,10 +67,13 @@ impl Reports {
             "request-added" => wire::Event::RequestAdded(self.request(&delivery.request)),
             "worker-lost" => wire::Event::WorkerLost(self.worker(&delivery.worker)),
             "worker-found" => wire::Event::WorkerFound(self.worker(&delivery.worker)),
+            "worker-missing" => wire::Event::WorkerMissing(self.worker(&delivery.worker)),
+            "worker-back" => wire::Event::WorkerBack(self.worker(&delivery.worker)),
             other => {
                 return Err(format!(
                     "`{other}` is no event; there are `build-finished`, `build-started`, \
-                     `buildset-complete`, `request-added`, `worker-lost` and `worker-found`"
+                     `buildset-complete`, `request-added`, `worker-lost`, `worker-found`, \
+                     `worker-missing` and `worker-back`"
                 ));
             }
         })

@@ -14,6 +14,8 @@ const REPORTS = {
   "buildset-complete": "buildset",
   "worker-lost": "worker",
   "worker-found": "worker",
+  "worker-missing": "worker",
+  "worker-back": "worker",
 };
 
 /** `reporter` of the contract. */

@@ -47,8 +47,10 @@ from .reporting import (
     RequestReport,
     Sent,
     StepReport,
+    WorkerBack,
     WorkerFound,
     WorkerLost,
+    WorkerMissing,
     WorkerReport,
 )
 from .scheduling import (
@@ -163,8 +165,10 @@ __all__ = [
     "TriggeredBuild",
     "UploadedDirectory",
     "WakeAt",
+    "WorkerBack",
     "WorkerFound",
     "WorkerLost",
+    "WorkerMissing",
     "WorkerReport",
     "plugin",
     "reporter",

@@ -167,19 +167,42 @@ class BuildsetEnded:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker went away, or is missing: away since `last_seen_ms` for longer than it may be."""
+    """A worker went away without having been told to."""
 
     worker: WorkerReport
 
 
 @dataclass(frozen=True)
 class WorkerFound:
-    """A worker came back."""
+    """A worker that was lost came back."""
 
     worker: WorkerReport
 
 
-ReportEvent = RequestAdded | BuildStarted | BuildEnded | BuildsetEnded | WorkerLost | WorkerFound
+@dataclass(frozen=True)
+class WorkerMissing:
+    """A worker is missing: it has been away for longer than it may, since `last_seen_ms`, or has never come."""
+
+    worker: WorkerReport
+
+
+@dataclass(frozen=True)
+class WorkerBack:
+    """A worker that was missing came after all."""
+
+    worker: WorkerReport
+
+
+ReportEvent = (
+    RequestAdded
+    | BuildStarted
+    | BuildEnded
+    | BuildsetEnded
+    | WorkerLost
+    | WorkerFound
+    | WorkerMissing
+    | WorkerBack
+)
 """What happened."""
 
 

@@ -32,10 +32,14 @@ pub enum Event {
     BuildFinished(BuildReport),
     /// All builds of a build set have ended.
     BuildsetComplete(BuildsetReport),
-    /// A worker went away, or is missing: it has been away since `last_seen_ms` for longer than it may.
+    /// A worker went away without having been told to.
     WorkerLost(WorkerReport),
-    /// A worker came back.
+    /// A worker that was lost came back.
     WorkerFound(WorkerReport),
+    /// A worker is missing: it has been away for longer than it may, since `last_seen_ms`, or has never come.
+    WorkerMissing(WorkerReport),
+    /// A worker that was missing came after all.
+    WorkerBack(WorkerReport),
 }
 
 impl Delivery {
@@ -69,6 +73,8 @@ impl Event {
             Self::BuildsetComplete(_) => "buildset-complete",
             Self::WorkerLost(_) => "worker-lost",
             Self::WorkerFound(_) => "worker-found",
+            Self::WorkerMissing(_) => "worker-missing",
+            Self::WorkerBack(_) => "worker-back",
         }
     }
 
@@ -78,7 +84,11 @@ impl Event {
         match self {
             Self::BuildStarted(build) | Self::BuildFinished(build) => std::slice::from_ref(build),
             Self::BuildsetComplete(buildset) => &buildset.builds,
-            Self::RequestAdded(_) | Self::WorkerLost(_) | Self::WorkerFound(_) => &[],
+            Self::RequestAdded(_)
+            | Self::WorkerLost(_)
+            | Self::WorkerFound(_)
+            | Self::WorkerMissing(_)
+            | Self::WorkerBack(_) => &[],
         }
     }
 }
@@ -110,7 +120,10 @@ impl Serialize for Event {
             Self::RequestAdded(request) => json.request = Some(request),
             Self::BuildStarted(build) | Self::BuildFinished(build) => json.build = Some(build),
             Self::BuildsetComplete(buildset) => json.buildset = Some(buildset),
-            Self::WorkerLost(worker) | Self::WorkerFound(worker) => json.worker = Some(worker),
+            Self::WorkerLost(worker)
+            | Self::WorkerFound(worker)
+            | Self::WorkerMissing(worker)
+            | Self::WorkerBack(worker) => json.worker = Some(worker),
         }
         json.serialize(serializer)
     }

@@ -55,6 +55,8 @@ fn event(event: export::Event) -> Event {
         export::Event::BuildsetComplete(report) => Event::BuildsetComplete(buildset(report)),
         export::Event::WorkerLost(report) => Event::WorkerLost(worker(report)),
         export::Event::WorkerFound(report) => Event::WorkerFound(worker(report)),
+        export::Event::WorkerMissing(report) => Event::WorkerMissing(worker(report)),
+        export::Event::WorkerBack(report) => Event::WorkerBack(worker(report)),
     }
 }
 

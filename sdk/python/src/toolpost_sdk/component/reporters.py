@@ -23,6 +23,8 @@ _EVENTS = {
     "BuildsetComplete": (sdk.BuildsetEnded, sdk.BuildsetReport),
     "WorkerLost": (sdk.WorkerLost, sdk.WorkerReport),
     "WorkerFound": (sdk.WorkerFound, sdk.WorkerReport),
+    "WorkerMissing": (sdk.WorkerMissing, sdk.WorkerReport),
+    "WorkerBack": (sdk.WorkerBack, sdk.WorkerReport),
 }
 
 

@@ -96,6 +96,8 @@ pub(crate) struct Web(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
+    /// For who wants something done: he does not wait behind those who only read.
+    pub(crate) store_of_actions: Store,
     pub(crate) bus: Bus,
     pub(crate) master: SharedControl,
     pub(crate) options: WebOptions,
@@ -131,6 +133,7 @@ impl Web {
             process: rand::random(),
             // Who listens to events must not wait behind those who ask; there is one reader for all of them.
             store: store.for_visitors(),
+            store_of_actions: store,
             bus,
             master,
             options,

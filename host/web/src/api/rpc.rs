@@ -193,7 +193,7 @@ async fn act(
             request_action(web, &acting, id, call).await
         }
         Endpoint::Worker(worker, scopes) => {
-            let worker = list::worker_within(&web.store, &worker, &scopes).await?;
+            let worker = list::worker_within(&web.store_of_actions, &worker, &scopes).await?;
             let worker = worker.ok_or_else(|| ApiError::not_found("worker"))?;
             worker_action(&acting, worker.id, call).await
         }
@@ -222,7 +222,7 @@ async fn build_action(
     build: &BuildRef,
     call: &Call,
 ) -> Result<Value, ApiError> {
-    let build = list::build(&web.store, build).await?;
+    let build = list::build(&web.store_of_actions, build).await?;
     match call.method.as_str() {
         "stop" => {
             acting.stop_build(build.id, call.reason()).await?;
@@ -239,7 +239,7 @@ async fn request_action(
     id: i64,
     call: &Call,
 ) -> Result<Value, ApiError> {
-    let request = web.store.find::<BuildRequest>(id).await?;
+    let request = web.store_of_actions.find::<BuildRequest>(id).await?;
     let request = request.ok_or_else(|| ApiError::not_found("buildrequest"))?;
     match call.method.as_str() {
         "cancel" => acting.cancel(request.id, call.reason()).await?,
@@ -263,7 +263,7 @@ async fn scheduler_within(
     if scopes.is_empty() {
         return Ok(id);
     }
-    let schedulers = list::rows_within::<Scheduler>(&web.store, scopes).await?;
+    let schedulers = list::rows_within::<Scheduler>(&web.store_of_actions, scopes).await?;
     match schedulers.iter().any(|scheduler| scheduler.id == id) {
         true => Ok(id),
         false => Err(ApiError::not_found("scheduler")),
@@ -342,7 +342,7 @@ async fn force(
             .as_i64()
             .or_else(|| id.as_str().and_then(|id| id.parse().ok()));
         let reference = super::path::BuilderRef::Id(id.unwrap_or(-1));
-        let builder = resolve::builder(&web.store, &reference)
+        let builder = resolve::builder(&web.store_of_actions, &reference)
             .await?
             .ok_or_else(|| ApiError::not_found("builder"))?;
         builders = Some(vec![builder.name]);

@@ -296,7 +296,12 @@ impl Acting<'_> {
             outcome: outcome.to_owned(),
         };
         let (entries_max, now) = (auth.audit_entries_max, self.web.now());
-        if let Err(error) = self.web.store.add_audit(entry, entries_max, now).await {
+        if let Err(error) = self
+            .web
+            .store_of_actions
+            .add_audit(entry, entries_max, now)
+            .await
+        {
             tracing::error!(
                 "{} by {} is not in the audit log: {error}",
                 action,
@@ -311,7 +316,7 @@ impl Acting<'_> {
         if self.web.rules().is_none() {
             return Ok(subject);
         }
-        let store = &self.web.store;
+        let store = &self.web.store_of_actions;
         let Some(build) = store.find::<Build>(id.0).await? else {
             return Err(ControlError::UnknownBuild(id).into());
         };
@@ -324,7 +329,7 @@ impl Acting<'_> {
         if self.web.rules().is_none() {
             return Ok(subject);
         }
-        let store = &self.web.store;
+        let store = &self.web.store_of_actions;
         let Some(request) = store.find::<BuildRequest>(id.0).await? else {
             return Err(ControlError::UnknownRequest(id).into());
         };
@@ -343,7 +348,7 @@ impl Acting<'_> {
         if !self.web.sight(self.caller).await?.sees(id) {
             return Err(ApiError::not_found(what));
         }
-        let builder = self.web.store.get::<Builder>(id).await?;
+        let builder = self.web.store_of_actions.get::<Builder>(id).await?;
         subject.text = format!("{} of {}", subject.text, builder.name);
         subject.builders.push(self.owner(builder).await?);
         Ok(subject)
@@ -351,7 +356,7 @@ impl Acting<'_> {
 
     async fn owner(&self, builder: Builder) -> Result<Owner, ApiError> {
         let project = match builder.project_id {
-            Some(id) => self.web.store.find::<Project>(id.0).await?,
+            Some(id) => self.web.store_of_actions.find::<Project>(id.0).await?,
             None => None,
         };
         Ok(Owner {
@@ -367,7 +372,7 @@ impl Acting<'_> {
         for name in names {
             let query = Query::new().eq("name", &name);
             owners.push(
-                match resolve::first::<Builder>(&self.web.store, query).await? {
+                match resolve::first::<Builder>(&self.web.store_of_actions, query).await? {
                     Some(builder) => self.owner(builder).await?,
                     None => Owner {
                         name,
@@ -382,7 +387,7 @@ impl Acting<'_> {
     async fn scheduler(&self, id: SchedulerId) -> Result<Subject, ApiError> {
         let mut subject = Subject::named(format!("scheduler {id}"));
         if self.web.rules().is_some() {
-            let found = self.web.store.find::<Scheduler>(id.0).await?;
+            let found = self.web.store_of_actions.find::<Scheduler>(id.0).await?;
             if let Some(scheduler) = found {
                 let builders = self.builders_of(&scheduler.name);
                 subject.builders = self.owners(builders).await?;
@@ -395,7 +400,7 @@ impl Acting<'_> {
     async fn worker(&self, id: WorkerId) -> Result<Subject, ApiError> {
         let mut subject = Subject::named(format!("worker {id}"));
         if self.web.rules().is_some()
-            && let Some(worker) = self.web.store.find::<Worker>(id.0).await?
+            && let Some(worker) = self.web.store_of_actions.find::<Worker>(id.0).await?
         {
             subject.text = format!("worker {}", worker.name);
             subject.worker = Some(worker.name);

@@ -29,8 +29,10 @@ const ENTRIES_PER_BATCH_MAX: u32 = 200;
 /// The price of a lost event, and of what other masters do, is this delay.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a first event waits for more of its burst.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long a first event waits for more of its burst. Nobody waits for a report as for a build, and each event wakes all reporters.
+const GATHER: Duration = Duration::from_millis(100);
+/// Up to so much longer, which is not the same for all reporters: they do not all look at once.
+const GATHER_SPREAD_MS: u64 = 100;
 
 /// The pause after a try that the master could not make, which is no try of the delivery.
 const NOT_NOW_WAIT: Duration = Duration::from_secs(5);
@@ -82,8 +84,11 @@ impl ReporterActor {
     /// Reacts to what happens until it is told to close and has nothing left to do, or is dropped, and its running tries
     /// with it.
     pub(crate) async fn run(self) {
+        let id = self.id;
+        let is_wanted = move |event: &Event| is_reason_to_look(event, id);
+        let spread = Duration::from_millis(rand::random_range(0..=GATHER_SPREAD_MS));
         let mut wake =
-            Wake::new(self.bus.subscribe(), LOOK_INTERVAL, is_reason_to_look).gathering(GATHER);
+            Wake::new(self.bus.subscribe(), LOOK_INTERVAL, is_wanted).gathering(GATHER + spread);
         let mut backoff = Backoff::new(STORE_WAIT_MIN, STORE_WAIT_MAX);
         let mut tries = Tries::default();
         loop {
@@ -284,16 +289,17 @@ async fn attempt(deliver: Arc<dyn Deliver>, delivery: Delivery) -> Ended {
     (delivery, outcome)
 }
 
-fn is_reason_to_look(event: &Event) -> bool {
-    matches!(
-        event,
+fn is_reason_to_look(event: &Event, reporter: ReporterId) -> bool {
+    match event {
+        // What the others do is written down as well.
+        Event::Reporter(id) => *id == reporter,
         Event::RequestAdded(..)
-            | Event::BuildStarted(..)
-            | Event::BuildFinished(..)
-            | Event::BuildsetComplete(_)
-            | Event::Worker(_)
-            | Event::Reporter(_)
-            | Event::Plugin(_)
-            | Event::Configuration
-    )
+        | Event::BuildStarted(..)
+        | Event::BuildFinished(..)
+        | Event::BuildsetComplete(_)
+        | Event::Worker(_)
+        | Event::Plugin(_)
+        | Event::Configuration => true,
+        _ => false,
+    }
 }

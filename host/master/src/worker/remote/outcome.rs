@@ -107,6 +107,11 @@ pub(super) fn failed(action: &'static str, path: &str, rc: Option<i64>, said: &s
             source: io::Error::new(io::ErrorKind::PermissionDenied, said.to_owned()),
         },
         _ if said.contains("No such file") => FileError::NotFound { path },
+        Some(0) if said.is_empty() => FileError::Io {
+            action,
+            path,
+            source: io::Error::other("the worker says that it went well, and not what came of it"),
+        },
         Some(rc) if said.is_empty() => FileError::Io {
             action,
             path,
@@ -143,5 +148,26 @@ fn kind_of(mode: u32) -> FileKind {
         0o040_000 => FileKind::Directory,
         0o120_000 => FileKind::Symlink,
         _ => FileKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_code_means_is_said() {
+        let told = |rc, said| failed("look at", "x", rc, said).to_string();
+        assert_eq!(told(Some(2), ""), "`x` does not exist on the worker");
+        assert_eq!(
+            told(Some(1), "tar: broken\n"),
+            "cannot look at `x`: tar: broken"
+        );
+        assert_eq!(
+            told(Some(0), ""),
+            "cannot look at `x`: the worker says that it went well, and not what came of it"
+        );
+        assert!(is_refusal(&failed("read", "x", Some(13), "")));
+        assert!(is_refusal(&failed("read", "x", Some(13), "not for you")));
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Effort {
     Large,
     /// A process.
     Process,
+    /// Builds: what they ask of the master comes later, and is many times what the question takes.
+    Builds,
 }
 
 impl Effort {
@@ -43,11 +45,17 @@ impl Effort {
             Self::Small => 1,
             Self::Large => 5,
             Self::Process => 20,
+            Self::Builds => FREE_PIECES / 2,
         }
     }
 
     /// Whether it is over soon. A command that waits for its place on the worker, or a large file, does not hold up others.
     fn is_short(self) -> bool {
+        matches!(self, Self::Small | Self::Builds)
+    }
+
+    /// Whether it is answered with the master's own processor time and little else.
+    fn is_computing(self) -> bool {
         self == Self::Small
     }
 }
@@ -76,14 +84,10 @@ struct Account {
 pub(crate) struct Leave {
     account: Arc<Account>,
     began: Instant,
-    /// Of a question that nobody but the host is to answer.
-    short: Option<Short>,
-}
-
-struct Short {
-    meter: Arc<Meter>,
-    /// The next one in turn waits for its end.
-    _turn: OwnedMutexGuard<()>,
+    /// Whose processor time it counts as.
+    meter: Option<Arc<Meter>>,
+    /// Of a question that is over soon: the next one in turn waits for its end.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Paces {
@@ -136,10 +140,8 @@ impl Pace {
         Some(Leave {
             account: Arc::clone(account),
             began: Instant::now(),
-            short: effort.is_short().then(|| Short {
-                meter: Arc::clone(&self.meter),
-                _turn: turn,
-            }),
+            meter: effort.is_computing().then(|| Arc::clone(&self.meter)),
+            _turn: effort.is_short().then_some(turn),
         })
     }
 }
@@ -163,8 +165,8 @@ impl Drop for Leave {
     fn drop(&mut self) {
         let took = self.began.elapsed().min(COST_MAX);
         self.account.charge(took);
-        if let Some(short) = &self.short {
-            short.meter.add(took);
+        if let Some(meter) = &self.meter {
+            meter.add(took);
         }
     }
 }

@@ -99,7 +99,7 @@ impl triggers::HostTriggered for CallState {
         let (count, limit) = (self.counts.triggers, self.limits.triggers_max);
         within("requests for other builds", count.into(), limit.into())?;
         let trigger = async move |host: Arc<dyn StepHost>| host.farm().trigger(request).await;
-        match answer(self.ask_for(Effort::Large, WHAT, trigger).await?)? {
+        match answer(self.ask_for(Effort::Builds, WHAT, trigger).await?)? {
             Ok(triggered) => Ok(Ok(self.table.push(TriggerHandle(triggered))?)),
             Err(error) => Ok(Err(error)),
         }

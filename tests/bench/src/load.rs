@@ -139,7 +139,8 @@ pub(crate) async fn hammer_each(
 }
 
 /// GETs a path at every tick for `span`, over one connection. A visit that is late because the one before took too long counts
-/// from its tick. Who visits has a thread of their own, so that they do not wait for what else this process plays.
+/// from its tick; where the clock was late, ticks begin anew. Who visits has a thread of their own, so that they do not wait for
+/// what else this process plays.
 ///
 /// # Errors
 /// When an answer is not a success.
@@ -173,8 +174,9 @@ async fn visit_all(
         let mut began = due;
         if let Some(early) = due.checked_duration_since(Instant::now()) {
             tokio::time::sleep(early).await;
-            // That our own timer is late says nothing about the master.
+            // That our own timer is late says nothing about the master, nor about the visits after this one.
             began = Instant::now();
+            due = began;
         }
         connection.get(path).await?;
         sorted.push(began.elapsed());

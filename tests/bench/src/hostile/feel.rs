@@ -33,6 +33,18 @@ impl Feel {
             median(of.iter().map(|feel| feel.0[i]).collect())
         }))
     }
+
+    /// The largest of each.
+    pub(super) fn worst(of: &[Self]) -> Self {
+        Self(std::array::from_fn(|i| {
+            of.iter().map(|feel| feel.0[i]).fold(0.0, f64::max)
+        }))
+    }
+
+    /// How many times as large as that one each figure is.
+    pub(super) fn over(&self, base: &Self) -> [f64; 4] {
+        std::array::from_fn(|i| self.0[i] / base.0[i])
+    }
 }
 
 /// Uses a farm for a while.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use toolpost_sandbox::lower_thread_priority;
 use tracing::warn;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -16,6 +17,8 @@ const DEFAULT_FILTER: &str = "info,cranelift_codegen=warn,wasmtime=warn,sqlx=war
 
 /// Records that wait to be written.
 const RECORDS_WAITING_MAX: usize = 50_000;
+/// How much nicer than the web server the thread is that writes them: who floods the log keeps nobody waiting.
+const WRITER_NICE: i32 = 5;
 /// How often dropped records are counted.
 const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -29,10 +32,16 @@ pub(crate) fn start(json: bool, printer: Printer) -> anyhow::Result<WorkerGuard>
             .map_err(|e| anyhow::anyhow!("TOOLPOST_LOG=`{filter}` is not a filter: {e}"))?,
         Err(_) => EnvFilter::new(DEFAULT_FILTER),
     };
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(RECORDS_WAITING_MAX)
-        .thread_name("log-writer")
-        .finish(std::io::stderr());
+    // A thread has the priority of the one that starts it.
+    let begin = || {
+        lower_thread_priority(WRITER_NICE);
+        NonBlockingBuilder::default()
+            .buffered_lines_limit(RECORDS_WAITING_MAX)
+            .thread_name("log-writer")
+            .finish(std::io::stderr())
+    };
+    let begun = std::thread::scope(|scope| scope.spawn(begin).join());
+    let (writer, guard) = begun.map_err(|_| anyhow::anyhow!("cannot start writing log records"))?;
     let dropped = writer.error_counter();
     let records = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -278,7 +278,10 @@ impl Checks {
             let turn = match used > turns::TURN_AFTER {
                 true => {
                     let _standing = clock.stand();
-                    Some(turns.take(&party).await)
+                    let turn = turns.take(&party).await;
+                    // With the turn, so that none of its copies computes meanwhile.
+                    tokio::time::sleep(turns::REST).await;
+                    Some(turn)
                 }
                 false => None,
             };

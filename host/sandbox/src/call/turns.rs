@@ -3,7 +3,8 @@
 //!
 //! Most calls compute for less than [`TURN_AFTER`] in all and need no turn for that. Who computes for longer needs one for each
 //! tick, and there are as many turns as there are threads. So a thread is free for a short call after one tick at the
-//! latest, and fifty loops of one plugin get together what one loop of another gets.
+//! latest, and fifty loops of one plugin get together what one loop of another gets. Each turn begins with a rest: a plugin that
+//! moves a lot of memory makes slower what runs on other cores, whatever its priority, and so does so for a part of the time only.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,9 @@ use crate::fair::{Party, Rota};
 
 /// Processor time that a call may use without asking for turns.
 pub(crate) const TURN_AFTER: Duration = Duration::from_millis(20);
+
+/// How long nobody computes before each turn, which lasts about 10 ms.
+pub(crate) const REST: Duration = Duration::from_millis(5);
 
 /// The turns that there are. Cheap to clone.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use crate::admission::Room;
 use crate::{SandboxOptions, SetupError};
 
 pub(crate) use priority::PLUGIN_NICE;
-pub use priority::lower_thread_priority;
+pub use priority::{lower_thread_priority, shorten_thread_turns};
 pub(crate) use ticker::Ticker;
 
 /// Stack that is left for host functions, which run on the plugin's stack.

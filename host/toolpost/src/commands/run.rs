@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use toolpost_sandbox::{lower_thread_priority, shorten_thread_turns};
 use tracing::{info, warn};
 
 use super::Done;
@@ -14,7 +15,8 @@ use crate::{service, telemetry};
 /// How long a second signal leaves running builds.
 const IMPATIENT_DRAIN: Duration = Duration::from_secs(2);
 
-/// How much nicer the engine's threads are than the web server's.
+/// How much nicer the engine's threads are than the web server's: who is not nice comes first as soon as it has something to
+/// do, and not when a turn is over.
 const ENGINE_NICE: i32 = 3;
 
 /// `toolpost run`
@@ -23,8 +25,8 @@ pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
     let _records = telemetry::start(args.log_json, printer)?;
     // Pages and API have threads of their own, so that no crawler can keep a worker's message waiting, and come first, so that
     // nobody waits for a page until a crowd of builds has begun.
-    let web = runtime("web", 0)?;
-    let engine = runtime("engine", ENGINE_NICE)?;
+    let web = runtime("web", shorten_thread_turns)?;
+    let engine = runtime("engine", || lower_thread_priority(ENGINE_NICE))?;
     let handle = web.handle().clone();
     engine.block_on(async {
         let mut signals = Signals::listen()?;

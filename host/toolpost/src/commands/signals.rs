@@ -3,18 +3,12 @@
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use toolpost_sandbox::lower_thread_priority;
 
-/// Threads with this name. They are nicer than others of the process by so much: whoever is not nice comes first as soon
-/// as it has something to do, and not when a slice of time is over.
-pub(super) fn runtime(name: &str, nice: i32) -> anyhow::Result<Runtime> {
+/// Threads with this name, each of which does this first: who comes before whom is set there.
+pub(super) fn runtime(name: &str, begin: fn()) -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name(name)
-        .on_thread_start(move || {
-            if nice > 0 {
-                lower_thread_priority(nice);
-            }
-        })
+        .on_thread_start(begin)
         .enable_all()
         .build()
         .with_context(|| format!("start the threads for {name}"))

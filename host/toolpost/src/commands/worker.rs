@@ -15,7 +15,7 @@ pub(crate) fn worker(args: &WorkerArgs, printer: Printer) -> Done {
     let settings = settings(args).map_err(|error| Failure::Usage(error.to_string()))?;
     // Dropped last, so that the last records are written, too.
     let _records = telemetry::start(args.log_json, printer)?;
-    let runtime = runtime("worker", 0)?;
+    let runtime = runtime("worker", || ())?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let mut hangups = signal(SignalKind::hangup())?;

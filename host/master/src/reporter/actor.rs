@@ -1,6 +1,7 @@
 //! Moves one reporter through the journal and its deliveries to their end.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub(crate) struct ReporterActor {
 struct Look {
     /// There is more in the journal.
     more: bool,
+    /// Nothing is tried now, because the plugin keeps crashing.
+    waits: bool,
     /// When to look again if nothing happens.
     wake_at: Option<Timestamp>,
 }
@@ -85,7 +88,10 @@ impl ReporterActor {
     /// with it.
     pub(crate) async fn run(self) {
         let id = self.id;
-        let is_wanted = move |event: &Event| is_reason_to_look(event, id);
+        let patient = Arc::new(AtomicBool::new(false));
+        let is_patient = Arc::clone(&patient);
+        let is_wanted =
+            move |event: &Event| is_reason_to_look(event, id, is_patient.load(Ordering::Relaxed));
         let spread = Duration::from_millis(rand::random_range(0..=GATHER_SPREAD_MS));
         let mut wake =
             Wake::new(self.bus.subscribe(), LOOK_INTERVAL, is_wanted).gathering(GATHER + spread);
@@ -108,8 +114,9 @@ impl ReporterActor {
                     Some(self.clock.now().after(wait))
                 }
             };
-            if looked.is_ok() {
+            if let Ok(look) = &looked {
                 backoff.succeeded();
+                patient.store(look.waits, Ordering::Relaxed);
             }
             self.tell(looked.as_ref().err(), tries.streams.len());
             let failed = looked.is_err();
@@ -127,7 +134,12 @@ impl ReporterActor {
     async fn look(&self, tries: &mut Tries) -> Result<Look, StoreError> {
         let more = self.fan_out().await?;
         let wake_at = self.begin(tries).await?;
-        Ok(Look { more, wake_at })
+        let waits = tries.crashes.waits(self.clock.now()).is_some();
+        Ok(Look {
+            more,
+            waits,
+            wake_at,
+        })
     }
 
     /// Makes deliveries of the next entries of the journal. Says whether there are more.
@@ -289,17 +301,39 @@ async fn attempt(deliver: Arc<dyn Deliver>, delivery: Delivery) -> Ended {
     (delivery, outcome)
 }
 
-fn is_reason_to_look(event: &Event, reporter: ReporterId) -> bool {
+/// One that is patient cannot tell anything now: what happens meanwhile it takes in now and then, and many entries at a time.
+fn is_reason_to_look(event: &Event, reporter: ReporterId, patient: bool) -> bool {
     match event {
         // What the others do is written down as well.
         Event::Reporter(id) => *id == reporter,
+        Event::Plugin(_) | Event::Configuration => true,
         Event::RequestAdded(..)
         | Event::BuildStarted(..)
         | Event::BuildFinished(..)
         | Event::BuildsetComplete(_)
-        | Event::Worker(_)
-        | Event::Plugin(_)
-        | Event::Configuration => true,
+        | Event::Worker(_) => !patient,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_cannot_tell_anything_looks_when_that_may_have_changed() {
+        let (own, other) = (ReporterId(1), ReporterId(2));
+        let reasons = |patient| {
+            let events = [
+                Event::BuildsetComplete(1.into()),
+                Event::Reporter(other),
+                Event::Reporter(own),
+                Event::Plugin("chat".to_owned()),
+                Event::Configuration,
+            ];
+            events.map(|event| is_reason_to_look(&event, own, patient))
+        };
+        assert_eq!(reasons(false), [true, false, true, true, true]);
+        assert_eq!(reasons(true), [false, false, true, true, true]);
     }
 }

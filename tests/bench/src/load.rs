@@ -173,7 +173,10 @@ async fn visit_all(
     while due < start + span {
         let mut began = due;
         if let Some(early) = due.checked_duration_since(Instant::now()) {
-            // The runtime's own clock has a grain of a millisecond; this thread has nothing else to do.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a runtime's clock has a grain of a millisecond, and this thread has nothing else to do"
+            )]
             std::thread::sleep(early);
             // That our own clock is late says nothing about the master, nor about the visits after this one.
             began = Instant::now();

@@ -4,7 +4,7 @@
 //! worker's processes. An ordinary call asks for little and is never held up. One that has asked for [`FREE_PIECES`] takes turns
 //! from then on with all calls of the same plugin for the same builder: one at a time, and together at most
 //! [`SHARE_PERCENT`] of the time. So a plugin that floods the host slows down itself, however many copies of it run, and comes
-//! to its end, because what it takes then counts as its processor time.
+//! to its end, because what short questions take then counts as its processor time. Requests for builds are nearly never free.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -209,6 +209,26 @@ mod tests {
         let mut other = paces.of(&Party::new("flood", "another builder"), &of_one);
         let waits = other.enter(Effort::Process);
         assert!(futures::FutureExt::now_or_never(waits).is_some_and(|leave| leave.is_none()));
+    }
+
+    #[tokio::test]
+    async fn of_builds_two_are_free_and_further_ones_are_asked_for_one_at_a_time() {
+        let paces = Paces::default();
+        let party = Party::new("flood", "builder");
+        let meter = meter("flood");
+        let (mut one, mut two) = (paces.of(&party, &meter), paces.of(&party, &meter));
+        for pace in [&mut one, &mut two] {
+            for _ in 0..2 {
+                let leave = futures::FutureExt::now_or_never(pace.enter(Effort::Builds));
+                assert!(leave.is_some_and(|leave| leave.is_none()));
+            }
+        }
+        let held = one.enter(Effort::Builds).await;
+        assert!(futures::FutureExt::now_or_never(two.enter(Effort::Builds)).is_none());
+        drop(held);
+        assert!(two.enter(Effort::Builds).await.is_some());
+        // What others do for it is not its processor time.
+        assert!(meter.used().is_zero());
     }
 
     #[tokio::test]

@@ -1,7 +1,5 @@
 //! Threads that yield to the rest of the master, and threads that it yields to.
 
-use std::time::Duration;
-
 /// How much nicer than the rest of the process plugin threads are.
 pub(crate) const PLUGIN_NICE: i32 = 10;
 
@@ -17,8 +15,9 @@ pub fn lower_thread_priority(by: i32) {
     }
 }
 
-/// What [`shorten_thread_turns`] asks for.
-const SHORT_TURN: Duration = Duration::from_micros(200);
+/// What [`shorten_thread_turns`] asks for, in nanoseconds: twice the shortest that Linux grants.
+#[cfg(target_os = "linux")]
+const SHORT_TURN_NS: u64 = 200_000;
 
 /// Lets the calling thread, and what it starts from now on, run for short turns at a time, and in exchange at once when it wakes
 /// up beside one that computes: without that, Linux (6.6 and later) leaves a core to whom it has begun to compute there, of
@@ -26,20 +25,20 @@ const SHORT_TURN: Duration = Duration::from_micros(200);
 /// little to do for each. Best effort: older systems know no such thing.
 pub fn shorten_thread_turns() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = set_turn(SHORT_TURN) {
+    if let Err(error) = set_turn(SHORT_TURN_NS) {
         tracing::debug!("a thread keeps the turns that it has: {error}");
     }
 }
 
 #[cfg(target_os = "linux")]
-fn set_turn(turn: Duration) -> std::io::Result<()> {
+fn set_turn(turn_ns: u64) -> std::io::Result<()> {
     let attributes = libc::sched_attr {
         size: u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(0),
         sched_policy: libc::SCHED_OTHER.cast_unsigned(),
         sched_flags: 0,
         sched_nice: rustix::process::getpriority_process(None)?,
         sched_priority: 0,
-        sched_runtime: u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX),
+        sched_runtime: turn_ns,
         sched_deadline: 0,
         sched_period: 0,
     };
@@ -66,7 +65,7 @@ mod tests {
         let inside = std::thread::spawn(|| {
             lower_thread_priority(PLUGIN_NICE);
             let before = rustix::process::getpriority_process(None).unwrap();
-            set_turn(SHORT_TURN).unwrap();
+            set_turn(SHORT_TURN_NS).unwrap();
             (before, rustix::process::getpriority_process(None).unwrap())
         });
         let (before, after) = inside.join().unwrap();

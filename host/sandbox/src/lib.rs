@@ -34,7 +34,7 @@ mod tests;
 
 pub use admission::{PoolWait, WaitReason};
 pub use call::LineTarget;
-pub use engine::{lower_thread_priority, shorten_thread_turns};
+pub use engine::{lower_thread_priority, shorten_thread_turns, shorten_turns_of};
 pub use error::{PluginErrorKind, SandboxError, Stack};
 pub use host::{StepHost, StepLog};
 pub use http::{HttpLimits, HttpOptions, Resolve, SystemResolver, Trust, read_authorities};

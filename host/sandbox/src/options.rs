@@ -36,7 +36,7 @@ pub struct SandboxOptions {
     pub stack_bytes_max: usize,
     /// A component that is larger is not loaded.
     pub component_bytes_max: u64,
-    /// How often running plugins look at their limits and let others run.
+    /// How often plugins that compute let others have their core first.
     pub tick: Duration,
     /// Whether to reserve address space for all calls at the start, which makes a call
     /// cheaper; without effect where the machine does not allow it.
@@ -79,7 +79,7 @@ impl Default for SandboxOptions {
             describe_wait_max: Duration::from_secs(30),
             stack_bytes_max: 512 << 10,
             component_bytes_max: 64 << 20,
-            tick: Duration::from_millis(10),
+            tick: Duration::from_millis(1),
             pooling: true,
             http: HttpOptions::default(),
             low_priority: true,

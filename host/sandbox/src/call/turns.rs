@@ -3,8 +3,9 @@
 //!
 //! Most calls compute for less than [`TURN_AFTER`] in all and need no turn for that. Who computes for longer needs one for each
 //! tick, and there are as many turns as there are threads. So a thread is free for a short call after one tick at the
-//! latest, and fifty loops of one plugin get together what one loop of another gets. Each turn begins with a rest: a plugin that
-//! moves a lot of memory makes slower what runs on other cores, whatever its priority, and so does so for a part of the time only.
+//! latest, and fifty loops of one plugin get together what one loop of another gets. Each turn begins with a rest that is as long
+//! as the call has just computed: a plugin that moves a lot of memory makes slower what runs on other cores, whatever its priority,
+//! and so does so for half of the time only.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +18,8 @@ use crate::fair::{Party, Rota};
 /// Processor time that a call may use without asking for turns.
 pub(crate) const TURN_AFTER: Duration = Duration::from_millis(20);
 
-/// How long nobody computes before each turn, which lasts about 10 ms.
-pub(crate) const REST: Duration = Duration::from_millis(5);
+/// The longest rest: what the host did for a call counts as computed as well, and may have taken long.
+pub(crate) const REST_MAX: Duration = Duration::from_millis(100);
 
 /// The turns that there are. Cheap to clone.
 #[derive(Clone)]

@@ -4,6 +4,7 @@
 //! allocator): then a call costs no system call for its memory. A machine with a limit on address space gets
 //! a smaller pool, or memory on demand.
 
+mod large_pages;
 mod priority;
 mod ticker;
 
@@ -15,7 +16,7 @@ use crate::admission::Room;
 use crate::{SandboxOptions, SetupError};
 
 pub(crate) use priority::PLUGIN_NICE;
-pub use priority::{lower_thread_priority, shorten_thread_turns};
+pub use priority::{lower_thread_priority, shorten_thread_turns, shorten_turns_of};
 pub(crate) use ticker::Ticker;
 
 /// Stack that is left for host functions, which run on the plugin's stack.
@@ -47,6 +48,7 @@ pub(crate) fn build(options: &SandboxOptions) -> Result<BuiltEngine, SetupError>
             let calls = (options.calls_max / share).max(1);
             match Engine::new(&pooled(options, calls)) {
                 Ok(engine) => {
+                    large_pages::use_large_pages(&engine);
                     return Ok(BuiltEngine {
                         engine,
                         pooled: Some(room(calls)),
@@ -114,4 +116,39 @@ fn pooled(options: &SandboxOptions, calls: usize) -> Config {
     let mut config = common(options);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Instance, Module, Store};
+
+    use super::*;
+
+    /// With large pages as well, which the system replaces, scans and gives up in other ways than small ones.
+    #[test]
+    fn nothing_is_left_of_a_large_memory_in_its_place() {
+        const PAGES: u64 = 400;
+        /// In the middle of a page, beside what the module fills itself, and well inside.
+        const BEGINNINGS: [usize; 3] = [2_000, 65_536, 4_200_000];
+        const TEXT: &str = r#"(module (memory (export "m") 17) (data (i32.const 1024) "ab"))"#;
+        let options = SandboxOptions {
+            calls_max: 1,
+            ..SandboxOptions::default()
+        };
+        let built = build(&options).unwrap();
+        assert!(built.pooled.is_some(), "the machine allows no pool");
+        let module = Module::new(&built.engine, wat::parse_str(TEXT).unwrap()).unwrap();
+        for beginning in BEGINNINGS {
+            for _ in 0..2 {
+                let mut store = Store::new(&built.engine, ());
+                let instance = Instance::new(&mut store, &module, &[]).unwrap();
+                let memory = instance.get_memory(&mut store, "m").unwrap();
+                memory.grow(&mut store, PAGES).unwrap();
+                let bytes = memory.data_mut(&mut store);
+                let (text, rest) = bytes.split_at_mut(1026);
+                assert!(text.ends_with(b"\0ab") && rest.iter().all(|byte| *byte == 0));
+                bytes[beginning..].fill(0xa5);
+            }
+        }
+    }
 }

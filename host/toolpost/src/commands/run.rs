@@ -19,14 +19,25 @@ const IMPATIENT_DRAIN: Duration = Duration::from_secs(2);
 /// do, and not when a turn is over.
 const ENGINE_NICE: i32 = 3;
 
+/// How long the engine's threads, and what they start, compute at a time while others wait. Less than the system lets plugins
+/// compute, so that a thread of the engine need not wait for the end of a plugin's turn.
+const ENGINE_TURN: Duration = Duration::from_micros(700);
+
+/// The same for those that answer people, and for the database: less again, so that they need not wait for the engine.
+const WEB_TURN: Duration = Duration::from_micros(200);
+
 /// `toolpost run`
 pub(crate) fn run(args: &RunArgs, printer: Printer) -> Done {
     // Dropped last, so that the last records are written, too.
     let _records = telemetry::start(args.log_json, printer)?;
     // Pages and API have threads of their own, so that no crawler can keep a worker's message waiting, and come first, so that
     // nobody waits for a page until a crowd of builds has begun.
-    let web = runtime("web", shorten_thread_turns)?;
-    let engine = runtime("engine", || lower_thread_priority(ENGINE_NICE))?;
+    shorten_thread_turns(WEB_TURN);
+    let web = runtime("web", || ())?;
+    let engine = runtime("engine", || {
+        lower_thread_priority(ENGINE_NICE);
+        shorten_thread_turns(ENGINE_TURN);
+    })?;
     let handle = web.handle().clone();
     engine.block_on(async {
         let mut signals = Signals::listen()?;

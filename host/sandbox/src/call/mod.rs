@@ -1,7 +1,7 @@
 //! One call of a plugin's export, from admission to its end, within its limits.
 //!
 //! Every call has a store of its own: a plugin that crashed or was stopped leaves nothing behind. Whatever waits is
-//! ended by dropping it; whatever computes is stopped at the engine's next tick.
+//! ended by dropping it; whatever computes looks at its limits after each 10 ms of processor time.
 
 mod clock;
 mod computing;
@@ -267,7 +267,7 @@ struct Checks {
 }
 
 impl Checks {
-    /// Stops the plugin, or lets others run and goes on.
+    /// Lets others have the core, and now and then stops the plugin or lets other calls compute first.
     fn at_tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         let used = self.meter.used();
         let computed = used.saturating_sub(self.looked);

@@ -2,8 +2,8 @@
 //! over the network.
 //!
 //! Most calls compute for less than [`TURN_AFTER`] in all and need no turn for that. Who computes for longer needs one for each
-//! tick, and there are as many turns as there are threads. So a thread is free for a short call after one tick at the
-//! latest, and fifty loops of one plugin get together what one loop of another gets. Each turn begins with a rest that is as long
+//! stretch of 10 ms, and there are as many turns as there are threads. So a thread is free for a short call after one stretch
+//! at the latest, and fifty loops of one plugin get together what one loop of another gets. Each turn begins with a rest that is as long
 //! as the call has just computed: a plugin that moves a lot of memory makes slower what runs on other cores, whatever its priority,
 //! and so does so for half of the time only.
 

@@ -65,3 +65,23 @@ fn ask(start: usize, end: usize) -> std::io::Result<()> {
 fn ask(_start: usize, _end: usize) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::SandboxOptions;
+    use crate::engine::build;
+
+    #[test]
+    fn the_mapping_of_the_pool_is_found() {
+        let built = build(&SandboxOptions {
+            calls_max: 10,
+            ..SandboxOptions::default()
+        });
+        let built = built.unwrap();
+        let place = place_in_pool(&built.engine).unwrap();
+        let (start, end) = mapping_around(place).unwrap();
+        // Each memory has 4 GiB of addresses.
+        assert!((start..end).contains(&place) && end - start > 10 << 32);
+    }
+}

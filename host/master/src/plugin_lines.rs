@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use toolpost_sandbox::host::LogLevel;
 use tracing::warn;
 
 /// Lines of one plugin in one period, of all its calls together.
@@ -61,7 +60,7 @@ impl Written {
 }
 
 /// Writes a line of a plugin, unless it has written too many.
-pub(crate) fn write(plugin: &str, level: LogLevel, write: impl FnOnce(LogLevel)) {
+pub(crate) fn write(plugin: &str, write: impl FnOnce()) {
     let verdict = {
         let now = Instant::now();
         let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +80,7 @@ pub(crate) fn write(plugin: &str, level: LogLevel, write: impl FnOnce(LogLevel))
                     dropped, "{dropped} lines of plugin `{plugin}` were dropped"
                 );
             }
-            write(level);
+            write();
         }
         Verdict::BeginToDrop => {
             let period_s = PERIOD.as_secs();
@@ -97,6 +96,15 @@ pub(crate) fn write(plugin: &str, level: LogLevel, write: impl FnOnce(LogLevel))
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_are_dropped_are_not_made() {
+        let mut made = 0;
+        for _ in 0..2 * LINES_PER_PERIOD_MAX {
+            write("a plugin of this test alone", || made += 1);
+        }
+        assert_eq!(made, LINES_PER_PERIOD_MAX);
+    }
 
     #[test]
     fn a_flood_is_counted_and_told_afterwards() {

@@ -170,7 +170,7 @@ impl StepHost for Nobody {
     fn build_info(&self) -> BuildInfo {
         BuildInfo::default()
     }
-    fn log(&self, _: LogLevel, _: &str) {}
+    fn log(&self, _: LogLevel, _: &dyn std::fmt::Display) {}
     async fn property(&self, _: &str) -> Result<Option<Property>, HostError> {
         nobody()
     }

@@ -1,6 +1,7 @@
 //! What a plugin step may ask of the master, over the build's worker, logs and properties.
 //! Calls come on the engine's own threads, so that output flows whatever the plugins do.
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -110,17 +111,20 @@ impl StepHost for PluginHost {
         }
     }
 
-    fn log(&self, level: LogLevel, message: &str) {
+    fn log(&self, level: LogLevel, message: &dyn Display) {
         let build = &self.step.build;
-        let message = build.mask(message);
         let (builder, number) = (&build.builder.name, build.build.number);
         let (step, step_type) = (&self.step.name, &self.step.config.step_type);
         let plugin = self.step.plugin.as_ref().map_or("", Wanted::plugin);
-        plugin_lines::write(plugin, level, |level| match level {
-            LogLevel::Debug => debug!(builder, number, step, step_type, "{message}"),
-            LogLevel::Info => info!(builder, number, step, step_type, "{message}"),
-            LogLevel::Warn => warn!(builder, number, step, step_type, "{message}"),
-            LogLevel::Error => error!(builder, number, step, step_type, "{message}"),
+        plugin_lines::write(plugin, || {
+            let message = message.to_string();
+            let message = build.mask(&message);
+            match level {
+                LogLevel::Debug => debug!(builder, number, step, step_type, "{message}"),
+                LogLevel::Info => info!(builder, number, step, step_type, "{message}"),
+                LogLevel::Warn => warn!(builder, number, step, step_type, "{message}"),
+                LogLevel::Error => error!(builder, number, step, step_type, "{message}"),
+            }
         });
     }
 

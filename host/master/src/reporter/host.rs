@@ -1,6 +1,7 @@
 //! What a reporter's plugin may ask of the master while it makes a delivery.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,14 +29,17 @@ pub(super) struct DeliveryHost {
 
 #[async_trait]
 impl ReporterHost for DeliveryHost {
-    fn log(&self, level: LogLevel, message: &str) {
+    fn log(&self, level: LogLevel, message: &dyn Display) {
         let (reporter, delivery) = (&self.reporter, self.delivery.0);
-        let message = self.capabilities.mask(message);
-        plugin_lines::write(self.wanted.plugin(), level, |level| match level {
-            LogLevel::Debug => debug!(reporter, delivery, "{message}"),
-            LogLevel::Info => info!(reporter, delivery, "{message}"),
-            LogLevel::Warn => warn!(reporter, delivery, "{message}"),
-            LogLevel::Error => error!(reporter, delivery, "{message}"),
+        plugin_lines::write(self.wanted.plugin(), || {
+            let message = message.to_string();
+            let message = self.capabilities.mask(&message);
+            match level {
+                LogLevel::Debug => debug!(reporter, delivery, "{message}"),
+                LogLevel::Info => info!(reporter, delivery, "{message}"),
+                LogLevel::Warn => warn!(reporter, delivery, "{message}"),
+                LogLevel::Error => error!(reporter, delivery, "{message}"),
+            }
         });
     }
 

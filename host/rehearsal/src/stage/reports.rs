@@ -1,5 +1,6 @@
 //! What reporters are told, from what scripts have, and the logs that they may read.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -200,8 +201,8 @@ pub(crate) struct ReporterStage {
 
 #[async_trait]
 impl ReporterHost for ReporterStage {
-    fn log(&self, level: LogLevel, message: &str) {
-        let line = (level, message.to_owned());
+    fn log(&self, level: LogLevel, message: &dyn Display) {
+        let line = (level, message.to_string());
         self.notes.lock().collected.operator.push(line);
     }
 

@@ -1,5 +1,6 @@
 //! The host of a step, as a script has it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -204,8 +205,8 @@ impl StepHost for StepStage {
         self.info.clone()
     }
 
-    fn log(&self, level: LogLevel, message: &str) {
-        let line = (level, message.to_owned());
+    fn log(&self, level: LogLevel, message: &dyn Display) {
+        let line = (level, message.to_string());
         self.notes.lock().collected.operator.push(line);
     }
 

@@ -1,5 +1,6 @@
 //! A host between a step and its real host that notes what passes.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -148,8 +149,8 @@ impl StepHost for Recorder {
         self.inner.build_info()
     }
 
-    fn log(&self, level: LogLevel, message: &str) {
-        let about = json!({ "level": facts::level_name(level), "message": message });
+    fn log(&self, level: LogLevel, message: &dyn Display) {
+        let about = json!({ "level": facts::level_name(level), "message": message.to_string() });
         self.tape.tell(calls::LOG, about);
         self.inner.log(level, message);
     }

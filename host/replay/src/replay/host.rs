@@ -1,6 +1,7 @@
 //! The host of a step that is replayed.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -123,12 +124,13 @@ impl StepHost for ReplayHost {
         self.info.clone()
     }
 
-    fn log(&self, level: LogLevel, message: &str) {
+    fn log(&self, level: LogLevel, message: &dyn Display) {
+        let message = message.to_string();
         let about = json!({ "level": facts::level_name(level), "message": message });
         // What it tells is taken, whatever the recording has.
         let _ = self.trail.done::<HostError>(calls::LOG, &about);
         self.trail
-            .collect(|all| all.operator.push((level, message.to_owned())));
+            .collect(|all| all.operator.push((level, message)));
     }
 
     async fn property(&self, name: &str) -> Result<Option<Property>, HostError> {

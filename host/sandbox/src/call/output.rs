@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -16,8 +17,9 @@ use crate::call::hide::BEYOND_CUT_BYTES;
 use crate::call::{Hider, Stop};
 use crate::host::LogLevel;
 
-/// Where the lines go that a plugin writes for the operator. Must not block.
-pub type LineTarget = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
+/// Where the lines go that a plugin writes for the operator. Must not block. A line is made when it is displayed, and not before:
+/// to hide secrets in it takes long, and of a flood most lines go nowhere.
+pub type LineTarget = Arc<dyn Fn(LogLevel, &dyn Display) + Send + Sync>;
 
 /// Bytes of standard error that are kept to explain a crash.
 const LAST_WORDS_BYTES_MAX: usize = 2 << 10;
@@ -148,8 +150,12 @@ impl Sink {
     }
 
     fn line(&self, level: LogLevel, text: &str) {
-        let text = self.hider.short(text, self.line_bytes_max);
-        (self.target)(level, &one_line(&text));
+        let line = Line {
+            hider: &self.hider,
+            text,
+            bytes_max: self.line_bytes_max,
+        };
+        (self.target)(level, &line);
     }
 
     fn end_line(&mut self, stream: StdStream) {
@@ -167,6 +173,19 @@ impl Sink {
                 self.last_words_bytes -= self.last_words.pop_front().map_or(0, |line| line.len());
             }
         }
+    }
+}
+
+/// What a plugin wrote for the operator. Displays the one line, within its limit, that others may see of it.
+struct Line<'a> {
+    hider: &'a Hider,
+    text: &'a str,
+    bytes_max: usize,
+}
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&one_line(&self.hider.short(self.text, self.bytes_max)))
     }
 }
 

@@ -14,6 +14,7 @@ mod services;
 mod test_results;
 mod triggers;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -101,8 +102,8 @@ pub trait StepHost: Send + Sync + 'static {
     /// The build that the step belongs to.
     fn build_info(&self) -> BuildInfo;
 
-    /// A line for the operator, already cut to the limits. Must not block.
-    fn log(&self, level: LogLevel, message: &str);
+    /// A line for the operator, within the limits, which is made when it is displayed. Must not block.
+    fn log(&self, level: LogLevel, message: &dyn Display);
 
     /// One property of the build.
     async fn property(&self, name: &str) -> Result<Option<Property>, HostError>;

@@ -14,6 +14,7 @@ mod rules;
 pub(crate) mod tests;
 mod trust;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -119,7 +120,7 @@ impl WasiHttpHooks for Hooks {
             match ended {
                 Ok(response) => Ok((response, Box::new(std::future::ready(Ok(()))) as Io)),
                 Err(error) => {
-                    caller.log(LogLevel::Warn, &format!("HTTP request: {error}"));
+                    caller.log(LogLevel::Warn, &format_args!("HTTP request: {error}"));
                     Err(error)
                 }
             }
@@ -128,10 +129,10 @@ impl WasiHttpHooks for Hooks {
 }
 
 impl Caller {
-    fn log(&self, level: LogLevel, text: &str) {
+    fn log(&self, level: LogLevel, line: &dyn Display) {
         match self {
-            Self::Step(host) => host.log(level, text),
-            Self::Reporter(host) => host.log(level, text),
+            Self::Step(host) => host.log(level, line),
+            Self::Reporter(host) => host.log(level, line),
         }
     }
 }

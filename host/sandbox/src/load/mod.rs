@@ -4,6 +4,7 @@ mod contract;
 mod description;
 mod error;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -208,7 +209,7 @@ async fn describe(
     description::check(told?)
 }
 
-fn log_description(level: LogLevel, line: &str) {
+fn log_description(level: LogLevel, line: &dyn Display) {
     match level {
         LogLevel::Error => tracing::error!("a plugin that describes itself says: {line}"),
         LogLevel::Warn => tracing::warn!("a plugin that describes itself says: {line}"),

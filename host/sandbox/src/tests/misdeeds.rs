@@ -1,5 +1,6 @@
 //! Every misdeed of the hostile set in every export: each ends with its reason, and leaves nothing behind.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,7 +20,7 @@ struct Nobody;
 
 #[async_trait]
 impl ReporterHost for Nobody {
-    fn log(&self, _: LogLevel, _: &str) {}
+    fn log(&self, _: LogLevel, _: &dyn Display) {}
 
     async fn read_log(&self, log: u64, _: u64, _: u32, _: usize) -> Result<String, HostError> {
         Err(HostError::Permanent(format!("there is no log {log}")))

@@ -1,6 +1,7 @@
 //! A host that notes what it is asked for. Commands are little scripts.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ impl StepHost for ScriptedHost {
         }
     }
 
-    fn log(&self, level: LogLevel, message: &str) {
+    fn log(&self, level: LogLevel, message: &dyn Display) {
         self.note(format!("{level:?} {message}"));
     }
 

@@ -211,7 +211,7 @@ fn wanted(reaction: &Reaction) -> impl Iterator<Item = &WantedBuildset> {
 fn log_target(scheduler: &str, plugin: &str) -> LineTarget {
     let (scheduler, plugin) = (scheduler.to_owned(), plugin.to_owned());
     Arc::new(move |level, line| {
-        plugin_lines::write(&plugin, level, |level| match level {
+        plugin_lines::write(&plugin, || match level {
             LogLevel::Debug => debug!(scheduler, plugin, "{line}"),
             LogLevel::Info => info!(scheduler, plugin, "{line}"),
             LogLevel::Warn => warn!(scheduler, plugin, "{line}"),

@@ -12,7 +12,7 @@ use wasmtime::component::Linker;
 use crate::admission::{Admission, Room};
 use crate::call::{CallState, Computing, Ended, Paces, Turns};
 use crate::compile::Compiler;
-use crate::engine::{self, PLUGIN_NICE, Ticker, lower_thread_priority};
+use crate::engine::{self, PLUGIN_NICE, Threads, Ticker, lower_thread_priority};
 use crate::http::Client;
 use crate::metrics::{Metrics, TypeMetrics};
 use crate::{LoadError, PluginVersion, PoolWait, SandboxError, SandboxOptions, imports, load};
@@ -106,10 +106,13 @@ impl Sandbox {
         let linker =
             imports::linker(&engine).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
         let low_priority = options.low_priority;
+        let threads = Threads::default();
+        let joining = threads.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads.max(1))
             .thread_name("plugin")
             .on_thread_start(move || {
+                joining.join();
                 if low_priority {
                     lower_thread_priority(PLUGIN_NICE);
                 }
@@ -133,7 +136,7 @@ impl Sandbox {
             paces: Paces::default(),
             computing: Computing::default(),
             metrics: Metrics::default(),
-            ticker: Ticker::start(&engine, options.tick).map_err(SetupError::Threads)?,
+            ticker: Ticker::start(&engine, threads, options.tick).map_err(SetupError::Threads)?,
             shutdown: CancellationToken::new(),
             http: Arc::new(Client::new(options.http.clone())),
             pooling: built.pooled.is_some(),

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::call::Computing;
 use crate::call::turns::Turn;
+use crate::engine::Stretch;
 use crate::fair::Party;
 
 /// Not being polled.
@@ -55,7 +56,9 @@ impl Meter {
     /// Does something for the plugin outside of its polls, and counts that as well.
     pub(crate) fn charge<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = thread_clock_ns();
+        let stretch = Stretch::begin();
         let done = work();
+        drop(stretch);
         let took = thread_clock_ns().saturating_sub(began);
         self.used_ns.fetch_add(took, Ordering::Relaxed);
         done
@@ -121,7 +124,9 @@ impl<F: Future> Future for Metered<F> {
         let began = thread_clock_ns();
         self.meter.poll_began_ns.store(began, Ordering::Relaxed);
         self.meter.computing.begin(&self.meter.plugin);
+        let stretch = Stretch::begin();
         let polled = self.inner.as_mut().poll(context);
+        drop(stretch);
         self.meter.computing.end(&self.meter.plugin);
         self.meter.set_turn(None);
         let took = thread_clock_ns().saturating_sub(began);

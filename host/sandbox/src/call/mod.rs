@@ -26,6 +26,7 @@ use toolpost_core::Timestamp;
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, UpdateDeadline};
 
 use crate::admission::{Room, Share};
+use crate::engine::give_way;
 use crate::fair::Party;
 use crate::plugin::{Linked, Started};
 use crate::sandbox::Shared;
@@ -272,9 +273,7 @@ impl Checks {
         let used = self.meter.used();
         let computed = used.saturating_sub(self.looked);
         if computed < LOOK_AFTER {
-            // Linux often leaves a core to whoever computes there until its own clock ticks, every 4 ms or more, whatever the
-            // priority of those who have something to do for a tenth of that.
-            rustix::thread::sched_yield();
+            give_way();
             return Ok(UpdateDeadline::Continue(1));
         }
         self.looked = used;

@@ -5,6 +5,7 @@
 //! a smaller pool, or memory on demand.
 
 mod large_pages;
+mod nudge;
 mod priority;
 mod ticker;
 
@@ -15,6 +16,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use crate::admission::Room;
 use crate::{SandboxOptions, SetupError};
 
+pub(crate) use nudge::{Stretch, Threads, give_way};
 pub(crate) use priority::PLUGIN_NICE;
 pub use priority::{lower_thread_priority, shorten_thread_turns, shorten_turns_of};
 pub(crate) use ticker::Ticker;

@@ -1,4 +1,5 @@
-//! The clock that makes running plugins look at their limits: a thread that advances the engine's epoch.
+//! The clock that makes running plugins look at their limits and give way: a thread that advances the engine's epoch and nudges
+//! the threads that compute.
 //!
 //! It sleeps while no plugin runs.
 
@@ -8,6 +9,8 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use wasmtime::{Engine, EngineWeak};
+
+use super::Threads;
 
 /// The thread. Dropping it ends the thread.
 pub(crate) struct Ticker {
@@ -27,12 +30,16 @@ pub(crate) struct Ticking {
 }
 
 impl Ticker {
-    pub(crate) fn start(engine: &Engine, tick: Duration) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        engine: &Engine,
+        threads: Threads,
+        tick: Duration,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (inside, engine) = (shared.clone(), engine.weak());
         let thread = std::thread::Builder::new()
             .name("plugin-tick".into())
-            .spawn(move || advance(&inside, &engine, tick))?;
+            .spawn(move || advance(&inside, &engine, &threads, tick))?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -69,7 +76,7 @@ impl Drop for Ticker {
     }
 }
 
-fn advance(shared: &Shared, engine: &EngineWeak, tick: Duration) {
+fn advance(shared: &Shared, engine: &EngineWeak, threads: &Threads, tick: Duration) {
     while !shared.ended.load(Ordering::SeqCst) {
         // A wake-up between the check and the park is kept by the park token.
         if shared.running.load(Ordering::SeqCst) == 0 {
@@ -81,5 +88,6 @@ fn advance(shared: &Shared, engine: &EngineWeak, tick: Duration) {
             return;
         };
         engine.increment_epoch();
+        threads.nudge();
     }
 }

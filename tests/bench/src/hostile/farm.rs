@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use super::offence::Offence;
 use crate::workers::{Pulse, Shared, connect, free_port, remote};
 use crate::{builds, farms};
 
-/// Spans that one figure is the median of.
-const SPANS: usize = 5;
+/// Spans that one figure is the median of: more where it is near the limit.
+const SPANS: RangeInclusive<usize> = 5..=41;
 /// Copies of an offender at one time.
 const COPIES: usize = 50;
 /// Steps of each of these builds.
@@ -109,10 +110,12 @@ impl Arena {
         feel::feel(&self.farm, &self.others, &self.pulse).await
     }
 
-    /// Uses it for several whiles.
-    pub(super) async fn spans(&self) -> anyhow::Result<Feel> {
-        let mut spans = Vec::with_capacity(SPANS);
-        for _ in 0..SPANS {
+    /// Uses it for several whiles: until it is known of each figure on which side of the limit it is, or long enough.
+    pub(super) async fn spans(&self, limits: &Feel) -> anyhow::Result<Feel> {
+        let mut spans = Vec::with_capacity(*SPANS.end());
+        while spans.len() < *SPANS.start()
+            || (spans.len() < *SPANS.end() && Feel::is_open(&spans, limits))
+        {
             spans.push(self.feel().await?);
         }
         Ok(Feel::median(&spans))

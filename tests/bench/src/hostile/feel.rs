@@ -34,11 +34,25 @@ impl Feel {
         }))
     }
 
-    /// The largest of each.
-    pub(super) fn worst(of: &[Self]) -> Self {
-        Self(std::array::from_fn(|i| {
-            of.iter().map(|feel| feel.0[i]).fold(0.0, f64::max)
-        }))
+    /// Whether it takes more spans to say, with about 95 %, on which side of `limits` the medians are: ranks of a sample as far
+    /// from its middle as chance takes a median (normal approximation of the sign test). With less than five, always.
+    pub(super) fn is_open(of: &[Self], limits: &Self) -> bool {
+        let number = of.len() as f64;
+        let rank = (number - 1.96 * number.sqrt()) / 2.0;
+        if rank < 0.0 {
+            return true;
+        }
+        let rank = rank as usize;
+        (0..WHAT.len()).any(|i| {
+            let mut values: Vec<f64> = of.iter().map(|feel| feel.0[i]).collect();
+            values.sort_by(f64::total_cmp);
+            (values[rank]..=values[values.len() - 1 - rank]).contains(&limits.0[i])
+        })
+    }
+
+    /// So many times each.
+    pub(super) fn times(&self, factor: f64) -> Self {
+        Self(self.0.map(|ms| ms * factor))
     }
 
     /// How many times as large as that one each figure is.

@@ -1,8 +1,9 @@
 //! The hostile set: what happens to each offender, and what fifty of it at once do to everybody else.
 //!
 //! One master has them all. It is measured quiet, then beside fifty copies of one offender, then quiet again, and so on. A
-//! figure is the median over the spans beside an offender, as a ratio to the median over all quiet spans of the same run. Now
-//! and then nothing at all is measured as if it were an offender: what the machine itself does to such a figure.
+//! figure is the median over the spans beside an offender, as a ratio to the median over the quiet spans nearest to them, before
+//! and after: a virtual machine is not as fast at each hour as at the next. Who is near the limit is measured for longer. Now and
+//! then nothing at all is measured as if it were an offender: what the machine itself does to such a figure.
 
 mod farm;
 mod feel;
@@ -20,6 +21,10 @@ use offence::Offence;
 const RATIO_MAX: f64 = 2.0;
 /// Offenders after which nothing at all is measured as one.
 const NOTHING_EVERY: usize = 10;
+/// Quiet spans before each offender, and after the last.
+const QUIET: usize = 3;
+/// Offenders before and after one whose quiet spans its ratios are to.
+const NEAR: usize = 2;
 
 /// What was seen of one offender.
 struct Seen {
@@ -28,19 +33,40 @@ struct Seen {
     busy: Feel,
 }
 
+/// The quiet spans of a run, in their order.
+#[derive(Default)]
+struct Quiet(Vec<Feel>);
+
+impl Quiet {
+    async fn feel(&mut self, arena: &Arena) -> anyhow::Result<()> {
+        for _ in 0..QUIET {
+            self.0.push(arena.feel().await?);
+        }
+        Ok(())
+    }
+
+    /// The base of the offender with this number: of what was measured before and after it until now.
+    fn near(&self, number: usize) -> Feel {
+        let from = number.saturating_sub(NEAR) * QUIET;
+        let to = ((number + 2 + NEAR) * QUIET).min(self.0.len());
+        Feel::median(&self.0[from..to])
+    }
+}
+
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let offences = chosen(bench);
     let arena = Arena::start(&bench.toolpost, &offences).await?;
     // The first builds compile, open and cache what later ones find.
     arena.feel().await?;
-    let (mut quiet, mut nothing, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut quiet, mut nothing, mut seen) = (Quiet::default(), Vec::new(), Vec::new());
     for (number, offence) in offences.into_iter().enumerate() {
         let name = offence.name();
-        quiet.push(arena.feel().await?);
+        quiet.feel(&arena).await?;
+        let limits = quiet.near(number).times(RATIO_MAX);
         if number.is_multiple_of(NOTHING_EVERY) {
-            nothing.push(arena.spans().await?);
+            nothing.push((number, arena.spans(&limits).await?));
         }
-        let (fate, busy) = beside(&arena, &offence)
+        let (fate, busy) = beside(&arena, &offence, &limits)
             .await
             .with_context(|| format!("measure {name}"))?;
         eprintln!("  {name}: {fate}");
@@ -50,7 +76,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             busy,
         });
     }
-    quiet.push(arena.feel().await?);
+    quiet.feel(&arena).await?;
     anyhow::ensure!(
         arena.lures.reached() == 0,
         "a plugin reached what was not granted"
@@ -59,9 +85,9 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 }
 
 /// Commits the offence and feels it; what became of the offender.
-async fn beside(arena: &Arena, offence: &Offence) -> anyhow::Result<(String, Feel)> {
+async fn beside(arena: &Arena, offence: &Offence, limits: &Feel) -> anyhow::Result<(String, Feel)> {
     let crowd = arena.begin(offence).await?;
-    let busy = arena.spans().await?;
+    let busy = arena.spans(limits).await?;
     let fate = arena.fate(offence, &crowd).await;
     arena.end(offence, crowd).await;
     Ok((fate, busy))
@@ -75,40 +101,29 @@ fn chosen(bench: &Bench) -> Vec<Offence> {
     all.into_iter().step_by(step.max(1)).collect()
 }
 
-fn report(quiet: &[Feel], nothing: &[Feel], seen: &[Seen]) -> Vec<Row> {
-    let base = Feel::median(quiet);
-    let mut lines = vec![[
-        "offender (50 at once)".to_owned(),
-        "what happened to it".to_owned(),
-        WHAT[0].to_owned(),
-        WHAT[1].to_owned(),
-        WHAT[2].to_owned(),
-        WHAT[3].to_owned(),
-    ]];
-    let in_ms = base.0.map(|ms| format!("{ms:.2} ms"));
-    let [p99, start, command, timer] = in_ms;
-    lines.push(["(quiet)".into(), String::new(), p99, start, command, timer]);
-    let [p99, start, command, timer] = Feel::worst(nothing).over(&base).map(times);
+fn report(quiet: &Quiet, nothing: &[(usize, Feel)], seen: &[Seen]) -> Vec<Row> {
+    let mut lines = vec![line("offender (50 at once)", "what happened to it", WHAT)];
+    let in_ms = Feel::median(&quiet.0).0.map(|ms| format!("{ms:.2} ms"));
+    lines.push(line("(quiet)", "", in_ms));
+    let over = |number, busy: &Feel| busy.over(&quiet.near(number));
+    let nothing: Vec<_> = nothing.iter().map(|(n, busy)| over(*n, busy)).collect();
+    let worst: [f64; 4] =
+        std::array::from_fn(|i| nothing.iter().map(|ratios| ratios[i]).fold(0.0, f64::max));
     let how_often = format!("the worst of {}", nothing.len());
-    lines.push(["(nothing)".into(), how_often, p99, start, command, timer]);
+    lines.push(line("(nothing)", &how_often, worst.map(times)));
     let mut rows = Vec::new();
-    for Seen {
-        offence,
-        fate,
-        busy,
-    } in seen
-    {
-        let ratios = busy.over(&base);
-        let [p99, start, command, timer] = ratios.map(times);
-        lines.push([offence.name(), fate.clone(), p99, start, command, timer]);
+    for (number, it) in seen.iter().enumerate() {
+        let (name, ratios) = (it.offence.name(), over(number, &it.busy));
+        lines.push(line(&name, &it.fate, ratios.map(times)));
         for (what, ratio) in WHAT.iter().zip(ratios) {
-            let what = format!("{}, 50 at once: {what}", offence.name());
+            let what = format!("{name}, 50 at once: {what}");
             rows.push(Row::cost(what, ratio, "x").target(RATIO_MAX));
         }
     }
     crate::print(&columns(&lines, &[2, 3, 4, 5]));
     let ratios = rows.iter().map(|row| row.value);
     let worst = ratios.fold(0.0, f64::max);
+    let quiet = &quiet.0;
     let third = (quiet.len() / 3).max(1);
     let (beginning, end) = (&quiet[..third], &quiet[quiet.len() - third..]);
     let drift = Feel::median(end).over(&Feel::median(beginning))[0];
@@ -123,6 +138,11 @@ fn report(quiet: &[Feel], nothing: &[Feel], seen: &[Seen]) -> Vec<Row> {
     rows.retain(|row| row.value > RATIO_MAX);
     rows.splice(0..0, summary);
     rows
+}
+
+fn line(name: &str, fate: &str, figures: [impl Into<String>; 4]) -> [String; 6] {
+    let [p99, start, command, timer] = figures.map(Into::into);
+    [name.into(), fate.into(), p99, start, command, timer]
 }
 
 fn times(ratio: f64) -> String {

@@ -18,6 +18,8 @@ const SPAN: Duration = Duration::from_millis(900);
 const VISIT: Duration = Duration::from_micros(1_500);
 /// How often a worker says that it is alive.
 const BEAT: Duration = Duration::from_millis(3);
+/// Standard deviations within which chance stays nineteen times of twenty.
+const CERTAINTY: f64 = 1.96;
 /// What is measured, as heads of columns.
 pub(super) const WHAT: [&str; 4] = ["GET builders p99", "build start", "command", "keep-alive"];
 
@@ -34,11 +36,11 @@ impl Feel {
         }))
     }
 
-    /// Whether it takes more spans to say, with about 95 %, on which side of `limits` the medians are: ranks of a sample as far
-    /// from its middle as chance takes a median (normal approximation of the sign test). With less than five, always.
+    /// Whether it takes more spans to say on which side of `limits` the medians are: those lie between two ranks of the sample that
+    /// are as far from its middle as chance takes a median (normal approximation of the sign test). With less than four, always.
     pub(super) fn is_open(of: &[Self], limits: &Self) -> bool {
         let number = of.len() as f64;
-        let rank = (number - 1.96 * number.sqrt()) / 2.0;
+        let rank = (number - CERTAINTY * number.sqrt()) / 2.0;
         if rank < 0.0 {
             return true;
         }
@@ -109,4 +111,25 @@ async fn beats(pulse: Arc<Mutex<Pulse>>) -> anyhow::Result<f64> {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the limit of one figure is open after spans with these values, of which the other figures are far below theirs.
+    fn is_open(values: &[f64]) -> bool {
+        let spans: Vec<Feel> = values.iter().map(|ms| Feel([0.1, *ms, 0.1, 0.1])).collect();
+        Feel::is_open(&spans, &Feel([2.0; 4]))
+    }
+
+    #[test]
+    fn more_is_measured_until_the_side_of_the_limit_is_known() {
+        assert!(is_open(&[1.0, 1.0, 1.0]));
+        assert!(!is_open(&[1.0, 1.9, 1.1, 1.2, 1.3]));
+        assert!(!is_open(&[2.1, 3.0, 2.2, 9.0, 2.5]));
+        // One of five on the other side may be chance, and one of nine is.
+        assert!(is_open(&[1.0, 1.9, 1.1, 1.2, 2.1]));
+        assert!(!is_open(&[1.0, 1.9, 1.1, 1.2, 2.1, 1.0, 1.0, 1.0, 1.0]));
+    }
 }

@@ -7,6 +7,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::Inner;
@@ -42,25 +43,30 @@ pub(super) async fn run(
     let mut looks = JoinSet::new();
     // What changed before the watch began is found by looking once.
     changed.notify_one();
+    let Some(mut pause) = arm(&registry, &mut watch, &changed) else {
+        return;
+    };
+    let mut armed_at = Instant::now();
     loop {
-        let Some(pause) = arm(&registry, &mut watch, &changed) else {
-            return;
-        };
         tokio::select! {
             () = closed.cancelled() => return,
+            // Often, when a plugin keeps failing. The directory has nothing to do with it.
             () = versions_changed.notified() => {
                 let Some(registry) = registry.upgrade() else { return };
                 registry.check_breakers().await;
                 registry.forget_drained().await;
+                continue;
             }
-            () = changed.notified() => {
-                settle(&registry, &changed).await;
-                looks.spawn(look(registry.clone()));
-            }
-            () = tokio::time::sleep(pause) => {
-                looks.spawn(look(registry.clone()));
-            }
+            () = changed.notified() => settle(&registry, &changed).await,
+            () = sleep_until(armed_at + pause) => {}
         }
+        // Before the look, so that what changes after it is told.
+        match arm(&registry, &mut watch, &changed) {
+            Some(next) => pause = next,
+            None => return,
+        }
+        armed_at = Instant::now();
+        looks.spawn(look(registry.clone()));
         while looks.try_join_next().is_some() {}
         if looks.len() >= LOOKS_MAX {
             looks.join_next().await;

@@ -21,5 +21,6 @@ pub(crate) mod step;
 mod tally;
 
 pub(crate) use context::{BuildContext, BuildParts, StepContext};
+pub(crate) use recording::Recordings;
 pub(crate) use runner::BuildRunner;
 pub(crate) use step::StepPlan;

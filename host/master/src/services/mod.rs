@@ -26,6 +26,7 @@ use toolpost_store::{Expected, StorageLimits, Store, StoreError};
 
 pub(crate) use grants::missing;
 
+use crate::build::Recordings;
 use crate::properties::TEMPLATES;
 use crate::secrets::{Filling, SecretError, Secrets, hmac_sha256};
 
@@ -41,6 +42,7 @@ pub(crate) struct Capabilities {
     store: Store,
     /// Connections to the mail server that there may be.
     mail_places: Semaphore,
+    pub(crate) recordings: Recordings,
 }
 
 impl Capabilities {
@@ -50,6 +52,7 @@ impl Capabilities {
             config: ArcSwap::default(),
             store,
             mail_places: Semaphore::new(MAIL_CONNECTIONS_MAX),
+            recordings: Recordings::default(),
         }
     }
 

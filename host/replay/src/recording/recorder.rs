@@ -150,8 +150,11 @@ impl StepHost for Recorder {
     }
 
     fn log(&self, level: LogLevel, message: &dyn Display) {
-        let about = json!({ "level": facts::level_name(level), "message": message.to_string() });
-        self.tape.tell(calls::LOG, about);
+        if self.tape.has_room() {
+            let message = message.to_string();
+            let about = json!({ "level": facts::level_name(level), "message": message });
+            self.tape.tell(calls::LOG, about);
+        }
         self.inner.log(level, message);
     }
 

@@ -158,8 +158,16 @@ impl Tape {
         true
     }
 
+    /// Whether anything is still noted. Who would have to work for what is told asks first.
+    pub(super) fn has_room(&self) -> bool {
+        self.state().cut.is_none()
+    }
+
     /// Notes that a call began.
     pub(super) fn begin(&self, call: &'static str, about: Value) -> Slot {
+        if !self.has_room() {
+            return Slot(None);
+        }
         let about = self.text(about);
         let mut state = self.state();
         let number = state.noted.len();

@@ -18,7 +18,7 @@ pub(crate) async fn recording(
     let found = store.step_recording(step.id).await?;
     let recording = found.ok_or_else(|| {
         ApiError::not_found(
-            "recording of this step: the newest failed steps of plugins have one, and no others",
+            "recording of this step: the newest failed steps of plugins have one, and of those that fail all the time some",
         )
     })?;
     Ok(kept("application/json; charset=utf-8", recording))

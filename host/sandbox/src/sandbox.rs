@@ -10,7 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::admission::{Admission, Room};
-use crate::call::{CallState, Computing, Ended, Paces, Turns};
+use crate::call::{CallState, Computing, Ended, HostLoad, Paces, Turns};
 use crate::compile::Compiler;
 use crate::engine::{self, PLUGIN_NICE, Threads, Ticker, lower_thread_priority};
 use crate::http::Client;
@@ -76,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) turns: Turns,
     pub(crate) paces: Paces,
     pub(crate) computing: Computing,
+    pub(crate) load: Arc<HostLoad>,
     pub(crate) metrics: Metrics,
     pub(crate) ticker: Ticker,
     pub(crate) shutdown: CancellationToken,
@@ -129,12 +130,14 @@ impl Sandbox {
                 bytes: usize::MAX,
             })
         };
+        let computing = Computing::default();
         let shared = Shared {
             compiler: Compiler::new(&engine, &options)?,
             admission: Admission::new(room, reserve_of(room)),
             turns: Turns::new(options.threads),
             paces: Paces::default(),
-            computing: Computing::default(),
+            load: Arc::new(HostLoad::new(computing.clone())),
+            computing,
             metrics: Metrics::default(),
             ticker: Ticker::start(&engine, threads, options.tick).map_err(SetupError::Threads)?,
             shutdown: CancellationToken::new(),

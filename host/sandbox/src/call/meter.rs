@@ -59,9 +59,20 @@ impl Meter {
         let stretch = Stretch::begin();
         let done = work();
         drop(stretch);
-        let took = thread_clock_ns().saturating_sub(began);
-        self.used_ns.fetch_add(took, Ordering::Relaxed);
+        self.count_ns(thread_clock_ns().saturating_sub(began));
         done
+    }
+
+    /// Counts what was used of the current poll until now, which then is known to others as well. For the thread that polls.
+    pub(crate) fn settle(&self) {
+        let now = thread_clock_ns();
+        let began = self.poll_began_ns.swap(now, Ordering::Relaxed);
+        self.count_ns(now.saturating_sub(began));
+    }
+
+    fn count_ns(&self, took: u64) {
+        self.used_ns.fetch_add(took, Ordering::Relaxed);
+        self.computing.add_ns(took);
     }
 
     /// Counts what others did for the plugin.
@@ -129,9 +140,8 @@ impl<F: Future> Future for Metered<F> {
         drop(stretch);
         self.meter.computing.end(&self.meter.plugin);
         self.meter.set_turn(None);
-        let took = thread_clock_ns().saturating_sub(began);
+        self.meter.settle();
         self.meter.poll_began_ns.store(IDLE, Ordering::Relaxed);
-        self.meter.used_ns.fetch_add(took, Ordering::Relaxed);
         polled
     }
 }

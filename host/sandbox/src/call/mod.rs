@@ -8,6 +8,7 @@ mod computing;
 mod frozen;
 mod guard;
 mod hide;
+mod load;
 mod meter;
 mod output;
 mod pace;
@@ -36,6 +37,7 @@ pub(crate) use clock::WallClock;
 pub(crate) use computing::Computing;
 pub(crate) use guard::{Guard, TABLE_ELEMENT_BYTES};
 pub(crate) use hide::Hider;
+pub(crate) use load::HostLoad;
 pub(crate) use meter::{Meter, Metered, Paying};
 pub use output::LineTarget;
 pub(crate) use output::{LogSink, StdStream, cut};
@@ -146,6 +148,7 @@ pub(crate) async fn run<T>(
     let checks = Checks {
         meter: meter.clone(),
         turns: shared.turns.clone(),
+        load: shared.load.clone(),
         party: context.party,
         cpu_max: context.limits.cpu,
         clock: clock.clone(),
@@ -260,6 +263,7 @@ fn new_store(shared: &Shared, state: CallState, mut checks: Checks) -> Store<Cal
 struct Checks {
     meter: Arc<Meter>,
     turns: Turns,
+    load: Arc<HostLoad>,
     party: Party,
     cpu_max: Duration,
     clock: Arc<WallClock>,
@@ -284,15 +288,17 @@ impl Checks {
             return Err(Stop::Wall.into());
         }
         let (meter, turns, party) = (self.meter.clone(), self.turns.clone(), self.party.clone());
-        let clock = self.clock.clone();
+        let (load, clock) = (self.load.clone(), self.clock.clone());
         let others_first = Box::pin(async move {
+            // Until a thread is free for it again.
+            let _standing = clock.stand();
             meter.set_turn(None);
+            meter.settle();
             let turn = match used > turns::TURN_AFTER {
                 true => {
-                    let _standing = clock.stand();
                     let turn = turns.take(&party).await;
                     // With the turn, so that none of its copies computes meanwhile.
-                    tokio::time::sleep(computed.min(turns::REST_MAX)).await;
+                    tokio::time::sleep(turns::rest_after(computed, load.share())).await;
                     Some(turn)
                 }
                 false => None,

@@ -4,7 +4,8 @@
 //! worker's processes. An ordinary call asks for little and is never held up. One that has asked for [`FREE_PIECES`] takes turns
 //! from then on with all calls of the same plugin for the same builder: one at a time, and together at most
 //! [`SHARE_PERCENT`] of the time. So a plugin that floods the host slows down itself, however many copies of it run, and comes
-//! to its end, because what short questions take then counts as its processor time. Requests for builds are nearly never free.
+//! to its end, because what short questions take then counts as its processor time. Requests for builds are nearly never free, and
+//! cost twice what they take.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -49,6 +50,14 @@ impl Effort {
         }
     }
 
+    /// How many times what it took it costs.
+    fn weight(self) -> u32 {
+        match self {
+            Self::Small | Self::Large | Self::Process => 1,
+            Self::Builds => 2,
+        }
+    }
+
     /// Whether it is over soon. A command that waits for its place on the worker, or a large file, does not hold up others.
     fn is_short(self) -> bool {
         matches!(self, Self::Small | Self::Builds)
@@ -84,6 +93,7 @@ struct Account {
 pub(crate) struct Leave {
     account: Arc<Account>,
     began: Instant,
+    weight: u32,
     /// Whose processor time it counts as.
     meter: Option<Arc<Meter>>,
     /// Of a question that is over soon: the next one in turn waits for its end.
@@ -140,6 +150,7 @@ impl Pace {
         Some(Leave {
             account: Arc::clone(account),
             began: Instant::now(),
+            weight: effort.weight(),
             meter: effort.is_computing().then(|| Arc::clone(&self.meter)),
             _turn: effort.is_short().then_some(turn),
         })
@@ -164,7 +175,7 @@ impl Account {
 impl Drop for Leave {
     fn drop(&mut self) {
         let took = self.began.elapsed().min(COST_MAX);
-        self.account.charge(took);
+        self.account.charge(took * self.weight);
         if let Some(meter) = &self.meter {
             meter.add(took);
         }
@@ -223,9 +234,14 @@ mod tests {
                 assert!(leave.is_some_and(|leave| leave.is_none()));
             }
         }
-        let held = one.enter(Effort::Builds).await;
+        let held = one.enter(Effort::Builds).await.unwrap();
         assert!(futures::FutureExt::now_or_never(two.enter(Effort::Builds)).is_none());
+        let account = Arc::clone(&held.account);
+        let paid_at = || *account.paid_at.lock().unwrap();
+        let before = paid_at();
+        let took = held.began.elapsed();
         drop(held);
+        assert!(paid_at() - before >= took * 2 * 100 / SHARE_PERCENT);
         assert!(two.enter(Effort::Builds).await.is_some());
         // What others do for it is not its processor time.
         assert!(meter.used().is_zero());

@@ -98,7 +98,8 @@ impl Master {
         engine.loops.lock().await.push(heartbeat);
         let worker_address = deps.worker_port.as_ref().map(WorkerPort::address);
         if let Some(port) = deps.worker_port {
-            tokio::spawn(serve(port, Arc::clone(&engine)));
+            let runtime = port.runtime().clone();
+            runtime.spawn(serve(port, Arc::clone(&engine)));
         }
         Ok(MasterHandle {
             engine,

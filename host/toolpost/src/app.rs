@@ -112,14 +112,23 @@ fn faults(sources: &Sources, types: &LiveTypes) -> usize {
     }
 }
 
+/// Where what many wait for runs, apart from everything else.
+pub(crate) struct Runtimes {
+    /// Pages, the API, event streams.
+    pub(crate) web: Handle,
+    /// The connections of remote workers.
+    pub(crate) workers: Handle,
+}
+
 impl App {
     /// Starts everything that needs no plugins: from then on pages and API answer whoever reads, and who wants something
-    /// done waits until [`Self::begin`] is done. The web server runs on `web`, the rest on the runtime that this is called
-    /// from.
+    /// done waits until [`Self::begin`] is done. The web server and the connections of workers have runtimes, the rest runs on that
+    /// which this is called from.
     ///
     /// # Errors
     /// What is wrong with the configuration, or what could not be started; nothing is left running.
-    pub(crate) async fn open(args: &RunArgs, web: Handle) -> Result<Self, Failure> {
+    pub(crate) async fn open(args: &RunArgs, runtimes: Runtimes) -> Result<Self, Failure> {
+        let Runtimes { web, workers } = runtimes;
         let config_path = &args.config.config;
         let sources = load(config_path)?;
         let settings = check_master(&sources)?;
@@ -132,14 +141,15 @@ impl App {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("listen on {address} (another program may have it; see --listen)")
         })?;
-        let worker_port = WorkerPort::open(&worker_port).await?;
+        let opened = workers.spawn(async move { WorkerPort::open(&worker_port).await });
+        let worker_port = opened.await.context("listen for workers")??;
         let bus = Bus::new(BUS_CAPACITY_EVENTS);
         let store = open_store(&settings, bus.clone()).await?;
         let sandbox = open_sandbox(&settings, args.plugin_cache.as_deref())?;
         let uses = Arc::new(RunningUses::with_plugins(plugins));
         let registry = open_registry(&settings, &store, &bus, &sandbox, Arc::clone(&uses)).await?;
         let options = WebOptions {
-            reactors: measure_reactors(&sandbox, &web),
+            reactors: measure_reactors(&sandbox, &[("web", &web), ("workers", &workers)]),
             web: Arc::clone(&web_settings),
             ..web_options(&settings)
         };
@@ -170,7 +180,7 @@ impl App {
         };
         let workers = Workers {
             master: master.clone(),
-            engine: Handle::current(),
+            runtime: workers,
         };
         let web = web.spawn(serve(listener, state, workers, stop_web.clone()));
         info!(%address, "serving pages and API on {address}, and loading plugins");
@@ -284,15 +294,16 @@ async fn open_registry(
 }
 
 /// Measures whether the runtimes keep up, for as long as they run.
-fn measure_reactors(sandbox: &Sandbox, web: &Handle) -> Vec<Arc<Reactor>> {
-    let runtimes = [("engine", Handle::current()), ("web", web.clone())];
+fn measure_reactors(sandbox: &Sandbox, others: &[(&'static str, &Handle)]) -> Vec<Arc<Reactor>> {
+    let engine = Handle::current();
+    let runtimes = std::iter::once(("engine", &engine)).chain(others.iter().copied());
     let measured = runtimes.map(|(name, runtime)| {
         let reactor = Arc::new(Reactor::new(name));
         let (measuring, sandbox) = (Arc::clone(&reactor), sandbox.clone());
         runtime.spawn(async move { measuring.measure(|| sandbox.computing()).await });
         reactor
     });
-    measured.into()
+    measured.collect()
 }
 
 fn web_options(settings: &MasterConfig) -> WebOptions {
@@ -309,7 +320,7 @@ fn web_options(settings: &MasterConfig) -> WebOptions {
 #[derive(Clone)]
 struct Workers {
     master: MasterHandle,
-    engine: Handle,
+    runtime: Handle,
 }
 
 /// A worker asks for a WebSocket where people ask for the home page.
@@ -322,10 +333,10 @@ async fn worker_or_page(
     if !workers.master.is_worker(&request) {
         return next.run(request).await;
     }
-    // What follows the answer belongs to the engine's threads.
+    // What follows the answer belongs to the threads of workers.
     let master = workers.master.clone();
     let greeting = workers
-        .engine
+        .runtime
         .spawn(async move { master.greet_worker(request, from).await });
     match greeting.await {
         Ok(response) => response.map(Body::from),

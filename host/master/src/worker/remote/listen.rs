@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -54,8 +55,9 @@ pub enum ListenError {
     },
 }
 
-/// A port that workers can connect to, taken before anything else is touched.
+/// A port that workers can connect to, taken before anything else is touched. Connections are served where it was opened.
 pub struct WorkerPort {
+    runtime: Handle,
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
@@ -75,6 +77,7 @@ impl WorkerPort {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Some(Self {
+            runtime: Handle::current(),
             listener,
             address,
             tls,
@@ -85,6 +88,11 @@ impl WorkerPort {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The runtime of its connections.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Takes connections until it is told to stop.

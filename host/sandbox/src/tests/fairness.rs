@@ -115,6 +115,29 @@ async fn many_loops_of_one_plugin_get_what_one_of_another_gets() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_thread_does_not_come_nearer_to_its_wall_clock_limit() {
+    const CALLS: usize = 40;
+    let sandbox = Sandbox::new(SandboxOptions {
+        threads: 1,
+        ..options()
+    })
+    .unwrap();
+    let looping = sandbox.load(hostile("endless-loop")).await.unwrap();
+    let limits = CallLimits {
+        cpu: Duration::from_millis(15),
+        wall: PATIENCE,
+        ..limits()
+    };
+    let call = || run_with(&looping, ScriptedHost::new(), limits.clone());
+    for ended in futures::future::join_all((0..CALLS).map(|_| call())).await {
+        assert_eq!(ended.unwrap_err().word(), "cpu");
+    }
+    let of = sandbox.metrics().remove(0);
+    // Each waited between two looks for the stretches of all others.
+    assert!(of.queued > 5 * of.wall, "{of:?}");
+}
+
+#[tokio::test]
 async fn when_it_is_full_callers_wait_and_are_told_why() {
     let sandbox = Sandbox::new(SandboxOptions {
         calls_max: 1,

@@ -18,9 +18,8 @@ use crate::fair::{Party, Rota};
 /// Processor time that a call may use without asking for turns.
 pub(crate) const TURN_AFTER: Duration = Duration::from_millis(20);
 
-/// Rests for each stretch, of its own length, when the rest of the master takes the whole machine; with a twentieth of it,
-/// one.
-const RESTS_PER_LOAD: f64 = 20.0;
+/// Rests for each stretch, of its own length, when the rest of the master takes the whole machine; with a tenth of it, one.
+const RESTS_PER_LOAD: f64 = 10.0;
 /// Rests for each stretch at the most: a fifth of the time is left to plugins that compute, however busy the master is.
 const RESTS_MAX: f64 = 4.0;
 
@@ -173,9 +172,9 @@ mod tests {
         let millis = Duration::from_millis;
         for (computed, share, rest) in [
             (10, 0.0, 0),
-            (10, 0.01, 2),
-            (10, 0.05, 10),
-            (10, 0.2, 40),
+            (10, 0.05, 5),
+            (10, 0.1, 10),
+            (10, 0.4, 40),
             (10, 1.0, 40),
             (300, 0.2, 100),
         ] {

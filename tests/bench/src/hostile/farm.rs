@@ -35,6 +35,8 @@ const FIRST_BY: i32 = 5;
 const TURN: Duration = Duration::from_micros(100);
 /// How often those that have ended come again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often the worker that is measured says between two measurements that it is there.
+const STAY: Duration = Duration::from_secs(5);
 /// How often there is something to tell while a reporter is waited for.
 const NEWS: Duration = Duration::from_millis(200);
 /// Processor time of each call.
@@ -88,11 +90,12 @@ impl Arena {
         }
         let farm = builder.start().await;
         come_first();
-        let pulse = Pulse::connect(port, "pulse").await?;
+        let pulse = Arc::new(Mutex::new(Pulse::connect(port, "pulse").await?));
         let (others, loud) = (Arc::<Shared>::default(), Arc::<Shared>::default());
         let workers = vec![
             connect(port, "quiet".into(), Arc::clone(&others)).await?,
             connect(port, "loud".into(), loud).await?,
+            tokio::spawn(stay(Arc::clone(&pulse))),
         ];
         Ok(Self {
             farm,
@@ -100,7 +103,7 @@ impl Arena {
             lures,
             others,
             workers,
-            pulse: Arc::new(Mutex::new(pulse)),
+            pulse,
             _dir: dir,
         })
     }
@@ -297,6 +300,14 @@ async fn keep_up(api: Api, builder: String) {
             made.await
                 .unwrap_or_else(|e| panic!("force: {} {}", e.status, e.body));
         }
+    }
+}
+
+/// Has a worker heard of also while nothing is measured: a master takes one that is silent for lost. Whoever measures it next is
+/// told what went wrong.
+async fn stay(pulse: Arc<Mutex<Pulse>>) {
+    while pulse.lock().await.beat().await.is_ok() {
+        tokio::time::sleep(STAY).await;
     }
 }
 

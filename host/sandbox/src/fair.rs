@@ -40,6 +40,15 @@ impl Party {
             ..Self::new(plugin, user)
         }
     }
+
+    /// Whose long calls are computed one after the other: of one builder those of its steps; of what is no step, all of a plugin, since
+    /// such calls have little time.
+    pub(crate) fn row(&self) -> Self {
+        match self.rank {
+            Rank::Step => self.clone(),
+            Rank::Service => Self::service(&self.plugin, ""),
+        }
+    }
 }
 
 /// A queue in which parties take turns.
@@ -64,6 +73,13 @@ impl<T> Rota<T> {
     pub(crate) fn push(&mut self, party: &Party, item: T) {
         let users = of(&mut self.plugins, &party.plugin);
         of(users, &party.user).push_back(item);
+        self.length += 1;
+    }
+
+    /// Before all others of its user.
+    pub(crate) fn push_first(&mut self, party: &Party, item: T) {
+        let users = of(&mut self.plugins, &party.plugin);
+        of(users, &party.user).push_front(item);
         self.length += 1;
     }
 
@@ -144,6 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn builders_take_turns_and_schedulers_of_one_plugin_stand_in_a_row() {
+        assert_ne!(Party::new("a", "x").row(), Party::new("a", "y").row());
+        let service = Party::service;
+        assert_eq!(service("a", "x").row(), service("a", "y").row());
+        assert_ne!(service("a", "x").row(), service("b", "x").row());
+    }
+
+    #[test]
     fn plugins_and_their_users_take_turns() {
         let mut rota = Rota::default();
         for (plugin, user, item) in [
@@ -166,8 +190,9 @@ mod tests {
         );
         assert_eq!(rota.pop_where(|item| *item == "b x1"), Some("b x1"));
         rota.push(&Party::new("b", "x"), "b x1");
+        rota.push_first(&Party::new("a", "y"), "a y0");
         let order: Vec<_> = std::iter::from_fn(|| rota.pop()).collect();
-        assert_eq!(order, ["a x1", "b x1", "a y1", "a x2", "a x3"]);
+        assert_eq!(order, ["a x1", "b x1", "a y0", "a x2", "a y1", "a x3"]);
         assert_eq!((rota.len(), rota.first_mut()), (0, None));
     }
 }

@@ -130,14 +130,14 @@ impl Sandbox {
                 bytes: usize::MAX,
             })
         };
-        let computing = Computing::default();
+        let own_threads = (!options.calls_on_callers_runtime).then(|| threads.clone());
         let shared = Shared {
             compiler: Compiler::new(&engine, &options)?,
             admission: Admission::new(room, reserve_of(room)),
             turns: Turns::new(options.threads),
             paces: Paces::default(),
-            load: Arc::new(HostLoad::new(computing.clone())),
-            computing,
+            load: Arc::new(HostLoad::new(own_threads, options.threads)),
+            computing: Computing::default(),
             metrics: Metrics::default(),
             ticker: Ticker::start(&engine, threads, options.tick).map_err(SetupError::Threads)?,
             shutdown: CancellationToken::new(),

@@ -1,19 +1,10 @@
-//! Which plugins compute at this moment, so that a delay elsewhere can be compared with what ran meanwhile, and how much all of
-//! them have computed so far.
+//! Which plugins compute at this moment, so that a delay elsewhere can be compared with what ran meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// The plugins that are on a thread now, one entry for each thread. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Computing(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    now: Mutex<Vec<Arc<str>>>,
-    total_ns: AtomicU64,
-}
+pub(crate) struct Computing(Arc<Mutex<Vec<Arc<str>>>>);
 
 impl Computing {
     pub(crate) fn begin(&self, plugin: &Arc<str>) {
@@ -28,16 +19,6 @@ impl Computing {
         });
     }
 
-    /// Adds processor time.
-    pub(crate) fn add_ns(&self, computed: u64) {
-        self.0.total_ns.fetch_add(computed, Ordering::Relaxed);
-    }
-
-    /// Processor time of all of them since the start.
-    pub(crate) fn total(&self) -> Duration {
-        Duration::from_nanos(self.0.total_ns.load(Ordering::Relaxed))
-    }
-
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =
             self.with(|plugins| plugins.iter().map(ToString::to_string).collect());
@@ -47,6 +28,6 @@ impl Computing {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Vec<Arc<str>>) -> T) -> T {
-        act(&mut self.0.now.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Meter {
     poll_began_ns: AtomicU64,
     plugin: Arc<str>,
     computing: Computing,
+    /// Processor time at the last look.
+    looked_ns: AtomicU64,
     /// Leave to compute for another tick, if it needs one.
     turn: Mutex<Option<Turn>>,
 }
@@ -40,6 +42,7 @@ impl Meter {
             poll_began_ns: AtomicU64::new(IDLE),
             plugin,
             computing,
+            looked_ns: AtomicU64::new(0),
             turn: Mutex::default(),
         })
     }
@@ -59,26 +62,27 @@ impl Meter {
         let stretch = Stretch::begin();
         let done = work();
         drop(stretch);
-        self.count_ns(thread_clock_ns().saturating_sub(began));
-        done
-    }
-
-    /// Counts what was used of the current poll until now, which then is known to others as well. For the thread that polls.
-    pub(crate) fn settle(&self) {
-        let now = thread_clock_ns();
-        let began = self.poll_began_ns.swap(now, Ordering::Relaxed);
-        self.count_ns(now.saturating_sub(began));
-    }
-
-    fn count_ns(&self, took: u64) {
+        let took = thread_clock_ns().saturating_sub(began);
         self.used_ns.fetch_add(took, Ordering::Relaxed);
-        self.computing.add_ns(took);
+        done
     }
 
     /// Counts what others did for the plugin.
     pub(crate) fn add(&self, work: Duration) {
-        let work = u64::try_from(work.as_nanos()).unwrap_or(u64::MAX);
-        self.used_ns.fetch_add(work, Ordering::Relaxed);
+        self.used_ns.fetch_add(whole_ns(work), Ordering::Relaxed);
+    }
+
+    /// Used so far, and since the last time that this was asked.
+    pub(crate) fn look(&self) -> (Duration, Duration) {
+        let used = self.used();
+        let before = self.looked_ns.swap(whole_ns(used), Ordering::Relaxed);
+        (used, used.saturating_sub(Duration::from_nanos(before)))
+    }
+
+    /// Used since the last look, without one.
+    pub(crate) fn since_look(&self) -> Duration {
+        let looked = Duration::from_nanos(self.looked_ns.load(Ordering::Relaxed));
+        self.used().saturating_sub(looked)
     }
 
     /// Used so far. During a poll it is right only on the thread that polls.
@@ -140,10 +144,15 @@ impl<F: Future> Future for Metered<F> {
         drop(stretch);
         self.meter.computing.end(&self.meter.plugin);
         self.meter.set_turn(None);
-        self.meter.settle();
+        let took = thread_clock_ns().saturating_sub(began);
+        self.meter.used_ns.fetch_add(took, Ordering::Relaxed);
         self.meter.poll_began_ns.store(IDLE, Ordering::Relaxed);
         polled
     }
+}
+
+fn whole_ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn thread_clock_ns() -> u64 {

@@ -149,10 +149,9 @@ pub(crate) async fn run<T>(
         meter: meter.clone(),
         turns: shared.turns.clone(),
         load: shared.load.clone(),
-        party: context.party,
+        party: context.party.row(),
         cpu_max: context.limits.cpu,
         clock: clock.clone(),
-        looked: Duration::ZERO,
     };
     let mut progress = Progress::default();
     let work = work(&shared, &linked, state, checks, export, &mut progress);
@@ -163,6 +162,10 @@ pub(crate) async fn run<T>(
         stop = stopped => Err(Failure::Stopped(stop)),
         result = Metered::new(work, meter.clone()) => result.map_err(Failure::Engine),
     };
+    let (used, since) = meter.look();
+    let row = context.party.row();
+    shared.load.computed(&row, used, since);
+    shared.load.ended(&row, used);
     drop((ticking, place));
     let scene = Scene {
         limits: &context.limits,
@@ -228,6 +231,7 @@ async fn work<T>(
     export: impl Export<T>,
     progress: &mut Progress,
 ) -> wasmtime::Result<T> {
+    checks.clone().begin().await;
     let (instance, mut store) = loop {
         let mut store = new_store(shared, state, checks.clone());
         match linked.instantiate(&mut store).await {
@@ -246,7 +250,7 @@ async fn work<T>(
     export(&instance, &mut store).await
 }
 
-fn new_store(shared: &Shared, state: CallState, mut checks: Checks) -> Store<CallState> {
+fn new_store(shared: &Shared, state: CallState, checks: Checks) -> Store<CallState> {
     let payload_bytes = state.limits.payload_bytes_max + PAYLOAD_SLACK_BYTES;
     let handles_max = state.limits.handles_max;
     let mut store = Store::new(&shared.engine, state);
@@ -267,48 +271,53 @@ struct Checks {
     party: Party,
     cpu_max: Duration,
     clock: Arc<WallClock>,
-    /// Processor time that was used at the last look.
-    looked: Duration,
 }
 
 impl Checks {
     /// Lets others have the core, and now and then stops the plugin or lets other calls compute first.
-    fn at_tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        let used = self.meter.used();
-        let computed = used.saturating_sub(self.looked);
-        if computed < LOOK_AFTER {
+    fn at_tick(&self) -> wasmtime::Result<UpdateDeadline> {
+        if self.meter.since_look() < LOOK_AFTER {
             give_way();
             return Ok(UpdateDeadline::Continue(1));
         }
-        self.looked = used;
+        let (used, computed) = self.meter.look();
+        self.load.computed(&self.party, used, computed);
         if used > self.cpu_max {
             return Err(Stop::Cpu { used }.into());
         }
         if self.clock.is_over() {
             return Err(Stop::Wall.into());
         }
-        let (meter, turns, party) = (self.meter.clone(), self.turns.clone(), self.party.clone());
-        let (load, clock) = (self.load.clone(), self.clock.clone());
-        let others_first = Box::pin(async move {
-            // Until a thread is free for it again.
-            let _standing = clock.stand();
-            meter.set_turn(None);
-            meter.settle();
-            let turn = match used > turns::TURN_AFTER {
-                true => {
-                    let turn = turns.take(&party).await;
-                    // With the turn, so that none of its copies computes meanwhile.
-                    tokio::time::sleep(turns::rest_after(computed, load.share())).await;
-                    Some(turn)
-                }
-                false => None,
-            };
-            // Goes to the end of the runtime's queue; the engine's own yield goes to its front and would
-            // starve the others.
-            tokio::task::yield_now().await;
-            meter.set_turn(turn);
-        });
-        Ok(UpdateDeadline::YieldCustom(1, others_first))
+        let others_first = self.clone().others_first(used);
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(others_first)))
+    }
+
+    /// Before a call begins: waits for its turn, if it is expected to need one.
+    async fn begin(self) {
+        if self.load.expects_long(&self.party) {
+            let _standing = self.clock.stand();
+            let turn = self.turns.take(&self.party).await;
+            self.load.rest().await;
+            self.meter.set_turn(Some(turn));
+        }
+    }
+
+    /// Waits until a thread is free for the call again, and if it needs a turn, for that and for the rest that is owed.
+    async fn others_first(self, used: Duration) {
+        let _standing = self.clock.stand();
+        self.meter.set_turn(None);
+        let turn = match used > turns::TURN_AFTER {
+            true => {
+                let turn = self.turns.take_again(&self.party).await;
+                self.load.rest().await;
+                Some(turn)
+            }
+            false => None,
+        };
+        // Goes to the end of the runtime's queue; the engine's own yield goes to its front and would
+        // starve the others.
+        tokio::task::yield_now().await;
+        self.meter.set_turn(turn);
     }
 }
 

@@ -3,9 +3,9 @@
 //!
 //! Most calls compute for less than [`TURN_AFTER`] in all and need no turn for that. Who computes for longer needs one for each
 //! stretch of 10 ms, and there are as many turns as there are threads. So a thread is free for a short call after one stretch
-//! at the latest, and fifty loops of one plugin get together what one loop of another gets. Each turn begins with a rest, the longer
-//! the busier the master is with everything else: a plugin takes a core from it, and one that moves a lot of memory makes slower what
-//! runs on other cores as well, whatever its priority. In a master that has nothing to do there is no rest.
+//! at the latest, and fifty loops of one plugin get together what one loop of another gets. Of the calls of one party, that which has
+//! begun goes first, to its end: the memory that it then gives back is still at hand for the next, and fifty that were computed by
+//! turns would each have taken theirs from the system.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,20 +17,6 @@ use crate::fair::{Party, Rota};
 
 /// Processor time that a call may use without asking for turns.
 pub(crate) const TURN_AFTER: Duration = Duration::from_millis(20);
-
-/// Rests for each stretch, of its own length, when the rest of the master takes the whole machine; with a tenth of it, one.
-const RESTS_PER_LOAD: f64 = 10.0;
-/// Rests for each stretch at the most: a fifth of the time is left to plugins that compute, however busy the master is.
-const RESTS_MAX: f64 = 4.0;
-
-/// The longest rest: what the host did for a call counts as computed as well, and may have taken long.
-const REST_MAX: Duration = Duration::from_millis(100);
-
-/// How long a call rests that has just computed for so long, while the rest of the master takes this share of the machine.
-pub(crate) fn rest_after(computed: Duration, share: f64) -> Duration {
-    let rests = (share * RESTS_PER_LOAD).clamp(0.0, RESTS_MAX);
-    computed.mul_f64(rests).min(REST_MAX)
-}
 
 /// The turns that there are. Cheap to clone.
 #[derive(Clone)]
@@ -75,9 +61,18 @@ impl Turns {
 
     /// Waits for a turn.
     pub(crate) async fn take(&self, party: &Party) -> Turn {
+        self.take_as(party, Rota::push).await
+    }
+
+    /// The same for one that has begun: before all others of this party.
+    pub(crate) async fn take_again(&self, party: &Party) -> Turn {
+        self.take_as(party, Rota::push_first).await
+    }
+
+    async fn take_as(&self, party: &Party, push: fn(&mut Rota<Waiter>, &Party, Waiter)) -> Turn {
         let (sender, receiver) = oneshot::channel();
         let plugin = party.plugin.clone();
-        self.with(|inner| inner.waiting.push(party, Waiter { plugin, sender }));
+        self.with(|inner| push(&mut inner.waiting, party, Waiter { plugin, sender }));
         self.hand_out();
         match receiver.await {
             Ok(turn) => turn,
@@ -168,19 +163,21 @@ mod tests {
     }
 
     #[test]
-    fn rests_are_as_long_as_the_master_is_busy() {
-        let millis = Duration::from_millis;
-        for (computed, share, rest) in [
-            (10, 0.0, 0),
-            (10, 0.05, 5),
-            (10, 0.1, 10),
-            (10, 0.4, 40),
-            (10, 1.0, 40),
-            (300, 0.2, 100),
-        ] {
-            let found = rest_after(millis(computed), share);
-            assert!(found.abs_diff(millis(rest)) < millis(1), "{found:?}");
+    fn of_one_party_that_goes_first_which_has_begun() {
+        let turns = Turns::new(1);
+        let (party, other) = (Party::new("many", "b"), Party::new("few", "b"));
+        let first = turns.take(&party).now_or_never().unwrap();
+        let mut second = Box::pin(turns.take(&party));
+        let mut of_other = Box::pin(turns.take(&other));
+        for waiting in [&mut second, &mut of_other] {
+            assert!(waiting.as_mut().now_or_never().is_none());
         }
+        let mut again = Box::pin(turns.take_again(&party));
+        assert!(again.as_mut().now_or_never().is_none());
+        drop(first);
+        drop(again.now_or_never().unwrap());
+        drop(of_other.now_or_never().unwrap());
+        assert!(second.now_or_never().is_some());
     }
 
     #[test]

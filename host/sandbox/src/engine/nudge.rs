@@ -10,6 +10,7 @@ use std::cell::OnceCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use system::ThreadId;
 
@@ -65,6 +66,14 @@ impl Threads {
         });
     }
 
+    /// Processor time of those that have not ended, since they began; zero on other systems than Linux.
+    pub(crate) fn computed(&self) -> Duration {
+        self.with(|members| {
+            let alive = members.iter().filter_map(Weak::upgrade);
+            alive.map(|member| system::computed(member.thread)).sum()
+        })
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Vec<Weak<Member>>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -117,11 +126,16 @@ mod system {
     }
 
     pub(super) fn nudge(_thread: ThreadId) {}
+
+    pub(super) fn computed(_thread: ThreadId) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }
 
 #[cfg(target_os = "linux")]
 mod system {
     use std::sync::OnceLock;
+    use std::time::Duration;
 
     use rustix::process::{Pid, getpid};
     use rustix::thread::gettid;
@@ -139,6 +153,30 @@ mod system {
             }
         });
         is_ready.then(gettid)
+    }
+
+    /// Processor time of a thread of this process: of one that runs, until now.
+    pub(super) fn computed(thread: ThreadId) -> Duration {
+        // How Linux numbers the clocks of threads (`MAKE_THREAD_CPUCLOCK` of its sources, and what `pthread_getcpuclockid` gives).
+        let clock = (!thread.as_raw_pid() << 3) | 6;
+        let mut now = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        #[expect(
+            unsafe_code,
+            reason = "there is no safe interface to the clocks of other threads"
+        )]
+        // SAFETY: the system writes to a structure that lives until the call has returned, and keeps no pointer. Of a thread that
+        // has ended meanwhile it says that there is no such clock.
+        let done = unsafe { libc::clock_gettime(clock, &raw mut now) };
+        match done {
+            0 => {
+                let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);
+                Duration::new(now.tv_sec.cast_unsigned(), nanos)
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     pub(super) fn nudge(thread: ThreadId) {
@@ -183,7 +221,6 @@ mod system {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
@@ -223,6 +260,30 @@ mod tests {
         assert_eq!(seen, (true, false));
         threads.nudge();
         threads.with(|members| assert!(members.iter().all(|member| member.strong_count() == 0)));
+    }
+
+    #[test]
+    fn what_a_thread_computes_is_known_while_it_does() {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let threads = Threads::default();
+        assert_eq!(threads.computed(), Duration::ZERO);
+        let joining = threads.clone();
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = ended.clone();
+        let inside = std::thread::spawn(move || {
+            joining.join();
+            while !end.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let began = std::time::Instant::now();
+        while threads.computed() < Duration::from_millis(20) {
+            assert!(began.elapsed() < PATIENCE);
+            std::thread::yield_now();
+        }
+        ended.store(true, Ordering::Relaxed);
+        inside.join().unwrap();
+        assert_eq!(threads.computed(), Duration::ZERO);
     }
 
     #[test]

@@ -102,9 +102,9 @@ impl HostLoad {
         *rested_at = ((*rested_at).max(now) + rest).min(now + REST_MAX);
     }
 
-    /// A call of this party has ended after so much processor time.
-    pub(crate) fn ended(&self, party: &Party, used: Duration) {
-        if used <= TURN_AFTER {
+    /// A call of this party has ended after so much processor time. One that ended before its first turn says nothing about the next.
+    pub(crate) fn ended(&self, party: &Party, used: Duration, had_begun: bool) {
+        if had_begun && used <= TURN_AFTER {
             lock(&self.long).remove(party);
         }
     }
@@ -248,9 +248,11 @@ mod tests {
         let load = load_of(0.0, 1);
         let (many, few) = (Party::new("many", "b"), Party::new("many", "c"));
         load.computed(&many, 300 * MILLI, 10 * MILLI);
-        load.ended(&many, 300 * MILLI);
+        load.ended(&many, 300 * MILLI, true);
         assert!(load.expects_long(&many) && !load.expects_long(&few));
-        load.ended(&many, 3 * MILLI);
+        load.ended(&many, Duration::ZERO, false);
+        assert!(load.expects_long(&many), "one was cancelled in the queue");
+        load.ended(&many, 3 * MILLI, true);
         assert!(!load.expects_long(&many));
         for user in 0..=LONG_MAX {
             load.computed(&Party::new("many", &user.to_string()), MILLI * 300, MILLI);

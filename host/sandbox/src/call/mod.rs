@@ -165,7 +165,7 @@ pub(crate) async fn run<T>(
     let (used, since) = meter.look();
     let row = context.party.row();
     shared.load.computed(&row, used, since);
-    shared.load.ended(&row, used);
+    shared.load.ended(&row, used, progress.started);
     drop((ticking, place));
     let scene = Scene {
         limits: &context.limits,

@@ -5,14 +5,28 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-/// Name of the plugin, and of its step type: runs `sleep`, for as long as its parameter `word` says, and reads what that prints.
+/// Name of a plugin, and of its step type: runs `sleep`, for as long as its parameter `word` says, reads what that prints, and sets
+/// a property of its own name to the number of lines.
 pub(crate) const WAITER: &str = "waiter";
+/// The same without the property.
+pub(crate) const READER: &str = "reader";
 /// What the template runs, and what is put in its place.
 const COMMAND: &str = r#"["git", "grep", "-n", "-F", "-e", &word]"#;
 const SLEEP: &str = r#"["sleep", &word]"#;
 
-/// Its component.
+/// The component of [`WAITER`].
 pub(crate) fn waiter(toolpost: &Path) -> anyhow::Result<Vec<u8>> {
+    built(toolpost, WAITER, &[(COMMAND, SLEEP)])
+}
+
+/// The component of [`READER`].
+pub(crate) fn reader(toolpost: &Path) -> anyhow::Result<Vec<u8>> {
+    let property = format!("ctx.set_property(\"{READER}\", count)?;");
+    built(toolpost, READER, &[(COMMAND, SLEEP), (&property, "")])
+}
+
+/// A component of the template with these texts in the place of others.
+fn built(toolpost: &Path, name: &str, edits: &[(&str, &str)]) -> anyhow::Result<Vec<u8>> {
     let folder = tempfile::tempdir()?;
     let sdk = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../sdk/rust");
     let run = |args: &[&str]| {
@@ -24,24 +38,28 @@ pub(crate) fn waiter(toolpost: &Path) -> anyhow::Result<Vec<u8>> {
         anyhow::Ok(())
     };
     let sdk = sdk.to_str().context("a folder with an odd name")?;
-    run(&["plugin", "new", WAITER, "--lang", "rust", "--sdk", sdk])?;
-    let source = folder.path().join(WAITER).join("src/lib.rs");
-    let text = std::fs::read_to_string(&source)?;
-    ensure!(text.contains(COMMAND), "the template runs something else");
-    std::fs::write(&source, text.replace(COMMAND, SLEEP))?;
-    run(&["plugin", "build", WAITER])?;
-    let built =
-        built(&folder.path().join(WAITER)).context("`toolpost plugin build` left no component")?;
-    Ok(std::fs::read(built)?)
+    run(&["plugin", "new", name, "--lang", "rust", "--sdk", sdk])?;
+    let source = folder.path().join(name).join("src/lib.rs");
+    let mut text = std::fs::read_to_string(&source)?;
+    for (old, new) in edits {
+        ensure!(text.contains(old), "the template has no {old}");
+        text = text.replace(old, new);
+    }
+    std::fs::write(&source, text)?;
+    run(&["plugin", "build", name])?;
+    let file = format!("{name}.wasm");
+    let found = below(&folder.path().join(name), &file)
+        .context("`toolpost plugin build` left no component")?;
+    Ok(std::fs::read(found)?)
 }
 
-/// The component below a folder.
-fn built(folder: &Path) -> Option<PathBuf> {
+/// The file of this name below a folder.
+fn below(folder: &Path, name: &str) -> Option<PathBuf> {
     let mut dirs = vec![folder.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).ok()?.flatten() {
             let path = entry.path();
-            if path.ends_with(format!("{WAITER}.wasm")) {
+            if path.ends_with(name) {
                 return Some(path);
             }
             if path.is_dir() {

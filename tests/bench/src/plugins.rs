@@ -1,12 +1,13 @@
 //! Plugins: what a call costs, how soon a file is live, what waiting takes, what a hostile one does to others.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use toolpost_harness::{Api, Farm, eventually};
 use toolpost_hostile::empty_plugin;
 
-use crate::author::{self, WAITER};
+use crate::author::{self, READER, WAITER};
 use crate::load::hammer;
 use crate::table::Row;
 use crate::{Bench, builds, farms, sandbox};
@@ -135,16 +136,32 @@ fn median_ms(mut taken: Vec<Duration>) -> f64 {
     taken[taken.len() / 2].as_secs_f64() * 1000.0
 }
 
-/// Builds of a few commands, run by plugins that read their output, and by the native step.
+/// Builds of a few commands, run by plugins that read their output, and by native steps that do the same: run a command alone, and
+/// set a property from what it prints.
 async fn pipelines(bench: &Bench, waiter: &[u8]) -> anyhow::Result<Vec<Row>> {
     const STEPS: usize = 5;
-    let native = farms::shell(r#"["sleep", "0"]"#).repeat(STEPS);
-    let plugin = format!("{}word = \"0\"\n", step(WAITER)).repeat(STEPS);
-    let config = farms::config(&[("native", &native), ("plugin", &plugin)]);
-    let farm = Farm::with(&bench.toolpost, &config)
-        .plugin(WAITER, waiter)
-        .start()
-        .await;
+    const ROUNDS: usize = 5;
+    let property = format!(
+        "[[builder.step]]\nuse = \"set-property-from-command\"\ncommand = [\"sleep\", \"0\"]\nproperty = \"{WAITER}\"\n"
+    );
+    let plugin = |name| format!("{}word = \"0\"\n", step(name));
+    let steps = [
+        ("shell", farms::shell(r#"["sleep", "0"]"#)),
+        ("shell-plugin", plugin(READER)),
+        ("property", property),
+        ("property-plugin", plugin(WAITER)),
+    ];
+    let builders = steps
+        .each_ref()
+        .map(|(name, step)| (*name, step.repeat(STEPS)));
+    let farm = Farm::with(
+        &bench.toolpost,
+        &farms::config(&builders.each_ref().map(|(name, steps)| (*name, &**steps))),
+    )
+    .plugin(WAITER, waiter)
+    .plugin(READER, author::reader(&bench.toolpost)?)
+    .start()
+    .await;
     let count = bench.scaled(300);
     let rate = async |builder: &str| {
         let started = Instant::now();
@@ -152,18 +169,39 @@ async fn pipelines(bench: &Bench, waiter: &[u8]) -> anyhow::Result<Vec<Row>> {
         builds::all_complete(&farm).await;
         count as f64 / started.elapsed().as_secs_f64()
     };
-    rate("plugin").await;
-    // By turns, so that both see the same machine and the same database.
-    let (mut native, mut plugin) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
-        native.push(rate("native").await);
-        plugin.push(rate("plugin").await);
+    for (builder, _) in &builders {
+        rate(builder).await;
     }
-    let (native, plugin) = (median(native), median(plugin));
+    // By turns, so that all see the same machine and the same database, and each is as often before its counterpart as after it.
+    let mut rates: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for round in 0..ROUNDS {
+        let mut order = builders.each_ref().map(|(name, _)| *name);
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for builder in order {
+            rates.entry(builder).or_default().push(rate(builder).await);
+        }
+    }
+    let shares = |native: &str| {
+        let pairs = rates[native]
+            .iter()
+            .zip(&rates[&*format!("{native}-plugin")]);
+        median(pairs.map(|(native, plugin)| plugin / native).collect())
+    };
+    let row = |what: &str, builder: &str| Row::rate(what, median(rates[builder].clone()), "/s");
     Ok(vec![
-        Row::rate("builds of five native steps", native, "/s"),
-        Row::rate("builds of five plugin steps", plugin, "/s"),
-        Row::rate("plugin steps to native ones", plugin / native, "x").target(0.8),
+        row("builds of five commands, native steps", "shell"),
+        row("builds of five commands, plugins", "shell-plugin"),
+        Row::rate("commands, plugins to native steps", shares("shell"), "x").target(0.8),
+        row("builds of five properties, native steps", "property"),
+        row("builds of five properties, plugins", "property-plugin"),
+        Row::rate(
+            "properties, plugins to native steps",
+            shares("property"),
+            "x",
+        )
+        .target(0.8),
     ])
 }
 

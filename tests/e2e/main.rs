@@ -27,6 +27,7 @@ mod events;
 mod guide;
 mod hostile;
 mod kills;
+mod languages;
 mod large_files;
 mod machine;
 mod mail;

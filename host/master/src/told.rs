@@ -25,17 +25,8 @@ pub(crate) fn change(change: Change) -> wire::Change {
 }
 
 pub(crate) fn stamps(stamps: &[SourceStamp]) -> Vec<wire::SourceStamp> {
-    let stamps = stamps.iter().map(|stamp| {
-        let spec = stamp.spec.clone();
-        wire::SourceStamp {
-            codebase: spec.codebase,
-            repository: spec.repository,
-            project: spec.project,
-            branch: spec.branch,
-            revision: spec.revision,
-        }
-    });
-    stamps.collect()
+    let specs = stamps.iter().map(|stamp| stamp.spec.clone());
+    specs.map(Into::into).collect()
 }
 
 pub(crate) fn results(results: Results) -> wire::Results {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use toolpost_core::model::{LogType, SourceStampSpec};
-use toolpost_core::{Properties, Property, Results};
+use toolpost_core::{PatchId, Properties, Property, Results};
 use toolpost_sandbox::host::{
     Artifact, BuildInfo, CommandExit, ExitStatus, FileError, FileKind, FileStat, HostError,
     HttpFailure, HttpResponse, LogLevel, LogStream, OutputSource, TriggerProgress, TriggeredBuild,
@@ -343,6 +343,9 @@ pub struct StampFacts {
     pub branch: Option<String>,
     /// Revision; none is the newest.
     pub revision: Option<String>,
+    /// Id of the patch; none without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<i64>,
 }
 
 impl From<SourceStampSpec> for StampFacts {
@@ -353,6 +356,7 @@ impl From<SourceStampSpec> for StampFacts {
             project: stamp.project,
             branch: stamp.branch,
             revision: stamp.revision,
+            patch: stamp.patch.map(|id| id.0),
         }
     }
 }
@@ -365,7 +369,7 @@ impl From<StampFacts> for SourceStampSpec {
             project: facts.project,
             branch: facts.branch,
             revision: facts.revision,
-            patch: None,
+            patch: facts.patch.map(PatchId),
         }
     }
 }

@@ -162,9 +162,13 @@ fn tell(reaction: Reaction<State>) -> Reaction<State> {
     reaction.status(status)
 }
 
-/// The sources of a build in a codebase, with the revision that it has found when it was asked for the latest.
+/// The sources of a build in a codebase, with the revision that it has found when it was asked for the latest. `None` when it has
+/// no such codebase, and when something of it was patched: that is no change that could be found.
 fn sources(build: &Build, codebase: &str) -> Option<SourceStamp> {
     let stamps = &build.source_stamps;
+    if stamps.iter().any(|stamp| stamp.patch.is_some()) {
+        return None;
+    }
     let mut stamp = stamps
         .iter()
         .find(|stamp| stamp.codebase == codebase)?
@@ -338,6 +342,22 @@ mod tests {
             Some("r5")
         );
         assert_eq!(found(json!({"docs": "r6"})), None);
+    }
+
+    #[test]
+    fn what_somebody_tries_is_nothing_to_look_for() {
+        let mut run = broken(json!({"watch": ["mac"]}));
+        let mac = |number, change, results| Build {
+            builder: "mac".to_owned(),
+            ..build(number, change, results)
+        };
+        run.build_finished(mac(1, 7, Results::Success));
+        let mut patched = mac(2, 9, Results::Failure);
+        patched.source_stamps[0].patch = Some(1);
+        run.build_finished(patched);
+        assert_eq!(run.buildsets(), []);
+        run.build_finished(mac(3, 8, Results::Failure));
+        assert_eq!(run.status(), "change 8 (r8) broke mac");
     }
 
     #[test]

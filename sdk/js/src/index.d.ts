@@ -482,10 +482,15 @@ export interface SourceStamp {
   project: string;
   branch?: string;
   revision?: string;
+  /**
+   * The id of the patch that is applied to the revision. Such a build is of what somebody tries, and its result says nothing of
+   * the revision alone.
+   */
+  patch?: number;
 }
 
 /** What a change source reported. */
-export interface Change extends SourceStamp {
+export interface Change extends Omit<SourceStamp, "patch"> {
   id: number;
   author: string;
   comments: string;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { definePlugin, nothingToTell, sent } from "toolpost-sdk";
 import { MockHost } from "toolpost-sdk/mock";
-import { plain } from "toolpost-sdk/component/convert";
+import { plain, wholeStamp } from "toolpost-sdk/component/convert";
 
 const plugin = definePlugin({
   name: "events",
@@ -71,12 +71,18 @@ test("a delivery is told or skipped", async () => {
 });
 
 test("values of the contract become plain ones", () => {
-  const build = { id: 5n, branch: null, sourceStamps: [{ revision: "a" }], properties: '{"x":[1]}', data: new Uint8Array([1]) };
+  const build = { id: 5n, branch: null, sourceStamps: [{ revision: "a", patch: 7n }], properties: '{"x":[1]}', data: new Uint8Array([1]) };
   assert.deepEqual(plain(build), {
     id: 5,
     branch: undefined,
-    sourceStamps: [{ revision: "a" }],
+    sourceStamps: [{ revision: "a", patch: 7 }],
     properties: { x: [1] },
     data: new Uint8Array([1]),
   });
+});
+
+test("source stamps that are handed back are whole", () => {
+  const empty = { codebase: "", repository: "", project: "", patch: undefined };
+  assert.deepEqual(wholeStamp({ revision: "a" }), { ...empty, revision: "a" });
+  assert.deepEqual(wholeStamp({ codebase: "c", patch: 7 }), { ...empty, codebase: "c", patch: 7n });
 });

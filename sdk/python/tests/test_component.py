@@ -32,7 +32,7 @@ class Event_BuildFinished:
 
 class Conversion(unittest.TestCase):
     def test_a_record_becomes_a_dataclass(self) -> None:
-        stamp = Wit(dict(codebase="", repository="r", project="", branch=None, revision="a1"))
+        stamp = Wit(dict(codebase="", repository="r", project="", branch=None, revision="a1", patch=7))
         build = Wit(
             dict(
                 id=5,
@@ -45,7 +45,7 @@ class Conversion(unittest.TestCase):
             )
         )
         expected = FinishedBuild(
-            5, "b", 2, Results.FAILURE, 3, [SourceStamp(repository="r", revision="a1")], {"x": [1]}
+            5, "b", 2, Results.FAILURE, 3, [SourceStamp(repository="r", revision="a1", patch=7)], {"x": [1]}
         )
         self.assertEqual(read(FinishedBuild, build), expected)
 

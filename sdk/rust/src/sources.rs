@@ -19,6 +19,9 @@ pub struct SourceStamp {
     pub branch: Option<String>,
     /// The revision; `None` is the latest.
     pub revision: Option<String>,
+    /// The id of the patch that is applied to the revision; `None` without one. Such a build is of what somebody tries, and its
+    /// result says nothing of the revision alone.
+    pub patch: Option<u64>,
 }
 
 /// What a change source reported.
@@ -62,6 +65,7 @@ impl Change {
             project: self.project.clone(),
             branch: self.branch.clone(),
             revision: self.revision.clone(),
+            patch: None,
         }
     }
 }

@@ -6,12 +6,15 @@ use bytes::Bytes;
 use toolpost_config::Config;
 use toolpost_config::config::{Grants, PluginConfig};
 use toolpost_core::kept::{BuildData, TestResult as StoredResult, TestResultSet};
+use toolpost_core::model::SourceStampSpec;
+use toolpost_core::patch::Patch;
+use toolpost_core::{BuildsetId, PatchId, Timestamp};
 use toolpost_sandbox::StepHost;
 use toolpost_sandbox::host::{
     Artifact, BuildOf, HostError, NewTestSet, StepFarm, TestResult, TriggerRequest, TriggerSources,
     UploadRoom, WriteMode,
 };
-use toolpost_store::Query;
+use toolpost_store::{NewBuildset, Query};
 
 use super::plugin_host_tests::{Stage, stage};
 
@@ -246,4 +249,43 @@ async fn only_granted_builders_are_triggered() {
     assert_eq!(waited.results, None);
     let late = farm.trigger(request(&["b"])).await;
     assert_eq!(permanent(late.map(drop)), "the step was cancelled");
+}
+
+#[tokio::test]
+async fn what_is_triggered_has_the_patch_that_is_handed_on() {
+    let stage = stage().await;
+    stage.grant(&["b"]).await;
+    let patch = Patch {
+        level: 1,
+        body: b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n".to_vec(),
+        author: String::new(),
+        comment: String::new(),
+        subdir: String::new(),
+    };
+    let tried = NewBuildset {
+        sourcestamps: vec![SourceStampSpec::default()],
+        patches: [(String::new(), patch)].into(),
+        ..NewBuildset::default()
+    };
+    let tried = stage.store.add_buildset(tried, Timestamp(0)).await.unwrap();
+    let patched = stage
+        .store
+        .sourcestamps_of(tried.id)
+        .await
+        .unwrap()
+        .remove(0);
+    let given = |stamp: &SourceStampSpec| TriggerRequest {
+        sources: TriggerSources::Given(vec![stamp.clone()]),
+        ..request(&["b"])
+    };
+    let triggered = stage.farm().trigger(given(&patched.spec)).await.unwrap();
+    let set = BuildsetId(i64::try_from(triggered.progress().await.unwrap().buildset).unwrap());
+    assert_eq!(stage.store.sourcestamps_of(set).await.unwrap(), [patched]);
+
+    let nobodys = SourceStampSpec {
+        patch: Some(PatchId(4_711)),
+        ..SourceStampSpec::default()
+    };
+    let refused = stage.farm().trigger(given(&nobodys)).await;
+    assert_eq!(permanent(refused.map(drop)), "there is no patch 4711");
 }

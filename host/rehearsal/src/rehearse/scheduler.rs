@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use toolpost_core::Timestamp;
 use toolpost_core::schedule::plugin::{Due, Reaction, WantedBuildset};
+use toolpost_replay::recording::StampFacts;
 use toolpost_sandbox::scheduler::{Event, Question};
 use toolpost_sandbox::{
     CallLimits, CallUsage, LineTarget, PluginVersion, SandboxError, SchedulerType,
@@ -239,15 +240,7 @@ impl Run<'_> {
     }
 
     fn note(&self, wanted: &WantedBuildset) -> Value {
-        let stamps = wanted.source_stamps.iter().map(|stamp| {
-            json!({
-                "codebase": stamp.codebase,
-                "repository": stamp.repository,
-                "project": stamp.project,
-                "branch": stamp.branch,
-                "revision": stamp.revision,
-            })
-        });
+        let stamps = wanted.source_stamps.iter().cloned();
         let first = wanted.source_stamps.first();
         let changes: Vec<i64> = wanted.changes.iter().map(|change| change.0).collect();
         json!({
@@ -258,7 +251,7 @@ impl Run<'_> {
             "reason": wanted.reason,
             "branch": first.and_then(|stamp| stamp.branch.clone()),
             "revision": first.and_then(|stamp| stamp.revision.clone()),
-            "source_stamps": stamps.collect::<Vec<_>>(),
+            "source_stamps": stamps.map(StampFacts::from).collect::<Vec<_>>(),
             "changes": changes,
             "properties": wanted.properties,
             "priority": wanted.priority,

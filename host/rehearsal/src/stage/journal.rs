@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use toolpost_core::journal::{Fact, JournalEntry};
+use toolpost_core::model::SourceStampSpec;
 use toolpost_core::schedule::plugin::{
     Due, Farm, Forced, Inbox, PluginSchedulerState, Reaction, WantedBuildset,
 };
@@ -342,13 +343,7 @@ impl Journal {
 }
 
 fn of_stamp(stamp: StampFacts) -> wire::SourceStamp {
-    wire::SourceStamp {
-        codebase: stamp.codebase,
-        repository: stamp.repository,
-        project: stamp.project,
-        branch: stamp.branch,
-        revision: stamp.revision,
-    }
+    SourceStampSpec::from(stamp).into()
 }
 
 /// A result as the contract has it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use toolpost_core::Timestamp;
+use toolpost_core::model::SourceStampSpec;
 use toolpost_replay::recording::StampFacts;
 use toolpost_sandbox::host::{HostError, LogLevel, PluginServices, ReporterHost};
 use toolpost_sandbox::reporter as wire;
@@ -31,16 +32,8 @@ fn millis(at: Timestamp) -> u64 {
 }
 
 fn stamps(stamps: &[StampFacts]) -> Vec<wire::SourceStamp> {
-    let stamps = stamps.iter().cloned();
-    stamps
-        .map(|stamp| wire::SourceStamp {
-            codebase: stamp.codebase,
-            repository: stamp.repository,
-            project: stamp.project,
-            branch: stamp.branch,
-            revision: stamp.revision,
-        })
-        .collect()
+    let specs = stamps.iter().cloned().map(SourceStampSpec::from);
+    specs.map(Into::into).collect()
 }
 
 impl Reports {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use toolpost_core::{Results, Timestamp};
+use toolpost_replay::recording::StampFacts;
 use toolpost_sandbox::host::{
     HostError, TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuild, TriggeredBuilds,
 };
@@ -88,18 +89,10 @@ fn note(request: &TriggerRequest) -> Value {
     let sources = match &request.sources {
         TriggerSources::OfThisBuild => json!("of-this-build"),
         TriggerSources::Newest => json!("newest"),
-        TriggerSources::Given(stamps) => stamps
-            .iter()
-            .map(|stamp| {
-                json!({
-                    "codebase": stamp.codebase,
-                    "repository": stamp.repository,
-                    "project": stamp.project,
-                    "branch": stamp.branch,
-                    "revision": stamp.revision,
-                })
-            })
-            .collect(),
+        TriggerSources::Given(stamps) => {
+            let stamps = stamps.iter().cloned();
+            json!(stamps.map(StampFacts::from).collect::<Vec<_>>())
+        }
     };
     let properties: Map<String, Value> = request.properties.iter().cloned().collect();
     json!({

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use toolpost_core::PatchId;
 use toolpost_core::model::{Change, LogType, SourceStampSpec};
 
 use crate::bindings::toolpost::plugin::{
@@ -155,6 +156,7 @@ impl From<SourceStampSpec> for types::SourceStamp {
             project: stamp.project,
             branch: stamp.branch,
             revision: stamp.revision,
+            patch: stamp.patch.map(|id| u64::try_from(id.0).unwrap_or(0)),
         }
     }
 }
@@ -167,8 +169,10 @@ pub(crate) fn source_stamp(stamp: types::SourceStamp) -> SourceStampSpec {
         branch: stamp.branch,
         revision: stamp.revision,
         project: stamp.project,
-        // The contract knows of none.
-        patch: None,
+        // Numbers that are too large are of none that there is.
+        patch: stamp
+            .patch
+            .map(|id| PatchId(i64::try_from(id).unwrap_or(i64::MAX))),
     }
 }
 

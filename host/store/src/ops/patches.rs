@@ -1,6 +1,6 @@
 //! Patches of source stamps: equal contents are one row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -53,6 +53,26 @@ impl Store {
             Ok((cells.get()?, read(&mut cells)?))
         });
         patches.collect()
+    }
+
+    /// Which of these patches there are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known_patches(
+        &self,
+        ids: impl IntoIterator<Item = PatchId> + Send,
+    ) -> Result<BTreeSet<PatchId>> {
+        const OPERATION: &str = "known_patches";
+        let ids: BTreeSet<PatchId> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let mut connection = self.read(OPERATION).await?;
+        let sql = format!("SELECT id FROM patches WHERE id IN {}", connection.ids(1));
+        let args = vec![json_ids(ids)];
+        let rows = connection.fetch_all(OPERATION, sql, args).await?;
+        rows.iter().map(|row| row.first()).collect()
     }
 }
 

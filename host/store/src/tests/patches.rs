@@ -1,6 +1,6 @@
 //! Patches of source stamps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toolpost_core::PatchId;
 use toolpost_core::model::{Buildset, SourceStamp};
@@ -49,6 +49,10 @@ both! {
         assert_eq!(patched.patch_size_bytes, patch().body.len() as u64);
         let id = patched.spec.patch.unwrap();
         assert_eq!(farm.store.patch(id).await.unwrap(), patch());
+        let nobodys = PatchId(id.0 + 1_000);
+        let known = farm.store.known_patches([nobodys, id, id]).await.unwrap();
+        assert_eq!(known, BTreeSet::from([id]));
+        assert!(farm.store.known_patches([]).await.unwrap().is_empty());
         let listed: SourceStamp = farm.store.get(patched.id.0).await.unwrap();
         assert_eq!(listed, patched);
 

@@ -15,5 +15,6 @@ export function plain(value) {
 
 /** A source stamp with all that the contract wants. */
 export function wholeStamp(stamp) {
-  return { codebase: "", repository: "", project: "", ...stamp };
+  const patch = stamp.patch === undefined ? undefined : BigInt(stamp.patch);
+  return { codebase: "", repository: "", project: "", ...stamp, patch };
 }

@@ -40,6 +40,9 @@ class SourceStamp:
     """The branch; `None` is the default one."""
     revision: str | None = None
     """The revision; `None` is the latest."""
+    patch: int | None = None
+    """The id of the patch that is applied to the revision; `None` without one. Such a build is of what somebody tries, and its
+    result says nothing of the revision alone."""
 
 
 @dataclass(frozen=True)

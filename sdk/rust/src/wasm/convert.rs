@@ -51,6 +51,7 @@ pub(super) fn source_stamp(stamp: wit::SourceStamp) -> SourceStamp {
         project: stamp.project,
         branch: stamp.branch,
         revision: stamp.revision,
+        patch: stamp.patch,
     }
 }
 
@@ -65,6 +66,7 @@ pub(super) fn to_wit_source_stamp(stamp: SourceStamp) -> wit::SourceStamp {
         project: stamp.project,
         branch: stamp.branch,
         revision: stamp.revision,
+        patch: stamp.patch,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Builds of other builders that a step asks for, and waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use toolpost_bus::{Wake, Woken};
 use toolpost_core::model::{Build, BuildRequest, Buildset, SourceStampSpec};
 use toolpost_core::sourcestamp::for_rebuild;
-use toolpost_core::{BuilderId, BuildsetId, Event, Properties, RequestId};
+use toolpost_core::{BuilderId, BuildsetId, Event, PatchId, Properties, RequestId};
 use toolpost_sandbox::host::{
     HostError, TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuild, TriggeredBuilds,
 };
@@ -151,7 +151,7 @@ impl Triggers {
                     format!("triggered by step `{step}` of build {number} of {builder}")
                 }
             },
-            sourcestamps: self.sources(asked.sources),
+            sourcestamps: self.sources(asked.sources).await?,
             changes: changes.into_iter().map(|change| change.id).collect(),
             properties,
             builders,
@@ -165,9 +165,9 @@ impl Triggers {
         })
     }
 
-    fn sources(&self, asked: TriggerSources) -> Vec<SourceStampSpec> {
+    async fn sources(&self, asked: TriggerSources) -> Result<Vec<SourceStampSpec>, HostError> {
         let build = &self.step.build;
-        match asked {
+        Ok(match asked {
             TriggerSources::OfThisBuild => {
                 for_rebuild(&build.sources, &got_revisions(&build.properties()))
             }
@@ -178,8 +178,17 @@ impl Triggers {
                 });
                 newest.collect()
             }
-            TriggerSources::Given(stamps) => stamps,
-        }
+            TriggerSources::Given(stamps) => {
+                let named: BTreeSet<PatchId> =
+                    stamps.iter().filter_map(|stamp| stamp.patch).collect();
+                let known = build.store.known_patches(named.clone()).await;
+                let known = known.map_err(internal)?;
+                if let Some(unknown) = named.difference(&known).next() {
+                    return Err(HostError::Permanent(format!("there is no patch {unknown}")));
+                }
+                stamps
+            }
+        })
     }
 
     /// Stops the builds that the step waits for.

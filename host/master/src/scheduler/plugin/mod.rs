@@ -12,7 +12,7 @@ mod skip;
 
 use toolpost_core::schedule::StateError;
 use toolpost_core::schedule::plugin::{PluginSchedulerState, Refusal};
-use toolpost_core::{ChangeId, MasterId, SchedulerId, Timestamp};
+use toolpost_core::{ChangeId, MasterId, PatchId, SchedulerId, Timestamp};
 use toolpost_sandbox::SandboxError;
 use toolpost_sandbox::scheduler::NoProperties;
 use toolpost_store::{ROWS_PER_LIST_MAX, SchedulerCommit, Store, StoreError};
@@ -40,6 +40,8 @@ enum Failure {
     NoProperties(#[from] NoProperties),
     #[error("its answer is not taken, because there is no change {0}")]
     UnknownChange(ChangeId),
+    #[error("its answer is not taken, because there is no patch {0}")]
+    UnknownPatch(PatchId),
 }
 
 impl Failure {

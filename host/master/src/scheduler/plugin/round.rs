@@ -9,7 +9,7 @@ use toolpost_core::model::SourceStampSpec;
 use toolpost_core::schedule::plugin::{
     Action, Due, Farm, PluginSchedulerState, Reaction, WantedBuildset,
 };
-use toolpost_core::{ChangeId, ForcedId, Properties};
+use toolpost_core::{ChangeId, ForcedId, PatchId, Properties};
 use toolpost_sandbox::host::LogLevel;
 use toolpost_sandbox::scheduler::Question;
 use toolpost_sandbox::{CallLimits, LineTarget, SchedulerType};
@@ -100,6 +100,7 @@ impl<'a> Round<'a> {
     async fn handle(&mut self, due: Due) -> Result<(), Failure> {
         if let Some(reaction) = self.ask(due).await? {
             self.check_changes(&reaction).await?;
+            self.check_patches(&reaction).await?;
             // Before the state changes, because it may fail.
             let properties = self.properties(&reaction)?;
             let now = self.actor.clock.now();
@@ -157,6 +158,16 @@ impl<'a> Round<'a> {
         let known = self.actor.store.known_changes(&ids).await?;
         match named.difference(&known).next() {
             Some(unknown) => Err(Failure::UnknownChange(*unknown)),
+            None => Ok(()),
+        }
+    }
+
+    async fn check_patches(&self, reaction: &Reaction) -> Result<(), Failure> {
+        let stamps = wanted(reaction).flat_map(|wanted| &wanted.source_stamps);
+        let named: BTreeSet<PatchId> = stamps.filter_map(|stamp| stamp.patch).collect();
+        let known = self.actor.store.known_patches(named.clone()).await?;
+        match named.difference(&known).next() {
+            Some(unknown) => Err(Failure::UnknownPatch(*unknown)),
             None => Ok(()),
         }
     }

@@ -2,28 +2,20 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use toolpost_harness::{Api, eventually};
 
-use crate::support::{config, farm, guest_target, root, shell};
+use crate::patches::{PATCH, forced, patch_of};
+use crate::scripts::asked;
+use crate::support::{config, farm, root, shell};
 
 const NAME: &str = "hand-on";
 
-/// Runs the program in a folder.
+/// Has the program do something in a folder, which has to work.
 fn run(folder: &Path, args: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_toolpost"))
-        .args(args)
-        .current_dir(folder)
-        .env("TOOLPOST_SDKS", root().join("sdk"))
-        .env("CARGO_TARGET_DIR", guest_target())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    let told = String::from_utf8_lossy(&told);
-    assert!(output.status.success(), "toolpost {args:?}: {told}");
+    let (code, told) = asked(folder, args);
+    assert_eq!(code, Some(0), "toolpost {args:?}: {told}");
 }
 
 /// Its component of this source, which belongs there in a project, when that has passed the scripts.
@@ -56,14 +48,6 @@ async fn build_of(api: &Api, builder: &str) -> Value {
     .await
 }
 
-/// The id of the patch of a build's only source stamp.
-async fn patch_of(api: &Api, build: &Value) -> Value {
-    let request = format!("buildrequests/{}", build["buildrequestid"]);
-    let set = api.get(&request).await["buildrequests"][0]["buildsetid"].clone();
-    let sets = api.get(&format!("buildsets/{set}")).await;
-    sets["buildsets"][0]["sourcestamps"][0]["patch"]["patchid"].clone()
-}
-
 async fn hands_on(language: &str, source: (&str, &str)) {
     let quiet = shell("true");
     let step = format!("[[builder.step]]\nuse = \"{NAME}\"\n");
@@ -79,15 +63,10 @@ async fn hands_on(language: &str, source: (&str, &str)) {
         .start()
         .await;
     let api = farm.api();
-    let id = api.builder_id("first").await.to_string();
-    let patch = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
-    let params = json!({"builderid": id, "owner": "ada", "patch_body": patch});
-    let forced = api.control("forceschedulers/force", "force", params).await;
-    let forced = forced.unwrap_or_else(|error| panic!("{}: {}", error.status, error.body));
-    let first = api.finished(forced[1][&id].as_i64().unwrap()).await;
+    let first = forced(api, "first", json!({ "patch_body": PATCH })).await;
     assert_eq!(first["results"], 0, "{:#?}", api.steps(&first).await);
     let patch = patch_of(api, &first).await;
-    assert!(patch.is_i64(), "{patch}");
+    assert_eq!(patch["body"], PATCH);
     for builder in ["other", "second"] {
         let build = build_of(api, builder).await;
         assert_eq!(patch_of(api, &build).await, patch, "{builder}");

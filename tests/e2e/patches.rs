@@ -8,7 +8,7 @@ use crate::remote::{config, free_port};
 use crate::support::{Repository, farm, shell};
 
 /// Changes a file, adds one, and has one line that is no ASCII.
-const PATCH: &str = "diff --git a/src/hello.txt b/src/hello.txt\n--- a/src/hello.txt\n+++ b/src/hello.txt\n\
+pub(crate) const PATCH: &str = "diff --git a/src/hello.txt b/src/hello.txt\n--- a/src/hello.txt\n+++ b/src/hello.txt\n\
     @@ -1,2 +1,2 @@\n-hello\n+pätched\n world\ndiff --git a/src/new.txt b/src/new.txt\nnew file mode 100644\n\
     --- /dev/null\n+++ b/src/new.txt\n@@ -0,0 +1 @@\n+new\n";
 
@@ -29,7 +29,7 @@ fn steps(repository: &Repository) -> String {
 }
 
 /// Forces a build with these fields and gives it when it is complete.
-async fn forced(api: &Api, builder: &str, fields: Value) -> Value {
+pub(crate) async fn forced(api: &Api, builder: &str, fields: Value) -> Value {
     let id = api.builder_id(builder).await.to_string();
     let mut params = json!({"builderid": id, "reason": "test"});
     params
@@ -49,7 +49,7 @@ async fn listed(api: &Api, build: &Value) -> String {
 }
 
 /// The patch of a build's only source stamp.
-async fn patch_of(api: &Api, build: &Value) -> Value {
+pub(crate) async fn patch_of(api: &Api, build: &Value) -> Value {
     let request = api
         .get(&format!("buildrequests/{}", build["buildrequestid"]))
         .await;

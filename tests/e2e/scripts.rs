@@ -7,13 +7,15 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use toolpost_harness::Farm;
 
-use crate::support::{config, farm, first_party, hostile, root, shell};
+use crate::support::{config, farm, first_party, guest_target, hostile, root, shell};
 
-/// What the program says when it is asked this, and its exit code.
-fn asked(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
+/// What the program says when it is asked this, and its exit code. Plugins that it makes are of our SDKs.
+pub(crate) fn asked(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     let output: Output = Command::new(env!("CARGO_BIN_EXE_toolpost"))
         .args(args)
         .current_dir(folder)
+        .env("TOOLPOST_SDKS", root().join("sdk"))
+        .env("CARGO_TARGET_DIR", guest_target())
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -287,5 +287,8 @@ async fn what_is_triggered_has_the_patch_that_is_handed_on() {
         ..SourceStampSpec::default()
     };
     let refused = stage.farm().trigger(given(&nobodys)).await;
-    assert_eq!(permanent(refused.map(drop)), "there is no patch 4711");
+    assert_eq!(
+        permanent(refused.map(drop)),
+        "there is no patch 4711: hand on that of a source stamp, or none"
+    );
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use toolpost_core::model::{Build, Buildset};
+use toolpost_core::model::{Build, Buildset, Master};
 use toolpost_core::{Results, Timestamp};
 use toolpost_master::{ForceError, ForceRequest, Forced, SchedulerStatus};
-use toolpost_store::{NewChange, Query};
+use toolpost_store::{NewChange, Query, SchedulerCommit};
 
 use crate::farm::{Farm, FarmBuilder, START, farm};
 
@@ -194,6 +194,39 @@ async fn what_waits_for_a_time_survives_the_death_of_the_master() {
     until_built(&farm, &["r2"]).await;
     let sets: Vec<Buildset> = farm.store().list(&Query::new()).await.expect("build sets");
     assert_eq!(sets.len(), 1, "both changes are one build set");
+}
+
+#[tokio::test]
+async fn a_patch_that_there_is_not_is_refused() {
+    const WAITS: &str = "closed until Fri 2027-01-15 20:00 UTC, 1 change waits";
+    let mut farm = open("20:00", "06:00").start().await;
+    change(&farm, "r1").await;
+    until_status(&farm, "hours", WAITS).await;
+    let (store, id) = (farm.store(), farm.scheduler_id("hours").await);
+    let masters: Vec<Master> = store.list(&Query::new()).await.expect("masters");
+    let kept = store.scheduler_state(id).await.expect("its state");
+    let (before, nobodys) = ("\"patch\":null", "\"patch\":4711");
+    let text = kept.state.to_string();
+    assert!(text.contains(before), "{text}");
+    let commit = SchedulerCommit {
+        state: text.replace(before, nobodys).parse().expect("JSON"),
+        buildsets: Vec::new(),
+        forced: Vec::new(),
+    };
+    let done = store
+        .commit_scheduler(id, masters[0].id, kept.version, commit, START)
+        .await;
+    done.expect("it is stored");
+    farm.kill().await;
+    farm.clock().advance(Duration::from_secs(13 * 3600));
+    farm.restart().await;
+    farm.until("it says why", async || {
+        status(&farm, "hours").error.is_some()
+    })
+    .await;
+    let error = status(&farm, "hours").error.expect("an error");
+    assert!(error.contains("there is no patch 4711: hand on"), "{error}");
+    assert_eq!(built(&farm).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -12,7 +12,6 @@ use toolpost_core::{
     BuildId, BuilderId, BuildsetId, ChangeId, ForcedId, JournalId, Results, Timestamp,
 };
 use toolpost_replay::ChangeFacts;
-use toolpost_replay::recording::StampFacts;
 use toolpost_sandbox::scheduler as wire;
 
 use crate::script::scheduler::{
@@ -212,14 +211,14 @@ impl Journal {
             Scripted::Finished(finished) => {
                 let results = results(&finished.result)?;
                 let builder = self.builder(&finished.builder);
-                let stamps = finished.stamps();
+                let stamps = finished.stamps().into_iter().map(SourceStampSpec::from);
                 let build = wire::Build {
                     id: self.builds.len() as u64 + 1,
                     builder: finished.builder,
                     number: finished.number,
                     results: of_results(results),
                     buildset_id: OTHERS_BUILDSETS + self.builds.len() as u64,
-                    source_stamps: stamps.into_iter().map(of_stamp).collect(),
+                    source_stamps: stamps.map(Into::into).collect(),
                     properties: Value::Object(finished.properties).to_string(),
                 };
                 let id = self.keep(build);
@@ -267,7 +266,7 @@ impl Journal {
                 number: self.builds.len() as u64 + 1,
                 results: of_results(results),
                 buildset_id: id.0.unsigned_abs(),
-                source_stamps: stamps.map(StampFacts::from).map(of_stamp).collect(),
+                source_stamps: stamps.map(Into::into).collect(),
                 properties: Value::Object(properties).to_string(),
             });
             buildset.builds.push(build);
@@ -340,10 +339,6 @@ impl Journal {
             None => Ok(wanted),
         }
     }
-}
-
-fn of_stamp(stamp: StampFacts) -> wire::SourceStamp {
-    SourceStampSpec::from(stamp).into()
 }
 
 /// A result as the contract has it.

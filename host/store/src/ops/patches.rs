@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use toolpost_core::PatchId;
+use toolpost_core::model::SourceStampSpec;
 use toolpost_core::patch::{PATCH_BODY_BYTES_MAX, Patch};
 
 use crate::digest::{digest_of, hex};
@@ -55,24 +56,26 @@ impl Store {
         patches.collect()
     }
 
-    /// Which of these patches there are.
+    /// The first patch of these source stamps that there is not.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn known_patches(
+    pub async fn unknown_patch<'a>(
         &self,
-        ids: impl IntoIterator<Item = PatchId> + Send,
-    ) -> Result<BTreeSet<PatchId>> {
-        const OPERATION: &str = "known_patches";
-        let ids: BTreeSet<PatchId> = ids.into_iter().collect();
+        stamps: impl IntoIterator<Item = &'a SourceStampSpec>,
+    ) -> Result<Option<PatchId>> {
+        const OPERATION: &str = "unknown_patch";
+        let ids = stamps.into_iter().filter_map(|stamp| stamp.patch);
+        let ids: BTreeSet<PatchId> = ids.collect();
         if ids.is_empty() {
-            return Ok(ids);
+            return Ok(None);
         }
         let mut connection = self.read(OPERATION).await?;
         let sql = format!("SELECT id FROM patches WHERE id IN {}", connection.ids(1));
-        let args = vec![json_ids(ids)];
+        let args = vec![json_ids(ids.iter().copied())];
         let rows = connection.fetch_all(OPERATION, sql, args).await?;
-        rows.iter().map(|row| row.first()).collect()
+        let known: BTreeSet<PatchId> = rows.iter().map(|row| row.first()).collect::<Result<_>>()?;
+        Ok(ids.difference(&known).next().copied())
     }
 }
 

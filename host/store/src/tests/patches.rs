@@ -1,9 +1,9 @@
 //! Patches of source stamps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use toolpost_core::PatchId;
-use toolpost_core::model::{Buildset, SourceStamp};
+use toolpost_core::model::{Buildset, SourceStamp, SourceStampSpec};
 use toolpost_core::patch::{PATCH_BODY_BYTES_MAX, Patch};
 
 use super::backend::TestDb;
@@ -49,10 +49,14 @@ both! {
         assert_eq!(patched.patch_size_bytes, patch().body.len() as u64);
         let id = patched.spec.patch.unwrap();
         assert_eq!(farm.store.patch(id).await.unwrap(), patch());
-        let nobodys = PatchId(id.0 + 1_000);
-        let known = farm.store.known_patches([nobodys, id, id]).await.unwrap();
-        assert_eq!(known, BTreeSet::from([id]));
-        assert!(farm.store.known_patches([]).await.unwrap().is_empty());
+        let nobodys = SourceStampSpec {
+            patch: Some(PatchId(id.0 + 1_000)),
+            ..plain.spec.clone()
+        };
+        let unknown = farm.store.unknown_patch([&plain.spec, &patched.spec]).await;
+        assert_eq!(unknown.unwrap(), None);
+        let unknown = farm.store.unknown_patch([&patched.spec, &nobodys]).await;
+        assert_eq!(unknown.unwrap(), nobodys.patch);
         let listed: SourceStamp = farm.store.get(patched.id.0).await.unwrap();
         assert_eq!(listed, patched);
 

@@ -1,6 +1,6 @@
 //! Builds of other builders that a step asks for, and waits for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use toolpost_bus::{Wake, Woken};
 use toolpost_core::model::{Build, BuildRequest, Buildset, SourceStampSpec};
 use toolpost_core::sourcestamp::for_rebuild;
-use toolpost_core::{BuilderId, BuildsetId, Event, PatchId, Properties, RequestId};
+use toolpost_core::{BuilderId, BuildsetId, Event, Properties, RequestId};
 use toolpost_sandbox::host::{
     HostError, TriggerProgress, TriggerRequest, TriggerSources, TriggeredBuild, TriggeredBuilds,
 };
@@ -179,12 +179,11 @@ impl Triggers {
                 newest.collect()
             }
             TriggerSources::Given(stamps) => {
-                let named: BTreeSet<PatchId> =
-                    stamps.iter().filter_map(|stamp| stamp.patch).collect();
-                let known = build.store.known_patches(named.clone()).await;
-                let known = known.map_err(internal)?;
-                if let Some(unknown) = named.difference(&known).next() {
-                    return Err(HostError::Permanent(format!("there is no patch {unknown}")));
+                let unknown = build.store.unknown_patch(&stamps).await;
+                if let Some(unknown) = unknown.map_err(internal)? {
+                    return Err(HostError::Permanent(format!(
+                        "there is no patch {unknown}: hand on that of a source stamp, or none"
+                    )));
                 }
                 stamps
             }

@@ -40,7 +40,9 @@ enum Failure {
     NoProperties(#[from] NoProperties),
     #[error("its answer is not taken, because there is no change {0}")]
     UnknownChange(ChangeId),
-    #[error("its answer is not taken, because there is no patch {0}")]
+    #[error(
+        "its answer is not taken, because there is no patch {0}: hand on that of a source stamp, or none"
+    )]
     UnknownPatch(PatchId),
 }
 

@@ -9,7 +9,7 @@ use toolpost_core::model::SourceStampSpec;
 use toolpost_core::schedule::plugin::{
     Action, Due, Farm, PluginSchedulerState, Reaction, WantedBuildset,
 };
-use toolpost_core::{ChangeId, ForcedId, PatchId, Properties};
+use toolpost_core::{ChangeId, ForcedId, Properties};
 use toolpost_sandbox::host::LogLevel;
 use toolpost_sandbox::scheduler::Question;
 use toolpost_sandbox::{CallLimits, LineTarget, SchedulerType};
@@ -164,10 +164,8 @@ impl<'a> Round<'a> {
 
     async fn check_patches(&self, reaction: &Reaction) -> Result<(), Failure> {
         let stamps = wanted(reaction).flat_map(|wanted| &wanted.source_stamps);
-        let named: BTreeSet<PatchId> = stamps.filter_map(|stamp| stamp.patch).collect();
-        let known = self.actor.store.known_patches(named.clone()).await?;
-        match named.difference(&known).next() {
-            Some(unknown) => Err(Failure::UnknownPatch(*unknown)),
+        match self.actor.store.unknown_patch(stamps).await? {
+            Some(unknown) => Err(Failure::UnknownPatch(unknown)),
             None => Ok(()),
         }
     }

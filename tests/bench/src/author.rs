@@ -46,26 +46,6 @@ fn built(toolpost: &Path, name: &str, edits: &[(&str, &str)]) -> anyhow::Result<
         text = text.replace(old, new);
     }
     std::fs::write(&source, text)?;
-    run(&["plugin", "build", name])?;
-    let file = format!("{name}.wasm");
-    let found = below(&folder.path().join(name), &file)
-        .context("`toolpost plugin build` left no component")?;
-    Ok(std::fs::read(found)?)
-}
-
-/// The file of this name below a folder.
-fn below(folder: &Path, name: &str) -> Option<PathBuf> {
-    let mut dirs = vec![folder.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).ok()?.flatten() {
-            let path = entry.path();
-            if path.ends_with(name) {
-                return Some(path);
-            }
-            if path.is_dir() {
-                dirs.push(path);
-            }
-        }
-    }
-    None
+    run(&["plugin", "build", name, "--output", "."])?;
+    Ok(std::fs::read(folder.path().join(format!("{name}.wasm")))?)
 }
